@@ -1,0 +1,137 @@
+/* Typed device tensors: allocation, transfers, mapping. */
+#include <stdlib.h>
+
+#include "ctx.h"
+#include "launch.h"
+#include "view.h"
+
+struct clloss_tensor {
+  cl_context context;
+  cl_device_id device;
+  cl_mem mem; /* of at least one element, as OpenCL has no empty buffers */
+  uint32_t dtype;
+  size_t rows, classes, bytes;
+  void *mapped;
+  long pid;
+};
+
+clloss_status clloss_tensor_create(clloss_tensor **out, clloss_ctx *ctx, uint32_t dtype, size_t rows,
+                                   size_t classes) {
+  if (out) *out = NULL;
+  if (!ctx) return CLLOSS_NULL_ARGUMENT;
+  const clloss_status status = clloss__enter(ctx);
+  if (status != CLLOSS_SUCCESS) return status;
+  if (!out) return clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "out: NULL");
+  const size_t element = clloss__dtype_bytes(dtype);
+  if (!element) return clloss__fail(ctx, CLLOSS_DTYPE, "dtype is %u: not an element type", dtype);
+  if (classes && rows > SIZE_MAX / element / classes) {
+    return clloss__fail(ctx, CLLOSS_SIZE, "rows %zu × classes %zu × %zu bytes overflows", rows, classes,
+                        element);
+  }
+  clloss_tensor *tensor = malloc(sizeof *tensor);
+  if (!tensor) return clloss__fail(ctx, CL_OUT_OF_HOST_MEMORY, "no memory for a tensor");
+  const size_t bytes = rows * classes * element;
+  const cl_mem_flags flags = CL_MEM_READ_WRITE | (ctx->facts.shares_memory ? CL_MEM_ALLOC_HOST_PTR : 0);
+  cl_int error;
+  cl_mem mem = clCreateBuffer(ctx->context, flags, bytes ? bytes : element, NULL, &error);
+  if (error == CL_SUCCESS) {
+    error = clRetainContext(ctx->context);
+    if (error != CL_SUCCESS) clReleaseMemObject(mem);
+  }
+  if (error != CL_SUCCESS) {
+    free(tensor);
+    return clloss__fail(ctx, error, "a tensor of %zu bytes: %s", bytes, clloss_status_name(error));
+  }
+  *tensor = (clloss_tensor){ctx->context, ctx->device, mem, dtype, rows, classes, bytes, NULL, ctx->pid};
+  *out = tensor;
+  return CLLOSS_SUCCESS;
+}
+
+void clloss_tensor_destroy(clloss_tensor **pointer) {
+  if (!pointer || !*pointer) return;
+  clloss_tensor *tensor = *pointer;
+  *pointer = NULL;
+  if (tensor->pid == clloss__pid()) {
+    clReleaseMemObject(tensor->mem);
+    clReleaseContext(tensor->context);
+  }
+  free(tensor);
+}
+
+clloss_view clloss_tensor_view(const clloss_tensor *tensor) {
+  clloss_view view = {0};
+  if (tensor) {
+    view.mem = tensor->mem;
+    view.dtype = tensor->dtype;
+  }
+  return view;
+}
+
+/* A tensor outlives its ctx, so there is no message to write: the status has to say it all. */
+static clloss_status check_transfer(const clloss_tensor *tensor, cl_command_queue queue, cl_uint n_wait,
+                                    const cl_event *wait) {
+  if (!tensor || !queue || (n_wait == 0) != (wait == NULL)) return CLLOSS_NULL_ARGUMENT;
+  if (tensor->pid != clloss__pid()) return CLLOSS_FORKED;
+  cl_context context = NULL;
+  cl_device_id device = NULL;
+  cl_int error = clGetCommandQueueInfo(queue, CL_QUEUE_CONTEXT, sizeof context, &context, NULL);
+  if (error == CL_SUCCESS)
+    error = clGetCommandQueueInfo(queue, CL_QUEUE_DEVICE, sizeof device, &device, NULL);
+  if (error != CL_SUCCESS) return error;
+  return context == tensor->context && device == tensor->device ? CLLOSS_SUCCESS : CLLOSS_QUEUE;
+}
+
+/* An empty transfer: OpenCL refuses zero bytes, but the caller's event must still come. */
+static clloss_status transfer_nothing(cl_command_queue queue, cl_uint n_wait, const cl_event *wait,
+                                      cl_event *done) {
+  return done ? clEnqueueMarkerWithWaitList(queue, n_wait, wait, done) : CLLOSS_SUCCESS;
+}
+
+clloss_status clloss_tensor_upload(clloss_tensor *tensor, const void *host, cl_command_queue queue,
+                                   cl_uint n_wait, const cl_event *wait, cl_event *done) {
+  const clloss_status status = check_transfer(tensor, queue, n_wait, wait);
+  if (status != CLLOSS_SUCCESS) return status;
+  if (tensor->mapped) return CLLOSS_MAPPED;
+  if (!tensor->bytes) return transfer_nothing(queue, n_wait, wait, done);
+  if (!host) return CLLOSS_NULL_ARGUMENT;
+  return clEnqueueWriteBuffer(queue, tensor->mem, done ? CL_FALSE : CL_TRUE, 0, tensor->bytes, host, n_wait,
+                              wait, done);
+}
+
+clloss_status clloss_tensor_download(const clloss_tensor *tensor, void *host, cl_command_queue queue,
+                                     cl_uint n_wait, const cl_event *wait, cl_event *done) {
+  const clloss_status status = check_transfer(tensor, queue, n_wait, wait);
+  if (status != CLLOSS_SUCCESS) return status;
+  if (tensor->mapped) return CLLOSS_MAPPED;
+  if (!tensor->bytes) return transfer_nothing(queue, n_wait, wait, done);
+  if (!host) return CLLOSS_NULL_ARGUMENT;
+  return clEnqueueReadBuffer(queue, tensor->mem, done ? CL_FALSE : CL_TRUE, 0, tensor->bytes, host, n_wait,
+                             wait, done);
+}
+
+clloss_status clloss_tensor_map(clloss_tensor *tensor, void **host, cl_command_queue queue, cl_uint n_wait,
+                                const cl_event *wait, cl_event *done) {
+  if (host) *host = NULL;
+  const clloss_status status = check_transfer(tensor, queue, n_wait, wait);
+  if (status != CLLOSS_SUCCESS) return status;
+  if (!host) return CLLOSS_NULL_ARGUMENT;
+  if (tensor->mapped) return CLLOSS_MAPPED;
+  if (!tensor->bytes) return CLLOSS_SIZE;
+  cl_int error;
+  void *pointer = clEnqueueMapBuffer(queue, tensor->mem, done ? CL_FALSE : CL_TRUE,
+                                     CL_MAP_READ | CL_MAP_WRITE, 0, tensor->bytes, n_wait, wait, done,
+                                     &error);
+  if (error != CL_SUCCESS) return error;
+  tensor->mapped = *host = pointer;
+  return CLLOSS_SUCCESS;
+}
+
+clloss_status clloss_tensor_unmap(clloss_tensor *tensor, cl_command_queue queue, cl_uint n_wait,
+                                  const cl_event *wait, cl_event *done) {
+  const clloss_status status = check_transfer(tensor, queue, n_wait, wait);
+  if (status != CLLOSS_SUCCESS) return status;
+  if (!tensor->mapped) return CLLOSS_MAPPED;
+  const cl_int error = clEnqueueUnmapMemObject(queue, tensor->mem, tensor->mapped, n_wait, wait, done);
+  if (error == CL_SUCCESS) tensor->mapped = NULL;
+  return error;
+}

@@ -1,0 +1,155 @@
+/* Making and ending a ctx, its messages, and the struct_size rule. */
+#include "ctx.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef _WIN32
+#  include <process.h>
+long clloss__pid(void) { return (long)_getpid(); }
+#else
+#  include <unistd.h>
+long clloss__pid(void) { return (long)getpid(); }
+#endif
+
+clloss_status clloss__fail(clloss_ctx *ctx, clloss_status status, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  vsnprintf(ctx->message, sizeof ctx->message, format, args);
+  va_end(args);
+  return status;
+}
+
+clloss_status clloss__enter(clloss_ctx *ctx) {
+  if (ctx->pid != clloss__pid()) {
+    return clloss__fail(ctx, CLLOSS_FORKED, "ctx: made by process %ld, used in its child %ld", ctx->pid,
+                        clloss__pid());
+  }
+  ctx->message[0] = '\0';
+  return CLLOSS_SUCCESS;
+}
+
+clloss_status clloss__read_struct(clloss_ctx *ctx, const char *name, void *to, size_t size,
+                                  const void *from) {
+  size_t given;
+  memcpy(&given, from, sizeof given);
+  if (given < sizeof given) {
+    return clloss__fail(ctx, CLLOSS_STRUCT_SIZE, "%s.struct_size is %zu: set it to sizeof the struct", name,
+                        given);
+  }
+  for (size_t i = size; i < given; ++i) {
+    if (((const unsigned char *)from)[i] != 0) {
+      return clloss__fail(
+          ctx, CLLOSS_STRUCT_SIZE,
+          "%s.struct_size is %zu, this version knows %zu bytes, and byte %zu beyond them is not zero", name,
+          given, size, i);
+    }
+  }
+  memset(to, 0, size);
+  memcpy(to, from, given < size ? given : size);
+  return CLLOSS_SUCCESS;
+}
+
+static clloss_status check_device(clloss_ctx *ctx) {
+  cl_uint n = 0;
+  cl_int error = clGetContextInfo(ctx->context, CL_CONTEXT_NUM_DEVICES, sizeof n, &n, NULL);
+  if (error != CL_SUCCESS) return clloss__fail(ctx, error, "context: clGetContextInfo answers %d", error);
+  cl_device_id *devices = calloc(n ? n : 1, sizeof *devices);
+  if (!devices) return clloss__fail(ctx, CL_OUT_OF_HOST_MEMORY, "context: no memory for %u device ids", n);
+  error = clGetContextInfo(ctx->context, CL_CONTEXT_DEVICES, n * sizeof *devices, devices, NULL);
+  bool found = false;
+  for (cl_uint i = 0; error == CL_SUCCESS && i < n; ++i) found |= devices[i] == ctx->device;
+  free(devices);
+  if (error != CL_SUCCESS) return clloss__fail(ctx, error, "context: clGetContextInfo answers %d", error);
+  if (!found) return clloss__fail(ctx, CLLOSS_DEVICE, "device: not one of the context's %u", n);
+  return CLLOSS_SUCCESS;
+}
+
+static clloss_status set_up(clloss_ctx *ctx, const clloss_ctx_options *options) {
+  ctx->pid = clloss__pid();
+  clloss_status status = check_device(ctx);
+  if (status == CLLOSS_SUCCESS) status = clloss__plan_read_device(ctx);
+  if (status == CLLOSS_SUCCESS) status = clloss__plan_read_overrides(ctx, options);
+  return status;
+}
+
+clloss_status clloss_ctx_create(clloss_ctx **out, cl_context context, cl_device_id device,
+                                const clloss_ctx_options *options) {
+  if (!out) return CLLOSS_NULL_ARGUMENT;
+  *out = NULL;
+  clloss_ctx *ctx = calloc(1, sizeof *ctx);
+  if (!ctx) return CL_OUT_OF_HOST_MEMORY;
+  clloss_ctx_options read = {0};
+  clloss_status status = CLLOSS_SUCCESS;
+  if (options) status = clloss__read_struct(ctx, "options", &read, sizeof read, options);
+  if (status == CLLOSS_SUCCESS && (!context || !device)) {
+    status = clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "%s: NULL", context ? "device" : "context");
+  }
+  if (status == CLLOSS_SUCCESS) {
+    ctx->context = context;
+    ctx->device = device;
+    status = set_up(ctx, &read);
+  }
+  if (status == CLLOSS_SUCCESS) {
+    const cl_int error = clRetainContext(context);
+    if (error != CL_SUCCESS) status = clloss__fail(ctx, error, "context: clRetainContext answers %d", error);
+  }
+  if (read.message && read.message_size_bytes) {
+    snprintf(read.message, read.message_size_bytes, "%s", status == CLLOSS_SUCCESS ? "" : ctx->message);
+  }
+  if (status != CLLOSS_SUCCESS) {
+    free(ctx);
+    return status;
+  }
+  *out = ctx;
+  return CLLOSS_SUCCESS;
+}
+
+void clloss_ctx_destroy(clloss_ctx **pointer) {
+  if (!pointer || !*pointer) return;
+  clloss_ctx *ctx = *pointer;
+  *pointer = NULL;
+  /* In a forked child every OpenCL call may hang: the parent's objects are the parent's to release. */
+  if (ctx->pid == clloss__pid()) {
+    clloss__pool_release(&ctx->pool);
+    clloss__programs_release(&ctx->programs);
+    clReleaseContext(ctx->context);
+  }
+  clloss__programs_free(&ctx->programs);
+  free(ctx);
+}
+
+const char *clloss_ctx_message(const clloss_ctx *ctx) { return ctx ? ctx->message : ""; }
+
+clloss_status clloss_ctx_prebuild(clloss_ctx *ctx, uint32_t dtype) {
+  if (!ctx) return CLLOSS_NULL_ARGUMENT;
+  clloss_status status = clloss__enter(ctx);
+  if (status != CLLOSS_SUCCESS) return status;
+  if (dtype != CLLOSS_F32) return clloss__fail(ctx, CLLOSS_DTYPE, "dtype is %u: not a type of logits", dtype);
+  return clloss__programs_build_all(ctx);
+}
+
+clloss_status clloss_ctx_get_stats(clloss_ctx *ctx, clloss_ctx_stats *stats) {
+  if (!ctx) return CLLOSS_NULL_ARGUMENT;
+  if (!stats) return clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "stats: NULL");
+  clloss_ctx_stats now = {0};
+  const clloss_status status = clloss__read_struct(ctx, "stats", &now, sizeof now, stats);
+  if (status != CLLOSS_SUCCESS) return status;
+  now.programs_built = ctx->programs.n_built;
+  now.kernels_enqueued = ctx->kernels_enqueued;
+  now.work_groups_enqueued = ctx->work_groups_enqueued;
+  now.pool_bytes = ctx->pool.bytes;
+  now.pool_peak_bytes = ctx->pool.peak_bytes;
+  now.pool_allocations = ctx->pool.allocations;
+  memcpy(stats, &now, now.struct_size < sizeof now ? now.struct_size : sizeof now);
+  return CLLOSS_SUCCESS;
+}
+
+clloss_status clloss_ctx_trim(clloss_ctx *ctx) {
+  if (!ctx) return CLLOSS_NULL_ARGUMENT;
+  const clloss_status status = clloss__enter(ctx);
+  if (status == CLLOSS_SUCCESS) clloss__pool_release(&ctx->pool);
+  return status;
+}

@@ -1,0 +1,39 @@
+/* The one way to the device: a call is a list of launches that share their arguments. */
+#ifndef CLLOSS_HOST_LAUNCH_H
+#define CLLOSS_HOST_LAUNCH_H
+
+#include <clloss/clloss.h>
+
+typedef struct {
+  const void *value;
+  size_t size_bytes;
+} clloss__arg;
+
+typedef struct {
+  const char *kernel; /* static text */
+  size_t groups, local_size;
+} clloss__launch;
+
+typedef struct {
+  const char *source, *build_options; /* static text */
+  const clloss__arg *args;            /* of every kernel of the call */
+  size_t n_args;
+  clloss__launch launches[6];
+  size_t n_launches;
+  cl_command_queue queue;
+  cl_uint n_wait;
+  const cl_event *wait;
+  cl_event *done;
+} clloss__call;
+
+/* NULL queue, a wait list that contradicts its length, a queue of another context or device. */
+clloss_status clloss__launch_check_queue(clloss_ctx *ctx, cl_command_queue queue, cl_uint n_wait,
+                                         const cl_event *wait);
+
+/* Enqueues the launches one after another, each waiting for the one before, so that in-order and out-of-order queues
+ * are the same; the first waits for the wait list and, if not NULL, for `also`. The last one's event covers the call.
+ * All kernels are compiled and their arguments checked before the first is enqueued. If `last` isn't NULL it receives
+ * the event of the last launch that was enqueued (NULL: none), for the caller to release, also on failure. */
+clloss_status clloss__launch_all(clloss_ctx *ctx, const clloss__call *call, cl_event also, cl_event *last);
+
+#endif

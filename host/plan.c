@@ -1,0 +1,189 @@
+/* Device facts + shape → kernels, by the table below: the first line that fits is the plan. */
+#include "plan.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "ctx.h"
+
+/* Bounds that the kernels state: sixteen classes in kernels/xent_rows.clh, the items of kernels/group.clh. */
+enum { LANES = 16, GROUP_MOST = 1024, SLICES_MOST = 64, SPLIT_LEAST = 4096 };
+
+/* A lane work-group owns so much of the logits that scheduling it doesn't show, and that two cores end together. */
+enum { BLOCK_BYTES = 32 << 10 };
+
+/* PoCL 3.1 compiles a second version of each kernel for grids above this. */
+enum { BLOCKS_MOST = 65535 };
+
+static const clloss__team lane_team = {"lane", "-cl-std=CL1.2"};
+static const clloss__team group_team = {"group", "-cl-std=CL1.2 -DCLLOSS_TEAM_GROUP"};
+
+#define ANY SIZE_MAX
+
+/* rows_per_unit: rows for each compute unit. A split pays where whole rows would leave units idle and each slice
+ * still has SPLIT_LEAST classes. The group sizes are a first guess, not yet measured on a GPU. */
+static const struct {
+  bool lane; /* the team: lane on a CPU, group elsewhere, unless overridden */
+  size_t classes_least, classes_most, rows_per_unit_most;
+  uint32_t family;
+  size_t local_size;
+  bool rows_in_lanes;
+} rules[] = {
+    /* lane   classes          rows/unit  family             items  rows in lanes */
+    {true, 1, LANES - 1, ANY, CLLOSS_FAMILY_LANE, 1, true},
+    {true, 2 * SPLIT_LEAST, ANY, 2, CLLOSS_FAMILY_SPLIT, 1, false},
+    {true, 1, ANY, ANY, CLLOSS_FAMILY_LANE, 1, false},
+    {false, 2 * SPLIT_LEAST, ANY, 2, CLLOSS_FAMILY_SPLIT, 256, false},
+    {false, 1, 256, ANY, CLLOSS_FAMILY_GROUP, 64, false},
+    {false, 1, ANY, ANY, CLLOSS_FAMILY_GROUP, 256, false},
+};
+
+static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
+static size_t max_size(size_t a, size_t b) { return a > b ? a : b; }
+static size_t ceil_div(size_t a, size_t b) { return a / b + (a % b != 0); }
+
+clloss_status clloss__plan_read_device(clloss_ctx *ctx) {
+  cl_device_type type = 0;
+  cl_bool available = CL_FALSE, compiler = CL_FALSE, little = CL_FALSE, shares = CL_FALSE;
+  cl_uint units = 0;
+  size_t local = 0;
+  cl_ulong local_bytes = 0;
+  const struct {
+    cl_device_info what;
+    const char *name;
+    size_t size;
+    void *to;
+  } queries[] = {
+      {CL_DEVICE_TYPE, "CL_DEVICE_TYPE", sizeof type, &type},
+      {CL_DEVICE_AVAILABLE, "CL_DEVICE_AVAILABLE", sizeof available, &available},
+      {CL_DEVICE_COMPILER_AVAILABLE, "CL_DEVICE_COMPILER_AVAILABLE", sizeof compiler, &compiler},
+      {CL_DEVICE_ENDIAN_LITTLE, "CL_DEVICE_ENDIAN_LITTLE", sizeof little, &little},
+      {CL_DEVICE_HOST_UNIFIED_MEMORY, "CL_DEVICE_HOST_UNIFIED_MEMORY", sizeof shares, &shares},
+      {CL_DEVICE_MAX_COMPUTE_UNITS, "CL_DEVICE_MAX_COMPUTE_UNITS", sizeof units, &units},
+      {CL_DEVICE_MAX_WORK_GROUP_SIZE, "CL_DEVICE_MAX_WORK_GROUP_SIZE", sizeof local, &local},
+      {CL_DEVICE_LOCAL_MEM_SIZE, "CL_DEVICE_LOCAL_MEM_SIZE", sizeof local_bytes, &local_bytes},
+  };
+  for (size_t i = 0; i < sizeof queries / sizeof *queries; ++i) {
+    const cl_int error = clGetDeviceInfo(ctx->device, queries[i].what, queries[i].size, queries[i].to, NULL);
+    if (error != CL_SUCCESS) {
+      return clloss__fail(ctx, error, "device: asked for %s it answers %s", queries[i].name,
+                          clloss_status_name(error));
+    }
+  }
+  const char *lacks = !available  ? "isn't available"
+                      : !compiler ? "has no compiler"
+                      : !little   ? "is big-endian"
+                                  : NULL;
+  if (lacks) return clloss__fail(ctx, CLLOSS_DEVICE, "device: it %s", lacks);
+  const size_t fitting = (size_t)(local_bytes / sizeof(cl_ulong)) < GROUP_MOST ? 1 : GROUP_MOST;
+  ctx->facts = (clloss__device){
+      .cpu = (type & CL_DEVICE_TYPE_CPU) != 0,
+      .shares_memory = shares != CL_FALSE,
+      .units = units ? units : 1,
+      .local_most = max_size(1, min_size(local, fitting)),
+  };
+  return CLLOSS_SUCCESS;
+}
+
+clloss_status clloss__plan_read_overrides(clloss_ctx *ctx, const clloss_ctx_options *options) {
+  const uint32_t family = options->family;
+  if (family > CLLOSS_FAMILY_SPLIT) {
+    return clloss__fail(ctx, CLLOSS_PLAN, "options.family is %u: no kernel family has this number", family);
+  }
+  if (options->local_size > ctx->facts.local_most) {
+    return clloss__fail(ctx, CLLOSS_PLAN, "options.local_size is %u, this device takes at most %zu",
+                        options->local_size, ctx->facts.local_most);
+  }
+  if (options->local_size > 1 && family != CLLOSS_FAMILY_GROUP && family != CLLOSS_FAMILY_SPLIT) {
+    return clloss__fail(ctx, CLLOSS_PLAN, "options.local_size is %u: only families group and split have one",
+                        options->local_size);
+  }
+  if (options->rows_per_group && (family == CLLOSS_FAMILY_AUTO || family == CLLOSS_FAMILY_SPLIT)) {
+    return clloss__fail(ctx, CLLOSS_PLAN,
+                        "options.rows_per_group is %llu: only families lane and group have it",
+                        (unsigned long long)options->rows_per_group);
+  }
+  if (options->slices &&
+      (family != CLLOSS_FAMILY_SPLIT || options->slices < 2 || options->slices > SLICES_MOST)) {
+    return clloss__fail(ctx, CLLOSS_PLAN,
+                        "options.slices is %llu: it goes with family split and from 2 to %d",
+                        (unsigned long long)options->slices, SLICES_MOST);
+  }
+  ctx->overrides = (clloss__overrides){
+      .family = family,
+      .local_size = options->local_size,
+      .rows_per_group = (size_t)min_size((size_t)options->rows_per_group, SIZE_MAX / 2),
+      .slices = (size_t)options->slices,
+  };
+  return CLLOSS_SUCCESS;
+}
+
+const clloss__team *clloss__plan_team(const clloss_ctx *ctx) {
+  const clloss__overrides *o = &ctx->overrides;
+  const bool group = o->family == CLLOSS_FAMILY_GROUP ||
+                     (o->family != CLLOSS_FAMILY_LANE && !ctx->facts.cpu) ||
+                     (o->family == CLLOSS_FAMILY_SPLIT && o->local_size > 1);
+  return group ? &group_team : &lane_team;
+}
+
+/* Rows per lane work-group: BLOCK_BYTES of them, fewer where that would leave a unit without its four blocks, more
+ * where there would be too many blocks; a multiple of sixteen where sixteen go together. */
+static size_t block_rows(const clloss__device *device, size_t rows, size_t row_bytes, size_t step) {
+  size_t n = max_size(1, BLOCK_BYTES / row_bytes);
+  n = min_size(n, max_size(1, rows / (4 * device->units)));
+  n = max_size(n, ceil_div(rows, BLOCKS_MOST));
+  return ceil_div(n, step) * step;
+}
+
+static size_t slices_for(const clloss__device *device, size_t rows, size_t classes) {
+  const size_t wanted = ceil_div(4 * device->units, rows);
+  return max_size(2, min_size(min_size(wanted, SLICES_MOST), classes / SPLIT_LEAST));
+}
+
+clloss__plan clloss__plan_rows(const clloss_ctx *ctx, size_t rows, size_t classes, size_t element_bytes) {
+  const clloss__device *device = &ctx->facts;
+  const clloss__overrides *o = &ctx->overrides;
+  const bool lane = clloss__plan_team(ctx) == &lane_team;
+  size_t i = 0;
+  while (rules[i].lane != lane || classes < rules[i].classes_least || classes > rules[i].classes_most ||
+         ceil_div(rows, device->units) > rules[i].rows_per_unit_most ||
+         (o->family && rules[i].family != o->family && rules[i].rows_per_unit_most != ANY)) {
+    ++i;
+  }
+  clloss__plan plan = {
+      .family = o->family ? o->family : rules[i].family,
+      .team = clloss__plan_team(ctx),
+      .local_size = lane ? 1
+                         : min_size(o->local_size ? o->local_size : rules[i].local_size, device->local_most),
+      .slices = 1,
+  };
+  if (plan.family == CLLOSS_FAMILY_SPLIT) {
+    plan.slices = o->slices ? o->slices : slices_for(device, rows, classes);
+    plan.rows_per_group = 1;
+  } else {
+    plan.rows_in_lanes = rules[i].rows_in_lanes;
+    plan.rows_per_group = lane ? block_rows(device, rows, classes * element_bytes,
+                                            plan.rows_in_lanes ? LANES : 1)
+                               : max_size(1, ceil_div(rows, BLOCKS_MOST));
+    if (o->rows_per_group) plan.rows_per_group = o->rows_per_group;
+  }
+  plan.blocks = ceil_div(rows, plan.rows_per_group);
+  return plan;
+}
+
+clloss_status clloss__plan_describe(clloss_ctx *ctx, const clloss__plan *plan, clloss_plan *out) {
+  clloss_plan now;
+  const clloss_status status = clloss__read_struct(ctx, "plan", &now, sizeof now, out);
+  if (status != CLLOSS_SUCCESS) return status;
+  now.family = plan->family;
+  now.local_size = (uint32_t)plan->local_size;
+  now.rows_per_group = plan->rows_per_group;
+  now.slices = plan->slices;
+  now.groups = plan->blocks * plan->slices;
+  snprintf(now.variant, sizeof now.variant, "%s%s", plan->team->name,
+           plan->family == CLLOSS_FAMILY_SPLIT ? "_split"
+           : plan->rows_in_lanes               ? "_rows"
+                                               : "");
+  memcpy(out, &now, now.struct_size < sizeof now ? now.struct_size : sizeof now);
+  return CLLOSS_SUCCESS;
+}

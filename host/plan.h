@@ -1,0 +1,49 @@
+/* What is known of the device, and which kernels a shape gets on it. */
+#ifndef CLLOSS_HOST_PLAN_H
+#define CLLOSS_HOST_PLAN_H
+
+#include <clloss/clloss.h>
+#include <stdbool.h>
+
+typedef struct {
+  bool cpu;
+  bool shares_memory; /* with the host: mapping copies nothing */
+  size_t units;       /* compute units: cores of a CPU, multiprocessors of a GPU */
+  size_t local_most;  /* work-items per work-group, also bounded by the group team's local memory */
+} clloss__device;
+
+typedef struct {
+  uint32_t family, local_size;
+  size_t rows_per_group, slices;
+} clloss__overrides;
+
+/* The work-items that share a row. A team is a compilation of the same kernel source. */
+typedef struct {
+  const char *name;
+  const char *build_options;
+} clloss__team;
+
+/* Fills ctx->facts: CLLOSS_DEVICE where the device can't compile or isn't little-endian. */
+clloss_status clloss__plan_read_device(clloss_ctx *ctx);
+
+/* Checks the overrides against the device and fills ctx->overrides: CLLOSS_PLAN. */
+clloss_status clloss__plan_read_overrides(clloss_ctx *ctx, const clloss_ctx_options *options);
+
+/* The team that the device's rows are given to when nothing overrides it. */
+const clloss__team *clloss__plan_team(const clloss_ctx *ctx);
+
+typedef struct {
+  uint32_t family;
+  const clloss__team *team;
+  bool rows_in_lanes; /* sixteen rows at a time, one per vector lane */
+  size_t local_size, rows_per_group, slices;
+  size_t blocks; /* of rows_per_group rows */
+} clloss__plan;
+
+/* The plan for rows × classes elements of element_bytes; rows and classes are not zero. */
+clloss__plan clloss__plan_rows(const clloss_ctx *ctx, size_t rows, size_t classes, size_t element_bytes);
+
+/* Fills the caller's struct: CLLOSS_STRUCT_SIZE. */
+clloss_status clloss__plan_describe(clloss_ctx *ctx, const clloss__plan *plan, clloss_plan *out);
+
+#endif

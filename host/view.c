@@ -1,0 +1,190 @@
+/* View checks. Byte ranges are compared in the root buffer, so that sub-buffers of one buffer are seen to overlap.
+ * A view with gaps between its rows counts as one range, from its first byte to its last. */
+#include "view.h"
+
+#include "ctx.h"
+
+typedef struct {
+  cl_mem root;
+  size_t begin, end; /* bytes in the root */
+} range;
+
+size_t clloss__dtype_bytes(uint32_t dtype) {
+  switch (dtype) {
+  case CLLOSS_F32:
+  case CLLOSS_I32: return 4;
+  case CLLOSS_I64: return 8;
+  case CLLOSS_U8: return 1;
+  }
+  return 0;
+}
+
+size_t clloss__row_stride(const clloss_view *view, size_t columns) {
+  if (view->flags & CLLOSS_BROADCAST) return 0;
+  return view->row_stride ? view->row_stride : columns;
+}
+
+bool clloss__same_view(const clloss_view *a, const clloss_view *b, size_t columns) {
+  return a->mem && a->mem == b->mem && a->offset == b->offset && a->dtype == b->dtype &&
+         clloss__row_stride(a, columns) == clloss__row_stride(b, columns);
+}
+
+static clloss_status check_fields(clloss_ctx *ctx, const char *call, const clloss__use *use) {
+  const clloss_view *v = use->view;
+  if (!clloss__dtype_bytes(v->dtype) || !(use->dtypes & CLLOSS__DTYPE(v->dtype))) {
+    return clloss__fail(ctx, CLLOSS_DTYPE, "%s.%s.dtype is %u%s", call, use->name, v->dtype,
+                        v->dtype ? ": not a type that this view can have" : ": say what the buffer holds");
+  }
+  if (v->flags & ~(uint32_t)CLLOSS_BROADCAST || ((v->flags & CLLOSS_BROADCAST) && !use->may_broadcast)) {
+    return clloss__fail(ctx, CLLOSS_OPTION, "%s.%s.flags is %#x: %s", call, use->name, v->flags,
+                        v->flags & ~(uint32_t)CLLOSS_BROADCAST ? "unknown flag"
+                                                               : "this view can't be broadcast");
+  }
+  if (v->reserved) {
+    return clloss__fail(ctx, CLLOSS_OPTION, "%s.%s.reserved is %llu: it must be 0", call, use->name,
+                        (unsigned long long)v->reserved);
+  }
+  if (v->class_stride > 1) {
+    return clloss__fail(ctx, CLLOSS_STRIDE, "%s.%s.class_stride is %zu: this version needs 1 (or 0)", call,
+                        use->name, v->class_stride);
+  }
+  if (v->row_stride && v->row_stride < use->columns && !(v->flags & CLLOSS_BROADCAST)) {
+    return clloss__fail(ctx, CLLOSS_STRIDE, "%s.%s.row_stride is %zu, shorter than the row's %zu elements",
+                        call, use->name, v->row_stride, use->columns);
+  }
+  return CLLOSS_SUCCESS;
+}
+
+/* The bytes [begin, end) that the view touches in its own buffer. */
+static clloss_status extent(clloss_ctx *ctx, const char *call, const clloss__use *use, size_t *begin,
+                            size_t *end) {
+  const clloss_view *v = use->view;
+  const size_t bytes = clloss__dtype_bytes(v->dtype), stride = clloss__row_stride(v, use->columns);
+  const size_t most = SIZE_MAX / bytes;
+  const size_t steps = use->rows ? use->rows - 1 : 0;
+  if (v->offset > most || (steps && stride > (most - v->offset) / steps) ||
+      use->columns > most - v->offset - steps * stride) {
+    return clloss__fail(ctx, CLLOSS_STRIDE, "%s.%s: offset %zu + %zu rows × row_stride %zu overflows", call,
+                        use->name, v->offset, use->rows, stride);
+  }
+  *begin = v->offset * bytes;
+  *end = use->rows && use->columns ? (v->offset + steps * stride + use->columns) * bytes : *begin;
+  return CLLOSS_SUCCESS;
+}
+
+typedef struct {
+  cl_context context;
+  size_t size, offset;
+  cl_mem parent;
+  cl_mem_flags flags;
+  void *host;
+} memory;
+
+static clloss_status read_memory(clloss_ctx *ctx, const char *call, const clloss__use *use, memory *m) {
+  cl_mem_object_type type = 0;
+  const struct {
+    cl_mem_info what;
+    size_t size;
+    void *to;
+  } queries[] = {
+      {CL_MEM_TYPE, sizeof type, &type},
+      {CL_MEM_CONTEXT, sizeof m->context, &m->context},
+      {CL_MEM_SIZE, sizeof m->size, &m->size},
+      {CL_MEM_OFFSET, sizeof m->offset, &m->offset},
+      {CL_MEM_ASSOCIATED_MEMOBJECT, sizeof(cl_mem), &m->parent},
+      {CL_MEM_FLAGS, sizeof m->flags, &m->flags},
+      {CL_MEM_HOST_PTR, sizeof(void *), &m->host},
+  };
+  for (size_t i = 0; i < sizeof queries / sizeof *queries; ++i) {
+    const cl_int error = clGetMemObjectInfo(use->view->mem, queries[i].what, queries[i].size, queries[i].to,
+                                            NULL);
+    if (error != CL_SUCCESS) {
+      return clloss__fail(ctx, error, "%s.%s.mem: %s", call, use->name, clloss_status_name(error));
+    }
+  }
+  if (type != CL_MEM_OBJECT_BUFFER) {
+    return clloss__fail(ctx, CL_INVALID_MEM_OBJECT, "%s.%s.mem: not a buffer", call, use->name);
+  }
+  return CLLOSS_SUCCESS;
+}
+
+/* Where a buffer sits on the caller's own memory, or in the middle of another buffer, its start may be at any
+ * address; kernels load whole elements. */
+static bool is_aligned(const memory *m, size_t begin, size_t bytes) {
+  const uintptr_t host = m->flags & CL_MEM_USE_HOST_PTR ? (uintptr_t)m->host : 0;
+  return (m->offset + begin) % bytes == 0 && (host + begin) % bytes == 0;
+}
+
+static clloss_status check_one(clloss_ctx *ctx, const char *call, const clloss__use *use, range *out) {
+  const bool writes = use->role == CLLOSS__WRITES || use->role == CLLOSS__MAY_WRITE;
+  size_t begin = 0, end = 0;
+  clloss_status status = check_fields(ctx, call, use);
+  if (status == CLLOSS_SUCCESS) status = extent(ctx, call, use, &begin, &end);
+  if (status != CLLOSS_SUCCESS) return status;
+  memory m = {0};
+  status = read_memory(ctx, call, use, &m);
+  if (status != CLLOSS_SUCCESS) return status;
+  if (m.context != ctx->context) {
+    return clloss__fail(ctx, CLLOSS_MEMORY_CONTEXT, "%s.%s.mem: of another context than the ctx", call,
+                        use->name);
+  }
+  if (end > m.size) {
+    return clloss__fail(ctx, use->if_too_small ? use->if_too_small : CLLOSS_BUFFER_SIZE,
+                        "%s.%s needs %zu bytes, its buffer has %zu", call, use->name, end, m.size);
+  }
+  const size_t align = use->align_bytes ? use->align_bytes : clloss__dtype_bytes(use->view->dtype);
+  if (!is_aligned(&m, begin, align)) {
+    return clloss__fail(
+        ctx, CLLOSS_ALIGNMENT,
+        "%s.%s starts at byte %zu of a buffer at byte %zu (host pointer %p): not a multiple of %zu", call,
+        use->name, begin, m.offset, m.host, align);
+  }
+  if (m.flags & (writes ? CL_MEM_READ_ONLY : CL_MEM_WRITE_ONLY)) {
+    return clloss__fail(ctx, CLLOSS_ACCESS, "%s.%s.mem: kernels may only %s this buffer", call, use->name,
+                        writes ? "read" : "write");
+  }
+  *out = (range){m.parent ? m.parent : use->view->mem, m.offset + begin, m.offset + end};
+  return CLLOSS_SUCCESS;
+}
+
+static bool is_output(const clloss__use *use) {
+  return use->role == CLLOSS__WRITES || use->role == CLLOSS__MAY_WRITE;
+}
+
+static bool is_in_place(const clloss__use *a, const clloss__use *b) {
+  return (a->same == b->view && clloss__same_view(a->view, b->view, a->columns)) ||
+         (b->same == a->view && clloss__same_view(b->view, a->view, b->columns));
+}
+
+enum { USES_MOST = 24 };
+
+clloss_status clloss__check_uses(clloss_ctx *ctx, const char *call, const clloss__use *uses, size_t n_uses) {
+  range ranges[USES_MOST] = {{0}};
+  for (size_t i = 0; i < n_uses; ++i) {
+    const clloss__use *use = &uses[i];
+    const bool bound = use->view->mem != NULL;
+    if (bound && use->role == CLLOSS__REFUSED) {
+      return clloss__fail(ctx, CLLOSS_UNUSED_VIEW, "%s.%s is bound, but this call can't use it", call,
+                          use->name);
+    }
+    if (!bound && (use->role == CLLOSS__READS || use->role == CLLOSS__WRITES) && use->rows) {
+      return clloss__fail(ctx, CLLOSS_MISSING_VIEW, "%s.%s has no buffer", call, use->name);
+    }
+    if (bound) {
+      const clloss_status status = check_one(ctx, call, use, &ranges[i]);
+      if (status != CLLOSS_SUCCESS) return status;
+    }
+  }
+  for (size_t i = 0; i < n_uses; ++i) {
+    if (!is_output(&uses[i])) continue;
+    for (size_t k = 0; k < n_uses; ++k) {
+      const bool meets = ranges[i].root && ranges[i].root == ranges[k].root &&
+                         ranges[i].begin < ranges[k].end && ranges[k].begin < ranges[i].end;
+      if (k == i || !meets || is_in_place(&uses[i], &uses[k])) continue;
+      return clloss__fail(
+          ctx, CLLOSS_OVERLAP, "%s.%s, bytes %zu to %zu of its root buffer, overlaps %s, %zu to %zu", call,
+          uses[i].name, ranges[i].begin, ranges[i].end, uses[k].name, ranges[k].begin, ranges[k].end);
+    }
+  }
+  return CLLOSS_SUCCESS;
+}

@@ -1,0 +1,233 @@
+/* clLoss: batched, numerically stable losses and their gradients on OpenCL devices.
+ *
+ * The manners are OpenCL's own. The caller owns context, queue and buffers; every call takes a queue, a wait list
+ * and an event out-pointer, returns as soon as its kernels are enqueued, and never waits on the device or reads back
+ * behind the caller's back (transfers without an event are the one documented exception). In-order and out-of-order
+ * queues both work. If a call is refused, nothing was enqueued and nothing changed; if the driver fails half-way
+ * through a call's kernels, its first error comes back, no event, and the outputs are undefined.
+ *
+ * Zero is the default: a NULL options pointer, a zero field and a view without a buffer all mean "the usual".
+ *
+ * Structs open with struct_size, set by the caller to sizeof the struct, so that programs built against an older
+ * header run with a newer library: a smaller size is filled up with zeros, a larger one is accepted only while the
+ * part this library doesn't know is zero (else CLLOSS_STRUCT_SIZE).
+ *
+ * Threads: one at a time per ctx and per tensor. Any number of ctx, also on one cl_context, may be used from as many
+ * threads. The library has no globals, prints nothing, reads no environment variable, and never aborts. */
+#ifndef CLLOSS_H
+#define CLLOSS_H
+
+#ifdef __APPLE__
+#  include <OpenCL/opencl.h>
+#else
+#  include <CL/cl.h>
+#endif
+#include "clloss_types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- version and status ------------------------------------------------------------------------------------- */
+
+/* The version of the library that is linked, MAJOR * 10000 + MINOR * 100 + PATCH: 0.1.0 is 100. */
+CLLOSS_API uint32_t clloss_version(void);
+
+/* The code's name ("CLLOSS_STRIDE", "CL_INVALID_KERNEL_ARGS"; "unknown status" for a code of neither) and what it
+ * means, as static text. */
+CLLOSS_API const char *clloss_status_name(clloss_status status);
+CLLOSS_API const char *clloss_status_text(clloss_status status);
+
+/* ---- ctx ---------------------------------------------------------------------------------------------------- */
+
+typedef struct clloss_ctx clloss_ctx;
+
+/* A value of 0 or NULL leaves the choice to clLoss. */
+typedef struct clloss_ctx_options {
+  size_t struct_size;
+  char *message;             /* receives, NUL-terminated, why clloss_ctx_create failed; caller's memory */
+  size_t message_size_bytes; /* room there */
+  /* Plan overrides: for tuning and tests. They hold for every call on the ctx. */
+  uint32_t family;           /* CLLOSS_FAMILY_… */
+  uint32_t local_size;       /* work-items per work-group of the group family; the lane family's is always 1 */
+  uint64_t rows_per_group;   /* rows that one work-group owns */
+  uint64_t slices;           /* work-groups per row of the split family, 2 … 64 */
+} clloss_ctx_options;
+
+/* Makes a ctx for one device of one cl_context. It retains the context, keeps the compiled kernels and a pool of
+ * workspace, and enqueues nothing. Kernels are compiled at their first use.
+ *   CLLOSS_NULL_ARGUMENT  out, context or device is NULL
+ *   CLLOSS_STRUCT_SIZE    options->struct_size
+ *   CLLOSS_DEVICE         the device isn't in the context, isn't available, has no compiler, or is big-endian
+ *   CLLOSS_PLAN           an override that the device can't run
+ *   CL_OUT_OF_HOST_MEMORY, or whatever OpenCL answers to queries about context and device
+ * On failure *out is NULL. */
+CLLOSS_API clloss_status clloss_ctx_create(clloss_ctx **out, cl_context context, cl_device_id device,
+                                           const clloss_ctx_options *options);
+
+/* Releases the ctx and sets the pointer to NULL. Legal with work in flight (OpenCL keeps what its queues still use),
+ * with NULL, and with a pointer to NULL. Tensors of the ctx outlive it. */
+CLLOSS_API void clloss_ctx_destroy(clloss_ctx **ctx);
+
+/* What went wrong in the last call on this ctx that failed, in words: the field, the value, the compiler's log.
+ * Never NULL; valid until the next call on the ctx. */
+CLLOSS_API const char *clloss_ctx_message(const clloss_ctx *ctx);
+
+/* Compiles now, rather than at first use, every kernel that calls on logits of this element type may need.
+ *   CLLOSS_NULL_ARGUMENT, CLLOSS_DTYPE, CLLOSS_FORKED, CL_BUILD_PROGRAM_FAILURE (the log is the message) */
+CLLOSS_API clloss_status clloss_ctx_prebuild(clloss_ctx *ctx, uint32_t dtype);
+
+/* Counts since the ctx was made. They depend on the calls alone, never on the clock. */
+typedef struct clloss_ctx_stats {
+  size_t struct_size;
+  uint64_t programs_built;
+  uint64_t kernels_enqueued;
+  uint64_t work_groups_enqueued;
+  uint64_t pool_bytes;            /* workspace that the pool holds now */
+  uint64_t pool_peak_bytes;       /* its high-water mark */
+  uint64_t pool_allocations;      /* OpenCL buffers that the pool ever created */
+} clloss_ctx_stats;
+
+/* CLLOSS_NULL_ARGUMENT, CLLOSS_STRUCT_SIZE */
+CLLOSS_API clloss_status clloss_ctx_get_stats(clloss_ctx *ctx, clloss_ctx_stats *stats);
+
+/* Gives back the pool's buffers; work in flight keeps its own until it is done. CLLOSS_NULL_ARGUMENT */
+CLLOSS_API clloss_status clloss_ctx_trim(clloss_ctx *ctx);
+
+/* ---- views and tensors -------------------------------------------------------------------------------------- */
+
+/* A window on a buffer. All sizes count elements of dtype. A view whose mem is NULL is not bound. */
+typedef struct clloss_view {
+  cl_mem mem;
+  size_t offset;       /* elements before the first */
+  size_t row_stride;   /* from one row to the next; 0: packed */
+  size_t class_stride; /* from one class to the next; 0 or 1: packed, the only layout of this version */
+  uint32_t dtype;      /* CLLOSS_F32 … */
+  uint32_t flags;      /* CLLOSS_BROADCAST */
+  uint64_t reserved;   /* 0 */
+} clloss_view;
+
+/* A typed array on the device, [rows][classes], packed; classes is 1 for one value per row. */
+typedef struct clloss_tensor clloss_tensor;
+
+/* Allocates; where the device shares the host's memory, in memory that both can address, so that map copies nothing.
+ * The contents are undefined. The tensor retains the cl_context and may outlive the ctx. Zero rows are valid.
+ *   CLLOSS_NULL_ARGUMENT, CLLOSS_DTYPE, CLLOSS_SIZE, CLLOSS_FORKED, CL_INVALID_BUFFER_SIZE,
+ *   CL_MEM_OBJECT_ALLOCATION_FAILURE, CL_OUT_OF_HOST_MEMORY */
+CLLOSS_API clloss_status clloss_tensor_create(clloss_tensor **out, clloss_ctx *ctx, uint32_t dtype, size_t rows,
+                                              size_t classes);
+
+/* Releases the tensor and sets the pointer to NULL; legal with work in flight, with NULL, and on a mapped tensor
+ * (the mapped pointer is then dead). */
+CLLOSS_API void clloss_tensor_destroy(clloss_tensor **tensor);
+
+/* The whole tensor as a view; no ownership passes. An unbound view where tensor is NULL. */
+CLLOSS_API clloss_view clloss_tensor_view(const clloss_tensor *tensor);
+
+/* Copies a whole packed host array of the tensor's element type and shape to the device, or back. With `done` the
+ * call returns at once and the array must stay (upload: unchanged) until the event completes; without it the call
+ * returns when the copy is done.
+ * The tensor calls leave no message: a tensor may have outlived its ctx.
+ *   CLLOSS_NULL_ARGUMENT, CLLOSS_QUEUE, CLLOSS_MAPPED, CLLOSS_FORKED, or OpenCL's */
+CLLOSS_API clloss_status clloss_tensor_upload(clloss_tensor *tensor, const void *host, cl_command_queue queue,
+                                              cl_uint n_wait, const cl_event *wait, cl_event *done);
+CLLOSS_API clloss_status clloss_tensor_download(const clloss_tensor *tensor, void *host, cl_command_queue queue,
+                                                cl_uint n_wait, const cl_event *wait, cl_event *done);
+
+/* Makes the whole tensor addressable by the host until unmap, for reading and writing; kernels must not use it
+ * meanwhile. `done` as for upload: without it the call returns when *host may be used. One map at a time.
+ *   CLLOSS_NULL_ARGUMENT, CLLOSS_QUEUE, CLLOSS_MAPPED, CLLOSS_SIZE (no elements), CLLOSS_FORKED,
+ *   or OpenCL's */
+CLLOSS_API clloss_status clloss_tensor_map(clloss_tensor *tensor, void **host, cl_command_queue queue,
+                                           cl_uint n_wait, const cl_event *wait, cl_event *done);
+
+/* Hands the memory back to the device. Never waits; later commands wait for `done` or share the in-order queue.
+ *   CLLOSS_NULL_ARGUMENT, CLLOSS_QUEUE, CLLOSS_MAPPED (it isn't mapped), CLLOSS_FORKED, or OpenCL's */
+CLLOSS_API clloss_status clloss_tensor_unmap(clloss_tensor *tensor, cl_command_queue queue, cl_uint n_wait,
+                                             const cl_event *wait, cl_event *done);
+
+/* ---- softmax cross-entropy ---------------------------------------------------------------------------------- */
+
+/* What to compute, and where. Mathematics, conventions and their sources: clloss_ref.h, which computes the same.
+ *
+ * Aliasing: grad may be the very same view as logits (in place). Otherwise the byte range of an output must not meet
+ * that of any other view in the same root buffer; inputs may share. Buffers are the caller's throughout. */
+typedef struct clloss_xent {
+  size_t struct_size;
+  size_t rows;           /* softmaxes; 0 is valid: reduced outputs are written all the same */
+  size_t classes;        /* logits per softmax, at least 1 */
+  clloss_view logits;    /* [rows][classes] f32, read */
+  clloss_view targets;   /* [rows] i32 or i64 class indices, read */
+  clloss_view loss;      /* [1] f32, written: the mean or the sum, in nats; not with CLLOSS_NONE */
+  clloss_view row_loss;  /* [rows] f32, written: the unreduced losses, whatever the reduction */
+  clloss_view row_stats; /* [rows][2] f32: (max, log Σ exp(x − max)); forward and fused write it, backward reads it.
+                            Ignored rows get (0, 0); rows with a bad target, or without a
+                            softmax (NaN, +inf or nothing but −inf), (NaN, NaN). */
+  clloss_view grad;      /* [rows][classes] f32, written: d loss / d logits, times the upstream gradient */
+  clloss_view grad_loss; /* upstream gradient, f32, read: [1]; [rows] with CLLOSS_NONE. Unbound: 1 */
+  clloss_view workspace; /* u8, scratch, offset a multiple of 8; unbound, the ctx's pool serves */
+} clloss_xent;
+
+typedef struct clloss_xent_options {
+  size_t struct_size;
+  uint32_t reduction;   /* CLLOSS_MEAN (0), CLLOSS_SUM, CLLOSS_NONE */
+  uint32_t flags;       /* CLLOSS_IGNORE_INDEX: ignore_index is meant. No index is ignored without it */
+  int64_t ignore_index; /* may lie outside [0, classes); class k, if given, stays in the softmax */
+} clloss_xent_options;
+
+/* forward: reads logits and targets; writes loss, row_loss and row_stats, of which at least one is bound.
+ * backward: reads logits, targets, row_stats and grad_loss; writes grad.
+ * fused: forward and backward with one read of the logits from memory: writes grad, and loss, row_loss and row_stats
+ * where bound. Its losses and row_stats have the same bits as forward's.
+ *
+ * `done`, if not NULL, receives an event, the caller's to release, that is complete when every output is.
+ *
+ *   CLLOSS_NULL_ARGUMENT   ctx, xent, queue; wait list NULL with n_wait > 0 or the reverse
+ *   CLLOSS_STRUCT_SIZE     of xent or options
+ *   CLLOSS_SIZE            zero classes; rows * classes overflows
+ *   CLLOSS_MISSING_VIEW, CLLOSS_UNUSED_VIEW   a view that this call needs, or can't use
+ *   CLLOSS_DTYPE, CLLOSS_STRIDE, CLLOSS_BUFFER_SIZE, CLLOSS_ALIGNMENT, CLLOSS_ACCESS, CLLOSS_MEMORY_CONTEXT,
+ *   CLLOSS_OVERLAP, CLLOSS_WORKSPACE          what the named view is at fault for
+ *   CLLOSS_OPTION          unknown reduction or flag; ignore_index without CLLOSS_IGNORE_INDEX
+ *   CLLOSS_QUEUE           of another context or device
+ *   CLLOSS_FORKED          in a child process
+ *   or OpenCL's: CL_BUILD_PROGRAM_FAILURE, CL_OUT_OF_RESOURCES, CL_MEM_OBJECT_ALLOCATION_FAILURE …
+ *
+ * Two runs with the same device, plan and input give the same bits. */
+CLLOSS_API clloss_status clloss_xent_forward(clloss_ctx *ctx, const clloss_xent *xent,
+                                             const clloss_xent_options *options, cl_command_queue queue,
+                                             cl_uint n_wait, const cl_event *wait, cl_event *done);
+CLLOSS_API clloss_status clloss_xent_backward(clloss_ctx *ctx, const clloss_xent *xent,
+                                              const clloss_xent_options *options, cl_command_queue queue,
+                                              cl_uint n_wait, const cl_event *wait, cl_event *done);
+CLLOSS_API clloss_status clloss_xent_fused(clloss_ctx *ctx, const clloss_xent *xent,
+                                           const clloss_xent_options *options, cl_command_queue queue, cl_uint n_wait,
+                                           const cl_event *wait, cl_event *done);
+
+/* How many bytes a workspace view needs for any of the three calls on this shape; views may be unbound.
+ *   CLLOSS_NULL_ARGUMENT, CLLOSS_STRUCT_SIZE, CLLOSS_SIZE, CLLOSS_OPTION, CLLOSS_FORKED */
+CLLOSS_API clloss_status clloss_xent_workspace(clloss_ctx *ctx, const clloss_xent *xent,
+                                               const clloss_xent_options *options, size_t *bytes);
+
+/* Which kernels this shape gets on the ctx's device; views may be unbound. */
+typedef struct clloss_plan {
+  size_t struct_size;
+  uint32_t family;         /* CLLOSS_FAMILY_… */
+  uint32_t local_size;     /* work-items per work-group */
+  uint64_t rows_per_group; /* rows that one work-group owns */
+  uint64_t slices;         /* work-groups that share one row; 1 but for the split family */
+  uint64_t groups;         /* work-groups of the main kernel */
+  char variant[24];        /* as in the kernels' names: "lane", "lane_rows", "group", "lane_split", … */
+} clloss_plan;
+
+/* CLLOSS_NULL_ARGUMENT, CLLOSS_STRUCT_SIZE, CLLOSS_SIZE (also for zero rows), CLLOSS_FORKED */
+CLLOSS_API clloss_status clloss_xent_plan(clloss_ctx *ctx, const clloss_xent *xent, clloss_plan *plan);
+
+/* "lane", "group", "split"; "auto" for 0; NULL for others. */
+CLLOSS_API const char *clloss_family_name(uint32_t family);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

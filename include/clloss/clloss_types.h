@@ -1,0 +1,88 @@
+/* The words that every clLoss header shares: version, export macro, status codes, element types, reductions,
+ * flags. Needs nothing but the C library's fixed-width integers, so the scalar reference can use it on a machine
+ * that has never heard of OpenCL. C99 and C++ both compile it alone. */
+#ifndef CLLOSS_TYPES_H
+#define CLLOSS_TYPES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The one place where the version stands: CMake, pkg-config and clloss_version() all read it from here. */
+#define CLLOSS_VERSION_MAJOR 0
+#define CLLOSS_VERSION_MINOR 1
+#define CLLOSS_VERSION_PATCH 0
+
+/* CLLOSS_STATIC is set for users of the static library by its CMake target and by pkg-config --static. */
+#if defined(CLLOSS_STATIC)
+#  define CLLOSS_API
+#elif defined(_WIN32)
+#  ifdef CLLOSS_BUILDING
+#    define CLLOSS_API __declspec(dllexport)
+#  else
+#    define CLLOSS_API __declspec(dllimport)
+#  endif
+#else
+#  define CLLOSS_API __attribute__((visibility("default")))
+#endif
+
+/* 0 is success. Every other value is an error: one of clLoss's own below, or a code of OpenCL (−1 … −72, −1001 …
+ * −1010) passed through unchanged. */
+typedef int32_t clloss_status;
+
+/* The one list of clLoss's own codes: name, value, meaning. Codes, names, messages and the test that provokes each
+ * of them are generated from it. −6000 and below keeps clear of OpenCL, its extensions and CLBlast. */
+/* clang-format off */
+#define CLLOSS_STATUS_LIST(X)                                                                                  \
+  X(SUCCESS,                0, "success")                                                                      \
+  X(NULL_ARGUMENT,      -6001, "a required pointer is NULL")                                                   \
+  X(STRUCT_SIZE,        -6002, "struct_size is not that of this struct, or fields this version doesn't know are set") \
+  X(SIZE,               -6003, "a size is zero or overflows")                                                  \
+  X(STRIDE,             -6004, "a stride is shorter than what it steps over, or overflows")                    \
+  X(DTYPE,              -6005, "the element type can't be used here")                                          \
+  X(BUFFER_SIZE,        -6006, "a buffer is smaller than the view on it")                                      \
+  X(ALIGNMENT,          -6007, "a view doesn't start at a multiple of its element size")                       \
+  X(OVERLAP,            -6008, "an output overlaps another view")                                              \
+  X(ACCESS,             -6009, "the buffer's flags forbid kernels the access that this view needs")            \
+  X(MEMORY_CONTEXT,     -6010, "a buffer belongs to another OpenCL context")                                   \
+  X(QUEUE,              -6011, "the queue belongs to another OpenCL context or device")                        \
+  X(MISSING_VIEW,       -6012, "a view that this call needs has no buffer")                                    \
+  X(UNUSED_VIEW,        -6013, "a view is bound that this call can't use")                                     \
+  X(OPTION,             -6014, "an option is unknown, out of range, or makes no sense here")                   \
+  X(WORKSPACE,          -6015, "the caller's workspace is smaller than clloss_xent_workspace() says")          \
+  X(PLAN,               -6016, "a plan override can't run on this device")                                     \
+  X(DEVICE,             -6017, "the device can't do this, or isn't one of the context's")                      \
+  X(FORKED,             -6018, "the ctx was made by the parent of this process: OpenCL doesn't survive fork()") \
+  X(MAPPED,             -6019, "the tensor is mapped, or the pointer isn't the one that map gave")
+/* clang-format on */
+
+enum {
+#define CLLOSS_STATUS_ENUM(name, value, text) CLLOSS_##name = (value),
+  CLLOSS_STATUS_LIST(CLLOSS_STATUS_ENUM)
+#undef CLLOSS_STATUS_ENUM
+};
+
+/* Element types. 0 is none of them: a bound view must say what it holds. */
+enum { CLLOSS_F32 = 1, CLLOSS_I32 = 2, CLLOSS_I64 = 3, CLLOSS_U8 = 4 };
+
+/* Reductions, PyTorch's default first. */
+enum {
+  CLLOSS_MEAN = 0, /* the sum over the rows that aren't ignored, divided by their number: NaN if there is none */
+  CLLOSS_SUM = 1,
+  CLLOSS_NONE = 2  /* row_loss is the result, and the upstream gradient is per row */
+};
+
+/* clloss_view.flags */
+enum { CLLOSS_BROADCAST = 1u << 0 /* every row reads the one element at `offset` */ };
+
+/* Option flags, where zero is a meaning of its own and so can't stand for "not given". */
+enum { CLLOSS_IGNORE_INDEX = 1u << 0 /* the field ignore_index is meant: rows with this target are ignored */ };
+
+/* Kernel families: which hardware parallelism a row is mapped to. 0 leaves the choice to the plan. */
+enum {
+  CLLOSS_FAMILY_AUTO = 0,
+  CLLOSS_FAMILY_LANE = 1,  /* work-groups of one item that own whole rows, explicit 16-wide vectors: CPU devices */
+  CLLOSS_FAMILY_GROUP = 2, /* a work-group per row: GPUs */
+  CLLOSS_FAMILY_SPLIT = 3  /* several work-groups per row and a merge in fixed order: few, long rows */
+};
+
+#endif
