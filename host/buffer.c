@@ -12,6 +12,7 @@ struct clloss_tensor {
   uint32_t dtype;
   size_t rows, classes, bytes;
   void *mapped;
+  cl_command_queue map_queue; /* where the map was enqueued: destroying a mapped tensor unmaps it there */
   long pid;
 };
 
@@ -42,7 +43,8 @@ clloss_status clloss_tensor_create(clloss_tensor **out, clloss_ctx *ctx, uint32_
     free(tensor);
     return clloss__fail(ctx, error, "a tensor of %zu bytes: %s", bytes, clloss_status_name(error));
   }
-  *tensor = (clloss_tensor){ctx->context, ctx->device, mem, dtype, rows, classes, bytes, NULL, ctx->pid};
+  *tensor = (clloss_tensor){ctx->context, ctx->device, mem,  dtype, rows,
+                            classes,      bytes,       NULL, NULL,  ctx->pid};
   *out = tensor;
   return CLLOSS_SUCCESS;
 }
@@ -52,6 +54,10 @@ void clloss_tensor_destroy(clloss_tensor **pointer) {
   clloss_tensor *tensor = *pointer;
   *pointer = NULL;
   if (tensor->pid == clloss__pid()) {
+    if (tensor->mapped) {
+      clEnqueueUnmapMemObject(tensor->map_queue, tensor->mem, tensor->mapped, 0, NULL, NULL);
+      clReleaseCommandQueue(tensor->map_queue);
+    }
     clReleaseMemObject(tensor->mem);
     clReleaseContext(tensor->context);
   }
@@ -117,12 +123,17 @@ clloss_status clloss_tensor_map(clloss_tensor *tensor, void **host, cl_command_q
   if (!host) return CLLOSS_NULL_ARGUMENT;
   if (tensor->mapped) return CLLOSS_MAPPED;
   if (!tensor->bytes) return CLLOSS_SIZE;
-  cl_int error;
+  cl_int error = clRetainCommandQueue(queue);
+  if (error != CL_SUCCESS) return error;
   void *pointer = clEnqueueMapBuffer(queue, tensor->mem, done ? CL_FALSE : CL_TRUE,
                                      CL_MAP_READ | CL_MAP_WRITE, 0, tensor->bytes, n_wait, wait, done,
                                      &error);
-  if (error != CL_SUCCESS) return error;
+  if (error != CL_SUCCESS) {
+    clReleaseCommandQueue(queue);
+    return error;
+  }
   tensor->mapped = *host = pointer;
+  tensor->map_queue = queue;
   return CLLOSS_SUCCESS;
 }
 
@@ -132,6 +143,9 @@ clloss_status clloss_tensor_unmap(clloss_tensor *tensor, cl_command_queue queue,
   if (status != CLLOSS_SUCCESS) return status;
   if (!tensor->mapped) return CLLOSS_MAPPED;
   const cl_int error = clEnqueueUnmapMemObject(queue, tensor->mem, tensor->mapped, n_wait, wait, done);
-  if (error == CL_SUCCESS) tensor->mapped = NULL;
+  if (error == CL_SUCCESS) {
+    clReleaseCommandQueue(tensor->map_queue);
+    tensor->mapped = NULL;
+  }
   return error;
 }

@@ -1,5 +1,6 @@
 /* Making and ending a ctx, its messages, and the struct_size rule. */
 #include "ctx.h"
+#include "launch.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -113,11 +114,13 @@ void clloss_ctx_destroy(clloss_ctx **pointer) {
   *pointer = NULL;
   /* In a forked child every OpenCL call may hang: the parent's objects are the parent's to release. */
   if (ctx->pid == clloss__pid()) {
+    for (size_t i = 0; i < ctx->n_held; ++i) clReleaseEvent(ctx->held[i]);
     clloss__pool_release(&ctx->pool);
     clloss__programs_release(&ctx->programs);
     clReleaseContext(ctx->context);
   }
   clloss__programs_free(&ctx->programs);
+  free(ctx->held);
   free(ctx);
 }
 
@@ -150,6 +153,9 @@ clloss_status clloss_ctx_get_stats(clloss_ctx *ctx, clloss_ctx_stats *stats) {
 clloss_status clloss_ctx_trim(clloss_ctx *ctx) {
   if (!ctx) return CLLOSS_NULL_ARGUMENT;
   const clloss_status status = clloss__enter(ctx);
-  if (status == CLLOSS_SUCCESS) clloss__pool_release(&ctx->pool);
+  if (status == CLLOSS_SUCCESS) {
+    clloss__pool_release(&ctx->pool);
+    clloss__launch_forget(ctx);
+  }
   return status;
 }

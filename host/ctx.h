@@ -18,6 +18,8 @@ struct clloss_ctx {
   clloss__programs programs;
   clloss__pool pool;
   uint64_t kernels_enqueued, work_groups_enqueued;
+  cl_event *held; /* events of unfinished launches: see launch.c */
+  size_t n_held, room_held;
   char message[4096];
 };
 

@@ -15,6 +15,15 @@ clloss_status clloss__launch_check_queue(clloss_ctx *ctx, cl_command_queue queue
   }
   for (cl_uint i = 0; i < n_wait; ++i) {
     if (!wait[i]) return clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "wait[%u]: NULL", i);
+    /* PoCL 3.1 never ends a command whose wait list had failed before the enqueue. */
+    cl_int state = CL_QUEUED;
+    const cl_int asked = clGetEventInfo(wait[i], CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof state, &state,
+                                        NULL);
+    if (asked != CL_SUCCESS) return clloss__fail(ctx, asked, "wait[%u]: %s", i, clloss_status_name(asked));
+    if (state < 0) {
+      return clloss__fail(ctx, CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST, "wait[%u]: it failed with %d", i,
+                          state);
+    }
   }
   cl_context context = NULL;
   cl_device_id device = NULL;
@@ -64,6 +73,41 @@ static clloss_status enqueue_marker(clloss_ctx *ctx, const clloss__call *call, c
                              : clloss__fail(ctx, error, "enqueueing a marker: %s", clloss_status_name(error));
 }
 
+void clloss__launch_forget(clloss_ctx *ctx) {
+  size_t kept = 0;
+  for (size_t i = 0; i < ctx->n_held; ++i) {
+    cl_int state = CL_COMPLETE;
+    clGetEventInfo(ctx->held[i], CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof state, &state, NULL);
+    if (state > CL_COMPLETE) {
+      ctx->held[kept++] = ctx->held[i];
+    } else {
+      clReleaseEvent(ctx->held[i]);
+    }
+  }
+  ctx->n_held = kept;
+}
+
+/* PoCL 3.1 aborts when a command fails whose event nobody holds, so a call's inner events are kept until they end.
+ * The list is cleared when it is full and grows when that doesn't empty half of it: a constant cost per event. */
+static void hold(clloss_ctx *ctx, cl_event event) {
+  if (ctx->n_held == ctx->room_held) {
+    clloss__launch_forget(ctx);
+    if (2 * ctx->n_held >= ctx->room_held) {
+      const size_t room = ctx->room_held ? 2 * ctx->room_held : 32;
+      cl_event *held = realloc(ctx->held, room * sizeof *held);
+      if (held) {
+        ctx->held = held;
+        ctx->room_held = room;
+      }
+    }
+  }
+  if (ctx->n_held < ctx->room_held) {
+    ctx->held[ctx->n_held++] = event;
+  } else {
+    clReleaseEvent(event);
+  }
+}
+
 static clloss_status enqueue_chain(clloss_ctx *ctx, const clloss__call *call, const cl_kernel *kernels,
                                    cl_uint n_wait, const cl_event *wait, cl_event *last) {
   for (size_t i = 0; i < call->n_launches; ++i) {
@@ -71,35 +115,48 @@ static clloss_status enqueue_chain(clloss_ctx *ctx, const clloss__call *call, co
     const clloss_status status = enqueue(ctx, call, &call->launches[i], kernels[i], *last ? 1 : n_wait,
                                          *last ? last : wait, &event);
     if (status != CLLOSS_SUCCESS) return status;
-    if (*last) clReleaseEvent(*last);
+    if (*last) hold(ctx, *last);
     *last = event;
   }
   return CLLOSS_SUCCESS;
 }
 
-clloss_status clloss__launch_all(clloss_ctx *ctx, const clloss__call *call, cl_event also, cl_event *last) {
-  *last = NULL;
+/* The caller's wait list and one event more. */
+static cl_event *joined_list(const clloss__call *call, cl_event also) {
+  cl_event *joined = malloc((call->n_wait + (size_t)1) * sizeof *joined);
+  if (!joined) return NULL;
+  if (call->n_wait) memcpy(joined, call->wait, call->n_wait * sizeof *joined);
+  joined[call->n_wait] = also;
+  return joined;
+}
+
+clloss_status clloss__launch_all(clloss_ctx *ctx, const clloss__call *call) {
   cl_kernel kernels[sizeof call->launches / sizeof *call->launches];
   for (size_t i = 0; i < call->n_launches; ++i) {
     const clloss_status status = prepare(ctx, call, &call->launches[i], &kernels[i]);
     if (status != CLLOSS_SUCCESS) return status;
   }
-  const cl_event *wait = call->wait;
-  cl_uint n_wait = call->n_wait;
-  cl_event *joined = NULL;
-  if (also) {
-    joined = malloc((n_wait + (size_t)1) * sizeof *joined);
-    if (!joined) return clloss__fail(ctx, CL_OUT_OF_HOST_MEMORY, "no memory for a wait list of %u", n_wait);
-    if (n_wait) memcpy(joined, wait, n_wait * sizeof *joined);
-    joined[n_wait++] = also;
-    wait = joined;
+  cl_event *joined = call->block_busy ? joined_list(call, call->block_busy) : NULL;
+  if (call->block_busy && !joined) {
+    return clloss__fail(ctx, CL_OUT_OF_HOST_MEMORY, "no memory for a wait list of %u", call->n_wait);
   }
-  const clloss_status status = call->n_launches ? enqueue_chain(ctx, call, kernels, n_wait, wait, last)
-                                                : enqueue_marker(ctx, call, last);
+  cl_event last = NULL;
+  clloss_status status = call->n_launches ? enqueue_chain(ctx, call, kernels, call->n_wait + (joined ? 1 : 0),
+                                                          joined ? joined : call->wait, &last)
+                                          : enqueue_marker(ctx, call, &last);
   free(joined);
   if (status == CLLOSS_SUCCESS && call->done) {
-    clRetainEvent(*last);
-    *call->done = *last;
+    status = clRetainEvent(last);
+    if (status == CLLOSS_SUCCESS) {
+      *call->done = last;
+    } else {
+      clloss__fail(ctx, status, "done: %s", clloss_status_name(status));
+    }
+  }
+  if (last && call->block) {
+    clloss__pool_used(call->block, last);
+  } else if (last) {
+    hold(ctx, last);
   }
   return status;
 }

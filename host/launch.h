@@ -4,6 +4,8 @@
 
 #include <clloss/clloss.h>
 
+#include "pool.h"
+
 typedef struct {
   const void *value;
   size_t size_bytes;
@@ -24,6 +26,8 @@ typedef struct {
   cl_uint n_wait;
   const cl_event *wait;
   cl_event *done;
+  clloss__block *block; /* workspace of the pool that the call was given; NULL: none */
+  cl_event block_busy;  /* what the block's last use still waits for, or NULL */
 } clloss__call;
 
 /* NULL queue, a wait list that contradicts its length, a queue of another context or device. */
@@ -31,9 +35,11 @@ clloss_status clloss__launch_check_queue(clloss_ctx *ctx, cl_command_queue queue
                                          const cl_event *wait);
 
 /* Enqueues the launches one after another, each waiting for the one before, so that in-order and out-of-order queues
- * are the same; the first waits for the wait list and, if not NULL, for `also`. The last one's event covers the call.
- * All kernels are compiled and their arguments checked before the first is enqueued. If `last` isn't NULL it receives
- * the event of the last launch that was enqueued (NULL: none), for the caller to release, also on failure. */
-clloss_status clloss__launch_all(clloss_ctx *ctx, const clloss__call *call, cl_event also, cl_event *last);
+ * are the same; the first waits for the wait list and for block_busy. The last one's event covers the call, and is the
+ * block's last use. All kernels are compiled and their arguments checked before the first is enqueued. */
+clloss_status clloss__launch_all(clloss_ctx *ctx, const clloss__call *call);
+
+/* Releases the inner events that have ended. */
+void clloss__launch_forget(clloss_ctx *ctx);
 
 #endif

@@ -81,7 +81,6 @@ clloss_status clloss__pool_take(clloss_ctx *ctx, size_t bytes, cl_command_queue 
 }
 
 void clloss__pool_used(clloss__block *block, cl_event event) {
-  clRetainEvent(event);
   if (block->last_use) clReleaseEvent(block->last_use);
   block->last_use = event;
 }

@@ -4,7 +4,7 @@
 
 #include <clloss/clloss.h>
 
-#define CLLOSS__POOL_BLOCKS 4
+#define CLLOSS__POOL_BLOCKS 8
 
 typedef struct {
   cl_mem mem;
@@ -22,7 +22,7 @@ typedef struct {
 clloss_status clloss__pool_take(clloss_ctx *ctx, size_t bytes, cl_command_queue queue, clloss__block **block,
                                 cl_event *wait_for);
 
-/* The block is in use until `event`, which is retained. */
+/* The block is in use until `event`, which becomes the pool's. */
 void clloss__pool_used(clloss__block *block, cl_event event);
 
 void clloss__pool_release(clloss__pool *pool);

@@ -1,6 +1,11 @@
 /* Names and meanings of status codes: clLoss's own from the one list in clloss_types.h, OpenCL's from the list here. */
 #include <clloss/clloss.h>
 
+/* Of cl_khr_icd: what a loader answers where nothing is installed. Not every platform has cl_ext.h. */
+#ifndef CL_PLATFORM_NOT_FOUND_KHR
+#  define CL_PLATFORM_NOT_FOUND_KHR (-1001)
+#endif
+
 /* clang-format off */
 #define OPENCL_STATUS_LIST(X)                                                                                  \
   X(CL_DEVICE_NOT_FOUND) X(CL_DEVICE_NOT_AVAILABLE) X(CL_COMPILER_NOT_AVAILABLE)                               \
@@ -21,7 +26,8 @@
   X(CL_INVALID_EVENT) X(CL_INVALID_OPERATION) X(CL_INVALID_GL_OBJECT) X(CL_INVALID_BUFFER_SIZE)                \
   X(CL_INVALID_MIP_LEVEL) X(CL_INVALID_GLOBAL_WORK_SIZE) X(CL_INVALID_PROPERTY)                                \
   X(CL_INVALID_IMAGE_DESCRIPTOR) X(CL_INVALID_COMPILER_OPTIONS) X(CL_INVALID_LINKER_OPTIONS)                   \
-  X(CL_INVALID_DEVICE_PARTITION_COUNT)
+  X(CL_INVALID_DEVICE_PARTITION_COUNT)                                                                         \
+  X(CL_PLATFORM_NOT_FOUND_KHR)
 /* clang-format on */
 
 uint32_t clloss_version(void) {

@@ -238,12 +238,11 @@ static clloss_status submit(clloss_ctx *ctx, request *r, clloss__call *call) {
   const clloss_xent *x = &r->x;
   cl_mem work = x->workspace.mem, row_stats = x->row_stats.mem;
   size_t work_at = x->workspace.offset;
-  clloss__block *block = NULL;
-  cl_event wait_for = NULL, last = NULL;
   if (!work) {
-    const clloss_status status = clloss__pool_take(ctx, r->workspace_bytes, call->queue, &block, &wait_for);
+    const clloss_status status = clloss__pool_take(ctx, r->workspace_bytes, call->queue, &call->block,
+                                                   &call->block_busy);
     if (status != CLLOSS_SUCCESS) return status;
-    work = block->mem;
+    work = call->block->mem;
     work_at = 0;
   }
   xent_args a = r->args;
@@ -263,10 +262,7 @@ static clloss_status submit(clloss_ctx *ctx, request *r, clloss__call *call) {
   args[MEMS] = (clloss__arg){&a, sizeof a};
   call->args = args;
   call->n_args = MEMS + 1;
-  const clloss_status status = clloss__launch_all(ctx, call, wait_for, &last);
-  if (block && last) clloss__pool_used(block, last);
-  if (last) clReleaseEvent(last);
-  return status;
+  return clloss__launch_all(ctx, call);
 }
 
 static clloss_status run(operation op, clloss_ctx *ctx, const clloss_xent *xent,

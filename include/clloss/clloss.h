@@ -70,14 +70,15 @@ CLLOSS_API clloss_status clloss_ctx_create(clloss_ctx **out, cl_context context,
 CLLOSS_API void clloss_ctx_destroy(clloss_ctx **ctx);
 
 /* What went wrong in the last call on this ctx that failed, in words: the field, the value, the compiler's log.
- * Never NULL; valid until the next call on the ctx. */
+ * Never NULL, also for a NULL ctx; valid until the next call on the ctx. */
 CLLOSS_API const char *clloss_ctx_message(const clloss_ctx *ctx);
 
 /* Compiles now, rather than at first use, every kernel that calls on logits of this element type may need.
  *   CLLOSS_NULL_ARGUMENT, CLLOSS_DTYPE, CLLOSS_FORKED, CL_BUILD_PROGRAM_FAILURE (the log is the message) */
 CLLOSS_API clloss_status clloss_ctx_prebuild(clloss_ctx *ctx, uint32_t dtype);
 
-/* Counts since the ctx was made. They depend on the calls alone, never on the clock. */
+/* Counts since the ctx was made. They depend on the calls alone, never on the clock; only on several queues, or one
+ * out of order, does what the pool holds depend on which calls have ended. */
 typedef struct clloss_ctx_stats {
   size_t struct_size;
   uint64_t programs_built;
@@ -165,7 +166,8 @@ typedef struct clloss_xent {
                             softmax (NaN, +inf or nothing but −inf), (NaN, NaN). */
   clloss_view grad;      /* [rows][classes] f32, written: d loss / d logits, times the upstream gradient */
   clloss_view grad_loss; /* upstream gradient, f32, read: [1]; [rows] with CLLOSS_NONE. Unbound: 1 */
-  clloss_view workspace; /* u8, scratch, offset a multiple of 8; unbound, the ctx's pool serves */
+  clloss_view workspace; /* u8, scratch, offset a multiple of 8; unbound, the ctx's pool serves: up to
+                            8 calls that can't follow one another share it without waiting for one another */
 } clloss_xent;
 
 typedef struct clloss_xent_options {

@@ -25,8 +25,8 @@
 #  define CLLOSS_API __attribute__((visibility("default")))
 #endif
 
-/* 0 is success. Every other value is an error: one of clLoss's own below, or a code of OpenCL (−1 … −72, −1001 …
- * −1010) passed through unchanged. */
+/* 0 is success. Every other value is an error: one of clLoss's own below, or a code of OpenCL (−1 … −72, −1001)
+ * or of a library below it, passed through unchanged. */
 typedef int32_t clloss_status;
 
 /* The one list of clLoss's own codes: name, value, meaning. Codes, names, messages and the test that provokes each
