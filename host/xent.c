@@ -59,55 +59,23 @@ static clloss_status check_views(clloss_ctx *ctx, const request *r) {
   const clloss__role result = back ? CLLOSS__REFUSED : CLLOSS__MAY_WRITE;
   const clloss__role gradient = r->op == FORWARD ? CLLOSS__REFUSED : CLLOSS__WRITES;
   const clloss__role upstream = r->op == FORWARD ? CLLOSS__REFUSED : CLLOSS__MAY_READ;
+#define USE(field, how, types, n_rows, n_columns, ...)                                                     \
+  {                                                                                                        \
+    .name = #field, .view = &x->field, .role = how, .dtypes = types, .rows = n_rows, .columns = n_columns, \
+    __VA_ARGS__                                                                                            \
+  }
   const clloss__use uses[] = {
-      {.name = "logits",
-       .view = &x->logits,
-       .role = CLLOSS__READS,
-       .rows = n,
-       .columns = x->classes,
-       .dtypes = real},
-      {.name = "targets",
-       .view = &x->targets,
-       .role = CLLOSS__READS,
-       .rows = n,
-       .columns = 1,
-       .dtypes = index},
-      {.name = "loss",
-       .view = &x->loss,
-       .role = none ? CLLOSS__REFUSED : result,
-       .rows = 1,
-       .columns = 1,
-       .dtypes = real},
-      {.name = "row_loss", .view = &x->row_loss, .role = result, .rows = n, .columns = 1, .dtypes = real},
-      {.name = "row_stats",
-       .view = &x->row_stats,
-       .role = back ? CLLOSS__READS : CLLOSS__MAY_WRITE,
-       .rows = n,
-       .columns = 2,
-       .dtypes = real},
-      {.name = "grad",
-       .view = &x->grad,
-       .role = gradient,
-       .rows = n,
-       .columns = x->classes,
-       .dtypes = real,
-       .same = &x->logits},
-      {.name = "grad_loss",
-       .view = &x->grad_loss,
-       .role = upstream,
-       .rows = none ? n : 1,
-       .columns = 1,
-       .dtypes = real,
-       .may_broadcast = true},
-      {.name = "workspace",
-       .view = &x->workspace,
-       .role = CLLOSS__MAY_WRITE,
-       .rows = 1,
-       .columns = r->workspace_bytes,
-       .dtypes = CLLOSS__DTYPE(CLLOSS_U8),
-       .align_bytes = sizeof(cl_ulong),
-       .if_too_small = CLLOSS_WORKSPACE},
+      USE(logits, CLLOSS__READS, real, n, x->classes, .same = NULL),
+      USE(targets, CLLOSS__READS, index, n, 1, .same = NULL),
+      USE(loss, none ? CLLOSS__REFUSED : result, real, 1, 1, .same = NULL),
+      USE(row_loss, result, real, n, 1, .same = NULL),
+      USE(row_stats, back ? CLLOSS__READS : CLLOSS__MAY_WRITE, real, n, 2, .same = NULL),
+      USE(grad, gradient, real, n, x->classes, .same = &x->logits),
+      USE(grad_loss, upstream, real, none ? n : 1, 1, .may_broadcast = true),
+      USE(workspace, CLLOSS__MAY_WRITE, CLLOSS__DTYPE(CLLOSS_U8), 1, r->workspace_bytes,
+          .align_bytes = sizeof(cl_ulong), .if_too_small = CLLOSS_WORKSPACE),
   };
+#undef USE
   const clloss_status status = clloss__check_uses(ctx, "xent", uses, sizeof uses / sizeof *uses);
   if (status != CLLOSS_SUCCESS) return status;
   if (r->op == FORWARD && !x->loss.mem && !x->row_loss.mem && !x->row_stats.mem) {

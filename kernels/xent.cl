@@ -136,6 +136,7 @@ XENT_KERNEL(TEAM(xent_fused)) {
     float value = loss_of_invalid(row);
     float2 saved = saved_of_invalid(row);
     global float *g = grad + a.grad.offset + r * a.grad.stride;
+    float at_target = 0.0f;
     if (row.kind == ROW_VALID) {
       global float *x = logits + a.logits.offset + r * a.logits.stride;
       const float x_target = x[row.target];
@@ -156,12 +157,15 @@ XENT_KERNEL(TEAM(xent_fused)) {
       } else
 #endif
         team_grad(x, g, a.classes, saved.x, part * factor, a.flags & XENT_PAST_CACHE);
-      team_barrier();
-      if (team_rank() == 0) g[row.target] = (exp_neg_float(x_target - saved.x) * part - 1.0f) * factor;
+      at_target = (exp_neg_float(x_target - saved.x) * part - 1.0f) * factor;
     } else {
       team_fill(g, a.classes, value);
     }
-    if (team_rank() == 0) store_row(row_loss, row_stats, &a, r, value, saved);
+    team_barrier(); /* before the target's own entry, which team_grad wrote as any other */
+    if (team_rank() == 0) {
+      if (row.kind == ROW_VALID) g[row.target] = at_target;
+      store_row(row_loss, row_stats, &a, r, value, saved);
+    }
     total += value;
   }
   if (team_rank() == 0) ((global float *)region(work, a.sums))[block] = total;
@@ -171,7 +175,6 @@ XENT_KERNEL(TEAM(xent_fused)) {
 inline ulong slice_size(const xent_args *a) { return ((a->classes + a->slices - 1) / a->slices + 15) & ~(ulong)15; }
 
 XENT_KERNEL(TEAM(xent_backward)) {
-  TEAM_SHARED(shared);
   const ulong block = get_group_id(0) / a.slices;
   const ulong size = slice_size(&a), begin = min(get_group_id(0) % a.slices * size, a.classes);
   const ulong count = min(size, a.classes - begin);
@@ -179,21 +182,23 @@ XENT_KERNEL(TEAM(xent_backward)) {
   FOR_ROWS_OF_BLOCK(r, block, &a) {
     const xent_row row = row_of(targets, &a, r);
     global float *g = grad + a.grad.offset + r * a.grad.stride + begin;
-    if (row.kind != ROW_VALID) {
+    const bool owned = row.kind == ROW_VALID && row.target - begin < count; /* a target before begin wraps around */
+    float at_target = 0.0f;
+    if (row.kind == ROW_VALID) {
+      global const float *x = logits + a.logits.offset + r * a.logits.stride + begin;
+      const float2 saved = vload2(0, row_stats + a.row_stats.offset + r * a.row_stats.stride);
+      const float factor = factor_of(grad_loss, &a, r, divisor);
+      const float part = exp_neg_float(-saved.y);
+      if (owned) at_target = (exp_neg_float(x[row.target - begin] - saved.x) * part - 1.0f) * factor;
+      team_barrier(); /* in place, team_grad overwrites the target's logit */
+      team_grad(x, g, count, saved.x, part * factor, a.flags & XENT_PAST_CACHE);
+    } else {
       team_fill(g, count, loss_of_invalid(row));
-      continue;
     }
-    global const float *x = logits + a.logits.offset + r * a.logits.stride + begin;
-    const float2 saved = vload2(0, row_stats + a.row_stats.offset + r * a.row_stats.stride);
-    const float factor = factor_of(grad_loss, &a, r, divisor);
-    const float part = exp_neg_float(-saved.y);
-    const bool owned = row.target - begin < count; /* a target before begin wraps to a huge number */
-    const float x_target = owned ? x[row.target - begin] : 0.0f;
     team_barrier();
-    team_grad(x, g, count, saved.x, part * factor, a.flags & XENT_PAST_CACHE);
-    team_barrier();
-    if (owned && team_rank() == 0)
-      g[row.target - begin] = (exp_neg_float(x_target - saved.x) * part - 1.0f) * factor;
+    if (team_rank() == 0) {
+      if (owned) g[row.target - begin] = at_target;
+    }
   }
 }
 

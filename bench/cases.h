@@ -1,0 +1,63 @@
+/* The cases: which call, over which data, checked how. The data and the check are the tests' own. */
+#ifndef BENCH_CASES_H
+#define BENCH_CASES_H
+
+#include "case_xent.h"
+#include "machine.h"
+
+struct bench_case {
+  const char *id;   /* "xent_fused_inplace": what --case looks in */
+  const char *name; /* "xent_fused": the key in JSON */
+  const char *about;
+  const harness_case *harness;
+  int inplace;
+};
+
+/* Whether it writes a gradient. */
+int case_has_grad(const struct bench_case *c);
+
+enum { BENCH_CASES = 4 };
+extern const struct bench_case bench_cases[BENCH_CASES];
+
+/* One shape's data on the host and the small buffers on the device; the cases of the shape share it. Data and checks
+ * come from the same seed. */
+struct problem {
+  size_t rows, classes;
+  float *logits;
+  int64_t *targets;
+  cl_mem device_targets, loss, row_stats;
+  clloss_ctx *ctx;
+};
+
+/* 0; or −1 and a reason. */
+int problem_open(struct problem *p, const struct machine *m, uint32_t family, size_t rows, size_t classes,
+                 char *why, size_t why_size);
+void problem_close(struct problem *p);
+
+/* "lane/1×8": variant, work-items × rows of a work-group; "lane_split/1×1/4" where four work-groups share a row. */
+int case_plan(const struct bench_case *c, const struct problem *p, char *text, size_t size, char *why,
+              size_t why_size);
+
+/* All checks of the tests' harness at this size, in buffers of its own: 0 and the largest error against the reference
+ * in f64; −1 and what was wrong. */
+int case_check(const struct bench_case *c, const struct problem *p, const struct machine *m, double *max_err,
+               char *why, size_t why_size);
+
+/* Bytes that no implementation of the case can avoid moving. */
+double case_ideal_bytes(const struct bench_case *c, const struct problem *p);
+
+/* Leaves on the device what the case's repetitions start from, besides the logits: backward reads row statistics. */
+clloss_status case_prepare(const struct bench_case *c, const struct problem *p, const struct machine *m,
+                           cl_mem logits);
+
+/* One call, from logits to grad (the same buffer in place; grad is ignored in forward), timed from before the call
+ * until the device is idle. A clLoss status; the words are in clloss_ctx_message(p->ctx). */
+clloss_status case_run(const struct bench_case *c, const struct problem *p, const struct machine *m,
+                       cl_mem logits, cl_mem grad, double *ms);
+
+/* The scalar reference on rows [first, first + rows): what the case asks for, into scratch memory of rows * classes
+ * floats and 3 * rows more. */
+void case_reference(const struct bench_case *c, const struct problem *p, size_t first, size_t rows,
+                    float *scratch, double *ms);
+
+#endif

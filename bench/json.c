@@ -1,0 +1,80 @@
+/* One JSON object per line and case. The first seventeen keys and their order are fixed; what follows them may grow.
+ * A number that isn't finite becomes null, as JSON knows no other. Strings are the library's and the driver's: UTF-8,
+ * with quotes, backslashes and control characters escaped. */
+#include "result.h"
+
+#include <math.h>
+
+static void string(FILE *out, const char *key, const char *text) {
+  fprintf(out, ", \"%s\": \"", key);
+  for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
+    if (*c == '"' || *c == '\\')
+      fprintf(out, "\\%c", *c);
+    else if (*c < 0x20)
+      fprintf(out, "\\u%04x", *c);
+    else
+      fputc(*c, out);
+  }
+  fputc('"', out);
+}
+
+static void number(FILE *out, const char *key, double value) {
+  if (isfinite(value))
+    fprintf(out, ", \"%s\": %.6g", key, value);
+  else
+    fprintf(out, ", \"%s\": null", key);
+}
+
+static void count(FILE *out, const char *key, size_t value) { fprintf(out, ", \"%s\": %zu", key, value); }
+
+static void quartiles(FILE *out, const char *key, const struct summary *s) {
+  char name[40];
+  snprintf(name, sizeof name, "%s_q1", key);
+  number(out, name, s->q1);
+  snprintf(name, sizeof name, "%s_q3", key);
+  number(out, name, s->q3);
+}
+
+void json_result(FILE *out, const struct run_facts *facts, const struct result *r) {
+  fprintf(out, "{\"case\": \"%s\"", r->name);
+  count(out, "rows", r->rows);
+  count(out, "classes", r->classes);
+  string(out, "dtype", r->dtype);
+  fprintf(out, ", \"inplace\": %s", r->inplace ? "true" : "false");
+  number(out, "ms", r->ms.median);
+  number(out, "ms_min", r->ms.min);
+  number(out, "gbps", r->ideal_bytes / r->ms.median * 1e-6);
+  number(out, "scale_ms", r->scale_ms.median);
+  number(out, "copy_ms", r->copy_ms.median);
+  number(out, "read_ms", r->read_ms.median);
+  number(out, "of_limit", r->of_limit.median);
+  number(out, "ref_ms", r->ref_ms.median);
+  number(out, "speedup", r->speedup.median);
+  number(out, "max_err", r->max_err);
+  string(out, "device", facts->device);
+  string(out, "plan", r->plan);
+
+  number(out, "over_scale", r->over_scale.median);
+  quartiles(out, "over_scale", &r->over_scale);
+  quartiles(out, "ms", &r->ms);
+  quartiles(out, "of_limit", &r->of_limit);
+  quartiles(out, "speedup", &r->speedup);
+  string(out, "scale_by", r->scale_by ? r->scale_by : "");
+  string(out, "copy_by", r->copy_by ? r->copy_by : "");
+  string(out, "read_by", r->read_by ? r->read_by : "");
+  count(out, "reps", r->reps);
+  count(out, "ref_rows", r->ref_rows);
+  count(out, "ring_bytes", r->ring_bytes);
+  count(out, "cache_bytes", facts->cache_bytes);
+  count(out, "threads", facts->units);
+  count(out, "openmp_threads", facts->openmp);
+  string(out, "driver", facts->driver);
+  string(out, "platform", facts->platform);
+  fprintf(out, ", \"noisy\": %s", result_noise(r) > NOISE_LIMIT ? "true" : "false");
+  if (r->failed[0])
+    string(out, "failed", r->failed);
+  else
+    fputs(", \"failed\": null", out);
+  fputs("}\n", out);
+  fflush(out);
+}

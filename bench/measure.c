@@ -1,0 +1,108 @@
+/* The repetitions, and what is made of them. Everything runs once off the record first, since drivers generate code at
+ * the first launch of a shape. */
+#include "measure.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct times {
+  double subject[STATS_MAX_REPS], ref[STATS_MAX_REPS], yard[YARD_MAX][STATS_MAX_REPS];
+};
+
+static int fail(struct result *r, const char *who, clloss_status status, const char *message) {
+  snprintf(r->failed, sizeof r->failed, "%s: %s%s%.120s", who, clloss_status_name(status),
+           *message ? ": " : "", message);
+  return -1;
+}
+
+static int time_subject(const struct measurement *how, const struct bench_case *what, struct result *r,
+                        double *ms) {
+  cl_mem x = ring_next(how->ring), y = what->inplace ? x : ring_next(how->ring);
+  clloss_status status = case_run(what, how->problem, how->machine, x, y, ms);
+  if (status != CLLOSS_SUCCESS) return fail(r, what->name, status, clloss_ctx_message(how->problem->ctx));
+  if (!case_has_grad(what)) return 0;
+  cl_int rc = ring_restore(how->ring, how->machine, y);
+  return rc == CL_SUCCESS ? 0 : fail(r, "restoring the logits", rc, "");
+}
+
+/* The yardsticks leave every buffer as it was: the factor is 1, and all buffers of the ring hold the same. */
+static int time_yardsticks(const struct measurement *how, struct result *r, struct times *t, size_t rep) {
+  for (size_t i = 0; i < how->yardsticks->count; i++) {
+    cl_mem x = ring_next(how->ring);
+    cl_mem to = how->yardsticks->all[i].kind == YARD_COPY ? ring_next(how->ring) : x;
+    cl_int rc = yardstick_run(how->yardsticks, i, how->machine, x, to, how->ring->bytes / 4, 1.0f,
+                              &t->yard[i][rep], NULL);
+    if (rc != CL_SUCCESS) return fail(r, how->yardsticks->all[i].by, rc, "");
+  }
+  return 0;
+}
+
+/* The candidate with the smallest median. */
+static size_t fastest(const struct yardsticks *y, const struct times *t, enum yard_kind kind, size_t reps) {
+  size_t best = YARD_MAX;
+  double least = 0;
+  for (size_t i = 0; i < y->count; i++) {
+    if (y->all[i].kind != kind) continue;
+    double median = summarize(t->yard[i], reps).median;
+    if (best < YARD_MAX && !(median < least)) continue;
+    best = i;
+    least = median;
+  }
+  return best;
+}
+
+static void conclude(const struct yardsticks *y, const struct bench_case *what, const struct times *t,
+                     struct result *r) {
+  size_t n = r->reps, scale = fastest(y, t, YARD_SCALE, n), copy = fastest(y, t, YARD_COPY, n),
+         read = fastest(y, t, YARD_READ, n);
+  size_t floor = !case_has_grad(what) ? read : what->inplace ? scale : copy;
+  r->ms = summarize(t->subject, n);
+  r->scale_ms = summarize(t->yard[scale], n);
+  r->copy_ms = summarize(t->yard[copy], n);
+  r->read_ms = summarize(t->yard[read], n);
+  r->ref_ms = summarize(t->ref, n);
+  r->scale_by = y->all[scale].by;
+  r->copy_by = y->all[copy].by;
+  r->read_by = y->all[read].by;
+  r->over_scale = summarize_ratio(t->subject, t->yard[scale], n);
+  r->of_limit = summarize_ratio(t->yard[floor], t->subject, n);
+  r->speedup = summarize_ratio(t->ref, t->subject, n);
+}
+
+/* Repetition 0 is run twice: the first, which warms up, is overwritten. */
+static int repetition(const struct measurement *how, const struct bench_case *what, struct result *r,
+                      struct times *t, float *scratch, size_t rep) {
+  const struct problem *p = how->problem;
+  size_t windows = p->rows / r->ref_rows;
+  if (time_subject(how, what, r, &t->subject[rep]) != 0) return -1;
+  if (time_yardsticks(how, r, t, rep) != 0) return -1;
+  case_reference(what, p, rep % windows * r->ref_rows, r->ref_rows, scratch, &t->ref[rep]);
+  t->ref[rep] *= (double)p->rows / (double)r->ref_rows;
+  how->tick();
+  return 0;
+}
+
+int measure(const struct measurement *how, const struct bench_case *what, struct result *r) {
+  const struct problem *p = how->problem;
+  size_t ref_rows = how->ref_bytes / (4 * p->classes);
+  r->ref_rows = ref_rows < 1 ? 1 : ref_rows > p->rows ? p->rows : ref_rows;
+  r->reps = how->reps;
+  r->ring_bytes = how->ring->count * how->ring->bytes;
+  r->ideal_bytes = case_ideal_bytes(what, p);
+  struct times *t = malloc(sizeof *t);
+  float *scratch = malloc(r->ref_rows * (p->classes + 3) * sizeof *scratch);
+  int rc = 0;
+  clloss_status status = case_prepare(what, p, how->machine, ring_next(how->ring));
+  if (status != CLLOSS_SUCCESS) {
+    rc = fail(r, what->name, status, clloss_ctx_message(p->ctx));
+  } else if (t && scratch) {
+    rc = repetition(how, what, r, t, scratch, 0);
+    for (size_t rep = 0; rep < how->reps && rc == 0; rep++) rc = repetition(how, what, r, t, scratch, rep);
+    if (rc == 0) conclude(how->yardsticks, what, t, r);
+  } else {
+    rc = fail(r, "the repetitions", CL_OUT_OF_HOST_MEMORY, "");
+  }
+  free(scratch);
+  free(t);
+  return rc;
+}

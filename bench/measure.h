@@ -1,0 +1,20 @@
+/* Times one checked case: the case, the yardsticks and the reference in turn, so often. */
+#ifndef BENCH_MEASURE_H
+#define BENCH_MEASURE_H
+
+#include "cases.h"
+#include "yardstick.h"
+
+struct measurement {
+  const struct machine *machine;
+  const struct yardsticks *yardsticks;
+  const struct problem *problem;
+  struct ring *ring;
+  size_t reps, ref_bytes;
+  void (*tick)(void); /* after every repetition */
+};
+
+/* Fills the figures of `result`, whose names and sizes stand already. 0; or −1 with result->failed set. */
+int measure(const struct measurement *how, const struct bench_case *what, struct result *result);
+
+#endif

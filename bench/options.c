@@ -1,0 +1,177 @@
+/* Reading the options, and the help that explains what is measured. Values follow as `--reps 9` or `--reps=9`. */
+#include "options.h"
+
+#include "yardstick.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char help[] =
+    "usage: %s [options]\n"
+    "\n"
+    "Times softmax cross-entropy (f32 logits, i32 targets, mean) on one OpenCL device, beside two things\n"
+    "measured in the same run: the memory traffic that no implementation can avoid, and the scalar C "
+    "reference.\n"
+    "\n"
+    "  fused in place    loss and gradient, the gradient over the logits   floor: scale, x[i] = f * x[i]\n"
+    "  fused             the same into another buffer                      floor: copy,  y[i] = x[i]\n"
+    "  forward           loss and row statistics                           floor: read,  sum of x[i]\n"
+    "  backward          the gradient from the row statistics              floor: copy\n"
+    "\n"
+    "Nothing is timed that hasn't just agreed with the reference in f64 (column max err). In each "
+    "repetition\n"
+    "the case, the yardsticks and the reference take turns; ratios are formed within a repetition, and "
+    "their\n"
+    "median is printed. Buffers take turns too, past the last-level cache, and what a case overwrites is\n"
+    "restored off the clock. The reference runs on one thread and on a part of the rows, and its time is\n"
+    "scaled up to all; beside `backward` it computes loss and gradient, having no backward of its own.\n"
+    "\n"
+    "  --quick           7 repetitions, 64 MB and a shorter reference: under two minutes\n"
+    "  --device N        which device; `clloss devices` lists them (default 0)\n"
+    "  --case TEXT       only cases whose name contains TEXT; --list shows the names\n"
+    "  --classes LIST    values of V, as in 10,1000 (default 10,1000,32768,131072)\n"
+    "  --rows N          rows of each case (default: as many as fill --size-mb)\n"
+    "  --size-mb N       megabytes (2^20 bytes) of logits per case (default 128, with --quick 64)\n"
+    "  --reps N          repetitions (default 15)\n"
+    "  --family NAME     lane, group or split, instead of what the plan would choose\n"
+    "  --yardstick NAME  lane, group or openmp: that form alone, instead of the fastest\n"
+    "  --json            one JSON object per case on stdout, a line each\n"
+    "  --plot FILE.svg   also draw it (needs gnuplot)\n"
+    "  --list            the cases, and nothing else\n"
+    "  --help            this text\n"
+    "\n"
+    "How to read it: `x scale` 1.3 means 30 %% more time than scaling the logits in place, which reads and\n"
+    "writes each of them once. `of limit` is the floor's time over the case's: 100 %% is as fast as memory.\n"
+    "A ratio marked ~ varied by more than 20 %% between the quartiles of its repetitions: the machine was "
+    "busy.\n"
+    "\n"
+    "Exit status: 0; 1 if a case failed its check or OpenCL failed; 2 for bad usage.\n";
+
+void options_help(FILE *out, const char *program) { fprintf(out, help, program); }
+
+static int complain(const struct options *o, const char *name, const char *what, const char *value) {
+  fprintf(stderr, "%s: %s: %s%s%s%s\n", o->program, name, what, value ? " '" : "", value ? value : "",
+          value ? "'" : "");
+  return 2;
+}
+
+/* A whole number from low to high, and nothing after it. */
+static int parse_count(const char *text, size_t low, size_t high, size_t *out, char stop, const char **rest) {
+  char *end;
+  if (!isdigit((unsigned char)*text)) return -1;
+  errno = 0;
+  unsigned long long value = strtoull(text, &end, 10);
+  if (errno || value < low || value > high || (*end && *end != stop)) return -1;
+  *out = (size_t)value;
+  if (rest) *rest = end;
+  return 0;
+}
+
+static int parse_classes(struct options *o, const char *text) {
+  o->n_classes = 0;
+  for (;;) {
+    if (o->n_classes == OPTIONS_MAX_CLASSES) return complain(o, "--classes", "too many values in", text);
+    if (parse_count(text, 1, (size_t)1 << 30, &o->classes[o->n_classes], ',', &text) != 0)
+      return complain(o, "--classes", "expected counts with commas between, not", text);
+    o->n_classes++;
+    if (!*text) return 0;
+    text++;
+  }
+}
+
+static int parse_name(const struct options *o, const char *name, const char *text, const char *const *names,
+                      int n, int *out) {
+  for (int i = 0; i < n; i++) {
+    if (strcmp(text, names[i]) == 0) {
+      *out = i + 1;
+      return 0;
+    }
+  }
+  return complain(o, name, "unknown name", text);
+}
+
+static int parse_value(struct options *o, const char *name, const char *value) {
+  static const char *const families[] = {"lane", "group", "split"}, *const forms[] = {"lane", "group",
+                                                                                      "openmp"};
+  size_t n = 0;
+  int choice = 0, rc;
+  if (strcmp(name, "--case") == 0) {
+    o->filter = value;
+  } else if (strcmp(name, "--plot") == 0) {
+    if (!*value) return complain(o, name, "the file name is empty", NULL);
+    o->plot = value;
+  } else if (strcmp(name, "--classes") == 0) {
+    return parse_classes(o, value);
+  } else if (strcmp(name, "--family") == 0) {
+    rc = parse_name(o, name, value, families, 3, &choice);
+    o->family = (uint32_t)choice;
+    return rc;
+  } else if (strcmp(name, "--yardstick") == 0) {
+    return parse_name(o, name, value, forms, 3, &o->yardstick);
+  } else if (strcmp(name, "--device") == 0) {
+    if (parse_count(value, 0, 9999, &n, 0, NULL) != 0)
+      return complain(o, name, "expected a number, not", value);
+    o->device = (unsigned)n;
+  } else if (strcmp(name, "--rows") == 0) {
+    if (parse_count(value, 1, (size_t)1 << 40, &o->rows, 0, NULL) != 0)
+      return complain(o, name, "expected a count, not", value);
+  } else if (strcmp(name, "--reps") == 0) {
+    if (parse_count(value, 1, STATS_MAX_REPS, &o->reps, 0, NULL) != 0)
+      return complain(o, name, "expected 1 to 1000, not", value);
+  } else if (strcmp(name, "--size-mb") == 0) {
+    if (parse_count(value, 1, 65536, &n, 0, NULL) != 0)
+      return complain(o, name, "expected 1 to 65536, not", value);
+    o->size_bytes = n << 20;
+  } else {
+    return complain(o, name, "unknown option", NULL);
+  }
+  return 0;
+}
+
+/* Options without a value. */
+static int parse_flag(struct options *o, const char *name, int *quick) {
+  if (strcmp(name, "--json") == 0)
+    o->json = 1;
+  else if (strcmp(name, "--quick") == 0)
+    *quick = 1;
+  else if (strcmp(name, "--list") == 0)
+    o->list = 1;
+  else if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+    o->help = 1;
+  else
+    return -1;
+  return 0;
+}
+
+static const char *const valued[] = {"--case",   "--plot", "--classes", "--family", "--yardstick",
+                                     "--device", "--rows", "--reps",    "--size-mb"};
+
+int options_parse(struct options *o, int argc, char **argv) {
+  static const size_t usual[] = {10, 1000, 32768, 131072};
+  int quick = 0;
+  memset(o, 0, sizeof *o);
+  o->program = argc > 0 ? argv[0] : "clloss bench";
+  o->n_classes = sizeof usual / sizeof *usual;
+  memcpy(o->classes, usual, sizeof usual);
+  for (int i = 1; i < argc; i++) {
+    char name[32];
+    const char *equals = strchr(argv[i], '=');
+    size_t length = equals ? (size_t)(equals - argv[i]) : strlen(argv[i]), k = 0;
+    if (strncmp(argv[i], "-", 1) != 0) return complain(o, argv[i], "unexpected argument", NULL);
+    if (parse_flag(o, argv[i], &quick) == 0) continue;
+    while (k < sizeof valued / sizeof *valued &&
+           (strlen(valued[k]) != length || strncmp(valued[k], argv[i], length) != 0))
+      k++;
+    if (k == sizeof valued / sizeof *valued) return complain(o, argv[i], "unknown option", NULL);
+    snprintf(name, sizeof name, "%s", valued[k]);
+    if (!equals && i + 1 == argc) return complain(o, name, "needs a value", NULL);
+    int rc = parse_value(o, name, equals ? equals + 1 : argv[++i]);
+    if (rc != 0) return rc;
+  }
+  if (o->reps == 0) o->reps = quick ? 7 : 15;
+  if (o->size_bytes == 0) o->size_bytes = (size_t)(quick ? 64 : 128) << 20;
+  o->ref_bytes = (size_t)(quick ? 8 : 32) << 20;
+  return 0;
+}

@@ -1,0 +1,219 @@
+/* Building, running and checking the yardsticks. */
+#include "yardstick.h"
+
+#include "loops.h"
+
+#include <string.h>
+
+static const struct {
+  const char *kernel;
+  enum yard_kind kind;
+  enum yard_form form;
+  int streaming;
+  const char *by;
+} candidates[] = {
+    {"scale__lane", YARD_SCALE, YARD_LANE, 0, "lane kernel"},
+    {"copy__lane", YARD_COPY, YARD_LANE, 0, "lane kernel"},
+    {"copy__lane_nt", YARD_COPY, YARD_LANE, 1, "lane kernel, streaming stores"},
+    {"read__lane", YARD_READ, YARD_LANE, 0, "lane kernel"},
+    {"scale__group", YARD_SCALE, YARD_GROUP, 0, "group kernel"},
+    {"copy__group", YARD_COPY, YARD_GROUP, 0, "group kernel"},
+    {"read__group", YARD_READ, YARD_GROUP, 0, "group kernel"},
+    {NULL, YARD_SCALE, YARD_OPENMP, 0, "OpenMP loop"},
+    {NULL, YARD_COPY, YARD_OPENMP, 0, "OpenMP loop"},
+    {NULL, YARD_COPY, YARD_OPENMP, 1, "OpenMP loop, streaming stores"},
+    {NULL, YARD_READ, YARD_OPENMP, 0, "OpenMP loop"},
+};
+
+/* Elements of a work-group of the lane form: 64 KB at least, and fewer than 32768 groups, since PoCL compiles a kernel
+ * a second time for grids above 65535. */
+static size_t per_group(size_t n) {
+  size_t share = n / 32768 + 1;
+  return share < 16384 ? 16384 : (share + 63) / 64 * 64;
+}
+
+static size_t groups(const struct yardsticks *y, size_t n) {
+  size_t each = y->lanes ? per_group(n) : y->local * 16;
+  return (n + each - 1) / each;
+}
+
+static int wanted(const struct machine *m, enum yard_form asked, enum yard_form form) {
+  if (form == YARD_OPENMP) return m->facts.openmp > 0 && (asked == YARD_AUTO || asked == YARD_OPENMP);
+  if (asked != YARD_AUTO) return form == asked;
+  return form == (m->is_cpu ? YARD_LANE : YARD_GROUP);
+}
+
+static int build(struct yardsticks *y, const struct machine *m, char *why, size_t why_size) {
+  const char *text = yardstick_cl;
+  char options[64];
+  size_t most = 1;
+  cl_int rc = clGetDeviceInfo(m->device, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof most, &most, NULL);
+  for (y->local = 256; rc == CL_SUCCESS && y->local > most;) y->local /= 2;
+  snprintf(options, sizeof options, "-DLOCAL=%zu", y->local);
+  y->program = clCreateProgramWithSource(m->context, 1, &text, NULL, &rc);
+  if (rc == CL_SUCCESS) rc = clBuildProgram(y->program, 1, &m->device, options, NULL, NULL);
+  if (rc == CL_SUCCESS) return 0;
+  int at = snprintf(why, why_size, "the yardstick kernels don't build: %s\n", clloss_status_name(rc));
+  if (y->program && at > 0 && (size_t)at < why_size)
+    clGetProgramBuildInfo(y->program, m->device, CL_PROGRAM_BUILD_LOG, why_size - (size_t)at, why + at, NULL);
+  return -1;
+}
+
+int yardsticks_open(struct yardsticks *y, const struct machine *m, enum yard_form form, size_t max_n,
+                    char *why, size_t why_size) {
+  memset(y, 0, sizeof *y);
+  y->lanes = form == YARD_LANE || (form != YARD_GROUP && m->is_cpu);
+  if (build(y, m, why, why_size) != 0) {
+    yardsticks_close(y);
+    return -1;
+  }
+  unsigned have = 0;
+  for (size_t i = 0; i < sizeof candidates / sizeof *candidates && y->count < YARD_MAX; i++) {
+    cl_int rc = CL_SUCCESS;
+    if (!wanted(m, form, candidates[i].form)) continue;
+    struct yardstick s = {candidates[i].kind, candidates[i].by, NULL, candidates[i].streaming};
+    if (candidates[i].kernel) s.kernel = clCreateKernel(y->program, candidates[i].kernel, &rc);
+    /* A driver without the streaming store, or a machine without it, has one candidate fewer. */
+    if (rc != CL_SUCCESS || (!s.kernel && s.streaming && !loops_can_stream())) continue;
+    y->all[y->count++] = s;
+    have |= 1u << s.kind;
+  }
+  cl_int rc = CL_SUCCESS;
+  if (have == (1u << YARD_KINDS) - 1)
+    y->part = clCreateBuffer(m->context, CL_MEM_READ_WRITE, 4 * (groups(y, max_n) + 1), NULL, &rc);
+  if (y->part) return 0;
+  if (rc == CL_SUCCESS)
+    snprintf(why, why_size, "no yardstick of this form runs here%s",
+             m->facts.openmp || form != YARD_OPENMP ? "" : ": built without OpenMP, or not a CPU device");
+  else
+    snprintf(why, why_size, "can't allocate for the yardsticks: %s", clloss_status_name(rc));
+  yardsticks_close(y);
+  return -1;
+}
+
+void yardsticks_close(struct yardsticks *y) {
+  for (size_t i = 0; i < y->count; i++)
+    if (y->all[i].kernel) clReleaseKernel(y->all[i].kernel);
+  if (y->part) clReleaseMemObject(y->part);
+  if (y->program) clReleaseProgram(y->program);
+  memset(y, 0, sizeof *y);
+}
+
+static cl_int run_kernel(const struct yardsticks *y, const struct yardstick *s, const struct machine *m,
+                         cl_mem x, cl_mem to, size_t n, float factor, double *ms) {
+  cl_ulong length = n, each = per_group(n);
+  size_t local = y->lanes ? 1 : y->local, global = groups(y, n) * local;
+  cl_mem out = s->kind == YARD_READ ? y->part : to;
+  cl_int rc = clSetKernelArg(s->kernel, 0, sizeof x, &x);
+  if (s->kind == YARD_SCALE)
+    rc |= clSetKernelArg(s->kernel, 1, sizeof factor, &factor);
+  else
+    rc |= clSetKernelArg(s->kernel, 1, sizeof out, &out);
+  rc |= clSetKernelArg(s->kernel, 2, sizeof length, &length);
+  rc |= clSetKernelArg(s->kernel, 3, sizeof each, &each);
+  if (rc == CL_SUCCESS) rc = clFinish(m->queue);
+  double start = clock_ms();
+  if (rc == CL_SUCCESS)
+    rc = clEnqueueNDRangeKernel(m->queue, s->kernel, 1, NULL, &global, &local, 0, NULL, NULL);
+  if (rc == CL_SUCCESS) rc = clFinish(m->queue);
+  *ms = clock_ms() - start;
+  return rc;
+}
+
+static cl_int total(const struct yardsticks *y, const struct machine *m, size_t n, double *sum) {
+  cl_int rc;
+  size_t count = groups(y, n);
+  float *part = clEnqueueMapBuffer(m->queue, y->part, CL_TRUE, CL_MAP_READ, 0, 4 * count, 0, NULL, NULL, &rc);
+  *sum = 0;
+  if (rc != CL_SUCCESS) return rc;
+  for (size_t i = 0; i < count; i++) *sum += (double)part[i];
+  return clEnqueueUnmapMemObject(m->queue, y->part, part, 0, NULL, NULL);
+}
+
+/* The loops work on the device's own buffers, mapped outside the timed stretch. */
+static cl_int run_loop(const struct yardstick *s, const struct machine *m, cl_mem x, cl_mem to, size_t n,
+                       float factor, double *ms, double *sum) {
+  int threads = (int)m->facts.openmp;
+  cl_int rc, rc_to = CL_SUCCESS;
+  float *source, *target = NULL;
+  source = clEnqueueMapBuffer(m->queue, x, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 0, 4 * n, 0, NULL, NULL, &rc);
+  if (rc != CL_SUCCESS) return rc;
+  if (s->kind == YARD_COPY)
+    target = clEnqueueMapBuffer(m->queue, to, CL_TRUE, CL_MAP_WRITE, 0, 4 * n, 0, NULL, NULL, &rc_to);
+  if (rc_to == CL_SUCCESS) {
+    volatile double found = 0;
+    loops_begin(threads);
+    double start = clock_ms();
+    if (s->kind == YARD_SCALE)
+      loop_scale(source, factor, n, threads);
+    else if (s->kind == YARD_READ)
+      found = loop_read(source, n, threads);
+    else
+      (s->streaming ? loop_copy_streaming : loop_copy)(source, target, n, threads);
+    *ms = clock_ms() - start;
+    loops_end();
+    if (sum) *sum = found;
+  }
+  rc = clEnqueueUnmapMemObject(m->queue, x, source, 0, NULL, NULL);
+  if (target && rc == CL_SUCCESS) rc = clEnqueueUnmapMemObject(m->queue, to, target, 0, NULL, NULL);
+  cl_int done = clFinish(m->queue);
+  return rc_to != CL_SUCCESS ? rc_to : rc != CL_SUCCESS ? rc : done;
+}
+
+cl_int yardstick_run(const struct yardsticks *y, size_t i, const struct machine *m, cl_mem x, cl_mem to,
+                     size_t n, float factor, double *ms, double *sum) {
+  const struct yardstick *s = &y->all[i];
+  if (!s->kernel) return run_loop(s, m, x, to, n, factor, ms, sum);
+  cl_int rc = run_kernel(y, s, m, x, to, n, factor, ms);
+  return rc == CL_SUCCESS && sum && s->kind == YARD_READ ? total(y, m, n, sum) : rc;
+}
+
+/* How many of the n floats in the buffer aren't factor times those at home, bit for bit. */
+static cl_int differing(const struct machine *m, cl_mem buffer, const float *home, float factor, size_t n,
+                        size_t *count) {
+  cl_int rc;
+  float *seen = clEnqueueMapBuffer(m->queue, buffer, CL_TRUE, CL_MAP_READ, 0, 4 * n, 0, NULL, NULL, &rc);
+  if (rc != CL_SUCCESS) return rc;
+  *count = 0;
+  for (size_t i = 0; i < n; i++) *count += !(seen[i] == factor * home[i]);
+  return clEnqueueUnmapMemObject(m->queue, buffer, seen, 0, NULL, NULL);
+}
+
+/* What each kind must leave behind. Scaling by 2 is exact; the small integers that read sums are too, in any order. */
+static cl_int check(const struct yardsticks *y, size_t i, const struct machine *m, const struct ring *ring,
+                    cl_mem x, cl_mem to, size_t n, int *wrong) {
+  static const float pattern[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+  const enum yard_kind kind = y->all[i].kind;
+  double ms, sum = 0, expected = 0;
+  size_t count = 0, whole = n / 8 * 8;
+  cl_int rc = CL_SUCCESS;
+  if (kind != YARD_SCALE)
+    rc = clEnqueueFillBuffer(m->queue, kind == YARD_READ ? x : to, pattern, 4, 0, 4 * n, 0, NULL, NULL);
+  if (rc == CL_SUCCESS && kind == YARD_READ && whole > 0)
+    rc = clEnqueueFillBuffer(m->queue, x, pattern, sizeof pattern, 0, 4 * whole, 0, NULL, NULL);
+  if (kind == YARD_READ) expected = 36.0 * (double)(whole / 8) + (double)(n - whole);
+  if (rc == CL_SUCCESS) rc = yardstick_run(y, i, m, x, to, n, kind == YARD_SCALE ? 2.0f : 1.0f, &ms, &sum);
+  if (rc == CL_SUCCESS && kind != YARD_READ)
+    rc = differing(m, kind == YARD_SCALE ? x : to, ring->home, kind == YARD_SCALE ? 2.0f : 1.0f, n, &count);
+  *wrong = count != 0 || !(sum >= expected && sum <= expected);
+  if (rc == CL_SUCCESS) rc = ring_restore(ring, m, x);
+  if (rc == CL_SUCCESS) rc = ring_restore(ring, m, to);
+  return rc;
+}
+
+static const char *const kind_names[YARD_KINDS] = {"scale", "copy", "read"};
+
+int yardsticks_check(const struct yardsticks *y, const struct machine *m, struct ring *ring, size_t n,
+                     char *why, size_t why_size) {
+  for (size_t i = 0; i < y->count; i++) {
+    int wrong = 0;
+    cl_mem x = ring_next(ring), to = ring_next(ring);
+    cl_int rc = check(y, i, m, ring, x, to, n, &wrong);
+    if (rc == CL_SUCCESS && !wrong) continue;
+    snprintf(
+        why, why_size, "the yardstick %s (%s) %s%s", kind_names[y->all[i].kind], y->all[i].by,
+        rc == CL_SUCCESS ? "gives wrong results" : "fails: ", rc == CL_SUCCESS ? "" : clloss_status_name(rc));
+    return -1;
+  }
+  return 0;
+}

@@ -1,0 +1,153 @@
+/* The yardsticks: the least work over n floats that moves the same bytes as a loss does.
+ *
+ *   scale  x[i] = factor * x[i]    reads 4, writes 4 bytes per element, in place: what a fused pass in place must move
+ *   copy   y[i] = x[i]             reads 4, writes 4: the fused pass out of place
+ *   read   part[g] = Σ x[i]        reads 4: the forward pass
+ *
+ * The factor is an argument, 1 at run time, so that no compiler drops the multiplication or the store, and the array
+ * keeps its values. Two forms, as for the losses:
+ *
+ *   lane   CPU devices: a work-group of one item owns a contiguous run of elements and walks it with float16 vectors,
+ *          four at a time, so that four loads are under way and four sums don't wait for each other. A work-item per
+ *          element would be vectorised at half the width and leave the sum scalar.
+ *   group  GPUs: consecutive items take consecutive float4, four of them a group's width apart, all loaded before
+ *          first use.
+ *
+ * x and y start at multiples of 128 bytes; per_group is a multiple of 64. */
+
+#define WIDE 64 /* elements per step of the lane form */
+
+#ifndef LOCAL
+#  define LOCAL 256 /* items per work-group of the group form, a power of two */
+#endif
+#define BLOCK (LOCAL * 16) /* elements per work-group of the group form */
+
+#ifndef __has_builtin
+#  define __has_builtin(x) 0
+#endif
+
+/* ---- lane ---- */
+
+__attribute__((reqd_work_group_size(1, 1, 1))) kernel void scale__lane(global float *x, const float factor,
+                                                                       const ulong n, const ulong per_group) {
+  const ulong begin = get_group_id(0) * per_group, end = min(begin + per_group, n);
+  ulong i = begin;
+  for (; i + WIDE <= end; i += WIDE) {
+    global float16 *v = (global float16 *)(x + i);
+    const float16 a = v[0], b = v[1], c = v[2], d = v[3];
+    v[0] = a * factor;
+    v[1] = b * factor;
+    v[2] = c * factor;
+    v[3] = d * factor;
+  }
+  for (; i < end; i++) x[i] *= factor;
+}
+
+__attribute__((reqd_work_group_size(1, 1, 1))) kernel void copy__lane(global const float *x, global float *y,
+                                                                      const ulong n, const ulong per_group) {
+  const ulong begin = get_group_id(0) * per_group, end = min(begin + per_group, n);
+  ulong i = begin;
+  for (; i + WIDE <= end; i += WIDE) {
+    global const float16 *v = (global const float16 *)(x + i);
+    const float16 a = v[0], b = v[1], c = v[2], d = v[3];
+    global float16 *w = (global float16 *)(y + i);
+    w[0] = a;
+    w[1] = b;
+    w[2] = c;
+    w[3] = d;
+  }
+  for (; i < end; i++) y[i] = x[i];
+}
+
+/* An ordinary store first reads the line that it is going to overwrite: half as much traffic again. */
+#if __has_builtin(__builtin_nontemporal_store)
+__attribute__((reqd_work_group_size(1, 1, 1))) kernel void copy__lane_nt(global const float *x, global float *y,
+                                                                         const ulong n, const ulong per_group) {
+  const ulong begin = get_group_id(0) * per_group, end = min(begin + per_group, n);
+  ulong i = begin;
+  for (; i + WIDE <= end; i += WIDE) {
+    global const float16 *v = (global const float16 *)(x + i);
+    const float16 a = v[0], b = v[1], c = v[2], d = v[3];
+    global float16 *w = (global float16 *)(y + i);
+    __builtin_nontemporal_store(a, w);
+    __builtin_nontemporal_store(b, w + 1);
+    __builtin_nontemporal_store(c, w + 2);
+    __builtin_nontemporal_store(d, w + 3);
+  }
+  for (; i < end; i++) y[i] = x[i];
+}
+#endif
+
+__attribute__((reqd_work_group_size(1, 1, 1))) kernel void read__lane(global const float *x, global float *part,
+                                                                      const ulong n, const ulong per_group) {
+  const ulong begin = get_group_id(0) * per_group, end = min(begin + per_group, n);
+  float16 a = 0, b = 0, c = 0, d = 0;
+  ulong i = begin;
+  for (; i + WIDE <= end; i += WIDE) {
+    global const float16 *v = (global const float16 *)(x + i);
+    a += v[0];
+    b += v[1];
+    c += v[2];
+    d += v[3];
+  }
+  const float16 e = (a + b) + (c + d);
+  const float8 f = e.lo + e.hi;
+  const float4 g = f.lo + f.hi;
+  float sum = (g.x + g.z) + (g.y + g.w);
+  for (; i < end; i++) sum += x[i];
+  part[get_group_id(0)] = sum;
+}
+
+/* ---- group: a group owns BLOCK elements; the last block may be ragged and goes element by element ---- */
+
+__attribute__((reqd_work_group_size(LOCAL, 1, 1))) kernel void scale__group(global float *x, const float factor,
+                                                                            const ulong n, const ulong per_group) {
+  const ulong begin = get_group_id(0) * BLOCK, lid = get_local_id(0);
+  if (begin + BLOCK <= n) {
+    global float4 *v = (global float4 *)(x + begin) + lid;
+    const float4 a = v[0], b = v[LOCAL], c = v[2 * LOCAL], d = v[3 * LOCAL];
+    v[0] = a * factor;
+    v[LOCAL] = b * factor;
+    v[2 * LOCAL] = c * factor;
+    v[3 * LOCAL] = d * factor;
+  } else {
+    for (ulong i = begin + lid; i < n; i += LOCAL) x[i] *= factor;
+  }
+}
+
+__attribute__((reqd_work_group_size(LOCAL, 1, 1))) kernel void
+copy__group(global const float *x, global float *y, const ulong n, const ulong per_group) {
+  const ulong begin = get_group_id(0) * BLOCK, lid = get_local_id(0);
+  if (begin + BLOCK <= n) {
+    global const float4 *v = (global const float4 *)(x + begin) + lid;
+    const float4 a = v[0], b = v[LOCAL], c = v[2 * LOCAL], d = v[3 * LOCAL];
+    global float4 *w = (global float4 *)(y + begin) + lid;
+    w[0] = a;
+    w[LOCAL] = b;
+    w[2 * LOCAL] = c;
+    w[3 * LOCAL] = d;
+  } else {
+    for (ulong i = begin + lid; i < n; i += LOCAL) y[i] = x[i];
+  }
+}
+
+__attribute__((reqd_work_group_size(LOCAL, 1, 1))) kernel void
+read__group(global const float *x, global float *part, const ulong n, const ulong per_group) {
+  const ulong begin = get_group_id(0) * BLOCK, lid = get_local_id(0);
+  local float sums[LOCAL];
+  float sum = 0;
+  if (begin + BLOCK <= n) {
+    global const float4 *v = (global const float4 *)(x + begin) + lid;
+    const float4 e = (v[0] + v[LOCAL]) + (v[2 * LOCAL] + v[3 * LOCAL]);
+    sum = (e.x + e.y) + (e.z + e.w);
+  } else {
+    for (ulong i = begin + lid; i < n; i += LOCAL) sum += x[i];
+  }
+  sums[lid] = sum;
+  barrier(CLK_LOCAL_MEM_FENCE);
+  for (uint width = LOCAL / 2; width > 0; width /= 2) {
+    if (lid < width) sums[lid] += sums[lid + width];
+    barrier(CLK_LOCAL_MEM_FENCE);
+  }
+  if (lid == 0) part[get_group_id(0)] = sums[0];
+}

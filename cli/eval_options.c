@@ -1,0 +1,206 @@
+/* Options are rows of one table. A row without help names an option of a later version: it is refused by name, so
+ * that a typing error and a missing feature read differently. */
+#include "eval_options.h"
+
+#include "cli.h"
+
+#include <clloss/clloss_types.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+  LOSS,
+  REDUCTION,
+  IGNORE_INDEX,
+  GRAD,
+  ROW_LOSS,
+  UPSTREAM,
+  DEVICE,
+  REFERENCE,
+  JSON,
+  HELP,
+  BUILT,
+  LATER = BUILT
+};
+
+static const struct option {
+  const char *name, *value; /* what help calls the value; NULL for a flag */
+  int id;
+  const char *help;
+} options[] = {
+    {"--loss", "NAME", LOSS, "softmax: cross-entropy of the softmax of the logits"},
+    {"--reduction", "NAME", REDUCTION, "mean (default), sum, or none: the losses of the rows are the result"},
+    {"--ignore-index", "I", IGNORE_INDEX,
+     "rows with this target cost nothing; no target is ignored without it"},
+    {"--grad", "OUT.npy", GRAD, "write the gradient of the loss with respect to INPUT"},
+    {"--row-loss", "OUT.npy", ROW_LOSS, "write the unreduced losses, one per row, whatever the reduction"},
+    {"--upstream", "G.npy", UPSTREAM, "with reduction none: the upstream gradient, one value per row"},
+    {"--device", "N", DEVICE, "the device, as `clloss devices` numbers them (default 0)"},
+    {"--reference", NULL, REFERENCE, "the scalar C reference in f64 instead of a device; needs no OpenCL"},
+    {"--json", NULL, JSON, "print one JSON object"},
+    {"--help", NULL, HELP, "this page"},
+    {"--label-smoothing", "E", LATER, NULL},
+    {"--smoothing-formula", "NAME", LATER, NULL},
+    {"--weight", "W.npy", LATER, NULL},
+    {"--row-weight", "W.npy", LATER, NULL},
+    {"--pos-weight", "W.npy", LATER, NULL},
+    {"--z-loss", "C", LATER, NULL},
+    {"--softcap", "C", LATER, NULL},
+    {"--logit-scale", "S", LATER, NULL},
+    {"--log-target", NULL, LATER, NULL},
+    {"--delta", "D", LATER, NULL},
+    {"--gamma", "G", LATER, NULL},
+    {"--alpha", "A", LATER, NULL},
+    {"--clip", "EPS", LATER, NULL},
+    {"--dtype", "NAME", LATER, NULL},
+    {"--plot", "FILE.svg", LATER, NULL},
+};
+
+enum { N_OPTIONS = sizeof options / sizeof *options };
+
+static const char *const later_losses[] = {"nll", "bce-logits", "bce",   "kl",
+                                           "mse", "smooth-l1",  "huber", "focal"};
+
+/* In the order of their values. */
+static const char *const reductions[] = {"mean", "sum", "none"};
+
+const char *eval_reduction_name(uint32_t reduction) { return reductions[reduction]; }
+
+void eval_options_help(FILE *to) {
+  fputs("usage: clloss eval --loss softmax [OPTIONS] INPUT.npy TARGET.npy\n"
+        "\n"
+        "Computes the loss of INPUT, f4 logits of shape (rows, classes), for TARGET, i4 or i8 class indices "
+        "of\n"
+        "shape (rows,). Options and files come in any order; a value may begin with -, and --name=value is "
+        "the\n"
+        "same as --name value. Rows are streamed, so the files may be larger than memory.\n"
+        "\n",
+        to);
+  for (size_t i = 0; i < N_OPTIONS; i++) {
+    char name[64];
+    if (!options[i].help) continue;
+    snprintf(name, sizeof name, "%s %s", options[i].name, options[i].value ? options[i].value : "");
+    fprintf(to, "  %-21s  %s\n", name, options[i].help);
+  }
+  fputs(
+      "\n"
+      "Losses are in nats. perplexity, bits, accuracy and entropy are about the rows that aren't ignored "
+      "and\n"
+      "whose target is a class; a target that is none makes the loss NaN, which is a result like any other.\n"
+      "Output files appear only if everything succeeded. Exit status: 0, 1 for a failure, 2 for bad usage.\n",
+      to);
+}
+
+static const struct option *find(const char *argument, size_t length) {
+  for (size_t i = 0; i < N_OPTIONS; i++)
+    if (strlen(options[i].name) == length && !strncmp(options[i].name, argument, length)) return &options[i];
+  return NULL;
+}
+
+/* What was given, as text; a flag has the empty string. */
+typedef struct words {
+  const char *values[BUILT];
+  const char *files[2];
+  int n_files;
+} words;
+
+static int take_file(words *w, const char *path) {
+  if (w->n_files == 2) return fail(EXIT_USAGE, "%s: a third file; there are INPUT and TARGET", path);
+  w->files[w->n_files++] = path;
+  return EXIT_OK;
+}
+
+/* Steps *i over a value of its own. */
+static int take_option(words *w, int argc, char **argv, int *i) {
+  const char *name = argv[*i], *equals = strchr(name, '=');
+  size_t length = equals ? (size_t)(equals - name) : strlen(name);
+  const struct option *o = find(name, length);
+  const char *value = "";
+  if (!o) return fail(EXIT_USAGE, "%.*s: no such option; clloss eval --help lists them", (int)length, name);
+  if (!o->help) return fail(EXIT_USAGE, "%s: not in this version", o->name);
+  if (w->values[o->id]) return fail(EXIT_USAGE, "%s: given twice", o->name);
+  if (!o->value && equals) return fail(EXIT_USAGE, "%s: takes no value", o->name);
+  if (o->value) {
+    value = equals ? equals + 1 : ++*i < argc ? argv[*i] : "";
+    if (!*value) return fail(EXIT_USAGE, "%s: needs a value, %s", o->name, o->value);
+  }
+  w->values[o->id] = value;
+  return EXIT_OK;
+}
+
+static int take_all(words *w, int argc, char **argv) {
+  int only_files = 0, status = EXIT_OK;
+  for (int i = 1; i < argc && !status; i++) {
+    if (only_files || argv[i][0] != '-')
+      status = take_file(w, argv[i]);
+    else if (!strcmp(argv[i], "--"))
+      only_files = 1;
+    else
+      status = take_option(w, argc, argv, &i);
+  }
+  return status;
+}
+
+static int check_loss(const char *name) {
+  if (!name) return fail(EXIT_USAGE, "--loss: missing; this version has --loss softmax");
+  if (!strcmp(name, "softmax")) return EXIT_OK;
+  for (size_t i = 0; i < sizeof later_losses / sizeof *later_losses; i++)
+    if (!strcmp(name, later_losses[i]))
+      return fail(EXIT_USAGE, "--loss %s: not in this version, softmax is", name);
+  return fail(EXIT_USAGE, "--loss %s: no such loss; this version has softmax", name);
+}
+
+static int read_reduction(const char *name, uint32_t *reduction) {
+  *reduction = CLLOSS_MEAN;
+  if (!name) return EXIT_OK;
+  for (uint32_t i = 0; i < 3; i++) {
+    if (strcmp(name, reductions[i])) continue;
+    *reduction = i;
+    return EXIT_OK;
+  }
+  return fail(EXIT_USAGE, "--reduction %s: softmax has mean, sum and none", name);
+}
+
+/* A whole decimal number from low to high, and nothing around it. */
+static int read_integer(const char *option, const char *text, long long low, long long *value) {
+  char *end;
+  const char *digits = text + (*text == '-');
+  errno = 0;
+  *value = strtoll(text, &end, 10);
+  if (*digits >= '0' && *digits <= '9' && !*end && !errno && *value >= low) return EXIT_OK;
+  return fail(EXIT_USAGE, "%s %s: not a whole number%s", option, text, low ? " of 64 bits" : " from 0");
+}
+
+static int read_numbers(eval_request *r, const words *w) {
+  long long value;
+  if (w->values[IGNORE_INDEX]) {
+    if (read_integer("--ignore-index", w->values[IGNORE_INDEX], INT64_MIN, &value)) return EXIT_USAGE;
+    r->ignore_index = value;
+    r->flags = CLLOSS_IGNORE_INDEX;
+  }
+  if (w->values[DEVICE]) {
+    if (read_integer("--device", w->values[DEVICE], 0, &value)) return EXIT_USAGE;
+    r->device = (uint64_t)value;
+  }
+  return EXIT_OK;
+}
+
+int eval_options_parse(eval_request *r, int argc, char **argv) {
+  words w = {.n_files = 0};
+  *r = (eval_request){.flags = 0};
+  if (take_all(&w, argc, argv)) return EXIT_USAGE;
+  r->help = w.values[HELP] != NULL;
+  if (r->help) return EXIT_OK;
+  if (check_loss(w.values[LOSS]) || read_reduction(w.values[REDUCTION], &r->reduction)) return EXIT_USAGE;
+  if (read_numbers(r, &w)) return EXIT_USAGE;
+  r->reference = w.values[REFERENCE] != NULL;
+  r->json = w.values[JSON] != NULL;
+  r->input = w.files[0], r->target = w.files[1];
+  r->grad = w.values[GRAD], r->row_loss = w.values[ROW_LOSS], r->upstream = w.values[UPSTREAM];
+  if (w.n_files < 2) return fail(EXIT_USAGE, "%s: missing", w.n_files ? "TARGET.npy" : "INPUT.npy");
+  if (r->upstream && r->reduction != CLLOSS_NONE)
+    return fail(EXIT_USAGE, "--upstream: needs --reduction none");
+  if (r->reference && w.values[DEVICE]) return fail(EXIT_USAGE, "--device: not together with --reference");
+  return EXIT_OK;
+}

@@ -1,0 +1,29 @@
+/* The command line of `clloss eval`: its table of options, and the request that comes out of it. */
+#ifndef EVAL_OPTIONS_H
+#define EVAL_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+typedef struct eval_request {
+  const char *input, *target;  /* paths, all argv's */
+  const char *grad, *row_loss; /* outputs, NULL: not wanted */
+  const char *upstream;        /* NULL: 1 */
+  uint32_t reduction;          /* CLLOSS_MEAN … */
+  uint32_t flags;              /* CLLOSS_IGNORE_INDEX or 0 */
+  int64_t ignore_index;
+  uint64_t device;
+  bool reference, json;
+  bool help; /* asked for, and then nothing else here is set */
+} eval_request;
+
+/* EXIT_OK, or EXIT_USAGE with a line that names the option at fault. */
+int eval_options_parse(eval_request *request, int argc, char **argv);
+
+/* "mean", "sum" or "none". */
+const char *eval_reduction_name(uint32_t reduction);
+
+void eval_options_help(FILE *to);
+
+#endif

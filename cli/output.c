@@ -1,0 +1,177 @@
+/* Temporary files, their renaming, and the signals that must not leave them lying about. */
+#define _XOPEN_SOURCE 700 /* realpath */
+#include "output.h"
+
+#include "cli.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* What a signal has to remove. The only state: a handler takes no argument. */
+static char *volatile pending[MAX_OUTPUTS];
+
+static void on_signal(int number) {
+  for (int i = 0; i < MAX_OUTPUTS; i++)
+    if (pending[i]) unlink(pending[i]);
+  raise(number); /* once this handler has returned; it was for one time, so now the default */
+}
+
+static void watch_signals(void) {
+  const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+  struct sigaction ours = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND}, before;
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+    if (!sigaction(numbers[i], NULL, &before) && before.sa_handler == SIG_DFL)
+      sigaction(numbers[i], &ours, NULL);
+  signal(SIGPIPE, SIG_IGN); /* these two become errors of write() */
+  signal(SIGXFSZ, SIG_IGN);
+}
+
+static void set_pending(char *name, bool on) {
+  for (int i = 0; i < MAX_OUTPUTS; i++) {
+    if (pending[i] != (on ? NULL : name)) continue;
+    pending[i] = on ? name : NULL;
+    return;
+  }
+}
+
+static bool refuse(const output *out, const char *what) {
+  fail(EXIT_FAILED, "%s: %s", out->path, what);
+  return false;
+}
+
+static bool refuse_errno(const output *out) {
+  return refuse(out, errno ? strerror(errno) : "can't be written");
+}
+
+/* stat() of the folder that holds the path; *name is what follows it. */
+static bool folder(const char *path, struct stat *info, const char **name) {
+  const char *slash = strrchr(path, '/');
+  *name = slash ? slash + 1 : path;
+  if (!slash) return !stat(".", info);
+  char *copy = strdup(path);
+  if (!copy) return false;
+  copy[slash - path + 1] = 0;
+  bool found = !stat(copy, info);
+  free(copy);
+  return found;
+}
+
+bool output_same_file(const char *a, const char *b) {
+  struct stat of_a, of_b;
+  const char *name_a, *name_b;
+  bool have_a = !stat(a, &of_a), have_b = !stat(b, &of_b);
+  if (have_a && have_b) return of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
+  if (have_a || have_b) return false;
+  if (!folder(a, &of_a, &name_a) || !folder(b, &of_b, &name_b)) return false;
+  return of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino && !strcmp(name_a, name_b);
+}
+
+static char *beside(const char *path, const char *suffix) {
+  char *name = malloc(strlen(path) + strlen(suffix) + 1);
+  if (name) strcat(strcpy(name, path), suffix);
+  return name;
+}
+
+/* mkstemp() makes files that only their owner can read: give it the rights of the file it replaces, or those that
+ * any new file would get. */
+static bool set_rights(int descriptor, const struct stat *old) {
+  mode_t mask = umask(0);
+  umask(mask);
+  return !fchmod(descriptor, old ? old->st_mode & 0777 : 0666 & ~mask);
+}
+
+bool output_open(output *out, int n_dims, const uint64_t *dims) {
+  struct stat old;
+  char header[256];
+  if (!out->path) return true;
+  bool exists = !stat(out->path, &old);
+  if (exists && !S_ISREG(old.st_mode)) return refuse(out, "not a regular file");
+  out->final = exists ? realpath(out->path, NULL) : strdup(out->path);
+  out->temporary = out->final ? beside(out->final, ".XXXXXX") : NULL;
+  if (!out->temporary) return refuse(out, "out of memory");
+  watch_signals();
+  errno = 0;
+  int descriptor = mkstemp(out->temporary);
+  if (descriptor < 0) {
+    refuse_errno(out);
+    free(out->temporary);
+    out->temporary = NULL;
+    return false;
+  }
+  set_pending(out->temporary, true);
+  out->file = fdopen(descriptor, "wb");
+  if (!out->file) close(descriptor);
+  if (!out->file || !set_rights(descriptor, exists ? &old : NULL)) return refuse_errno(out);
+  size_t length = npy_header(header, n_dims, dims);
+  return fwrite(header, 1, length, out->file) == length || refuse_errno(out);
+}
+
+bool output_write(output *out, const float *items, size_t n) {
+  errno = 0;
+  return !out->path || fwrite(items, sizeof *items, n, out->file) == n || refuse_errno(out);
+}
+
+bool output_close(output *out) {
+  if (!out->path) return true;
+  errno = 0;
+  FILE *file = out->file;
+  bool good = !ferror(file) && !fflush(file);
+  out->file = NULL;
+  return (!fclose(file) && good) || refuse_errno(out);
+}
+
+/* A second name for what is about to be replaced, so that it can come back. Without one (nothing there, or a file
+ * system without links) there is none to restore. */
+static void keep(output *out) {
+  out->backup = beside(out->temporary, "~");
+  if (out->backup && !link(out->final, out->backup)) return;
+  free(out->backup);
+  out->backup = NULL;
+}
+
+static void undo(output *out) {
+  if (out->backup)
+    rename(out->backup, out->final);
+  else
+    unlink(out->final);
+}
+
+bool output_commit(output outs[MAX_OUTPUTS]) {
+  int done = 0;
+  for (; done < MAX_OUTPUTS; done++) {
+    output *out = &outs[done];
+    if (!out->path) continue;
+    keep(out);
+    if (rename(out->temporary, out->final)) break;
+    set_pending(out->temporary, false);
+    free(out->temporary);
+    out->temporary = NULL;
+  }
+  bool good = done == MAX_OUTPUTS || refuse_errno(&outs[done]);
+  for (int i = 0; i < MAX_OUTPUTS; i++) {
+    if (!good && i < done && outs[i].path) undo(&outs[i]);
+    if (outs[i].backup) unlink(outs[i].backup);
+    free(outs[i].backup);
+    outs[i].backup = NULL;
+  }
+  return good;
+}
+
+void output_discard(output outs[MAX_OUTPUTS]) {
+  for (int i = 0; i < MAX_OUTPUTS; i++) {
+    output *out = &outs[i];
+    if (out->file) fclose(out->file);
+    out->file = NULL;
+    free(out->final);
+    out->final = NULL;
+    if (!out->temporary) continue;
+    unlink(out->temporary);
+    set_pending(out->temporary, false);
+    free(out->temporary);
+    out->temporary = NULL;
+  }
+}

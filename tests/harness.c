@@ -1,0 +1,278 @@
+/* Runs a case: fill, reference, buffers with guards and poison, two calls. compare.c judges what came out. */
+#include "harness.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness_internal.h"
+
+enum { GUARD = 64 }; /* elements: four vectors of the widest kind */
+
+uint32_t harness_poison(int run) {
+  /* Once a large finite number, once a NaN: whatever is right, one of them is wrong. */
+  return run == 0 ? 0x5a5a5a5au : 0x7fc0deadu;
+}
+
+void harness_fire(experiment *e, harness_check_kind kind, const char *format, ...) {
+  harness_result *r = e->result;
+  if (r->count[kind]++ == 0) {
+    char *to = r->first[kind];
+    const size_t size = sizeof r->first[kind];
+    int at = snprintf(to, size, "%s: ", e->c->name);
+    va_list list;
+    va_start(list, format);
+    if (at >= 0 && (size_t)at < size) vsnprintf(to + at, size - (size_t)at, format, list);
+    va_end(list);
+  }
+}
+
+static bool failed(experiment *e, clloss_status status, const char *doing) {
+  if (status == CLLOSS_SUCCESS) return false;
+  harness_fire(e, HARNESS_STATUS, "%s: %s", doing, clloss_status_name(status));
+  return true;
+}
+
+/* ---- layout ---- */
+
+static size_t element_bytes(uint32_t dtype) { return dtype == CLLOSS_I64 ? 8 : dtype == CLLOSS_U8 ? 1 : 4; }
+
+static bool has_data(const layout *l) { return l->array.role == HARNESS_INPUT; }
+
+static void lay_out(experiment *e, const harness_array arrays[HARNESS_ARRAYS]) {
+  for (int i = 0; i < HARNESS_ARRAYS; i++) {
+    layout *l = &e->layouts[i];
+    const harness_array *a = &arrays[i];
+    l->array = *a;
+    l->memory = a->in_place ? (int)(a->in_place - arrays) : i;
+    if (a->role == HARNESS_UNBOUND) continue;
+    l->element_bytes = element_bytes(a->dtype);
+    l->first = GUARD + a->offset;
+    l->pitch = a->row_stride ? a->row_stride : a->columns;
+    l->total = l->first + (a->rows ? (a->rows - 1) * l->pitch + a->columns : 0) + GUARD;
+  }
+}
+
+/* Elements that no call has business with: NaN, or a target that no class has. */
+static void blank_input(const layout *l, unsigned char *buffer) {
+  const float nan = NAN;
+  const int32_t least32 = INT32_MIN;
+  const int64_t least64 = INT64_MIN;
+  const void *blank = l->array.dtype == CLLOSS_F32 ? (const void *)&nan
+                      : l->element_bytes == 8      ? (const void *)&least64
+                                                   : (const void *)&least32;
+  for (size_t i = 0; i < l->total; i++) memcpy(buffer + i * l->element_bytes, blank, l->element_bytes);
+}
+
+static void poison(const layout *l, unsigned char *buffer, int run) {
+  const uint32_t bits = harness_poison(run);
+  for (size_t i = 0; i < l->total * l->element_bytes; i++) buffer[i] = (unsigned char)(bits >> 8 * (i % 4));
+}
+
+static bool make_images(experiment *e) {
+  for (int i = 0; i < HARNESS_ARRAYS; i++) {
+    layout *l = &e->layouts[i];
+    if (l->array.role == HARNESS_UNBOUND || l->memory != i) continue;
+    for (int run = 0; run < RUNS; run++) {
+      l->sent[run] = malloc(l->total * l->element_bytes);
+      l->got[run] = malloc(l->total * l->element_bytes);
+      if (!l->sent[run] || !l->got[run])
+        return !failed(e, CL_OUT_OF_HOST_MEMORY, "making the buffers' images");
+      if (!has_data(l)) {
+        poison(l, l->sent[run], run);
+        continue;
+      }
+      blank_input(l, l->sent[run]);
+      const size_t row_bytes = l->array.columns * l->element_bytes;
+      for (size_t row = 0; row < l->array.rows; row++)
+        memcpy(layout_at(l, l->sent[run], row, 0), (const char *)e->data.data[i] + row * row_bytes,
+               row_bytes);
+    }
+  }
+  return true;
+}
+
+/* ---- data ---- */
+
+static bool make_data(experiment *e, uint64_t seed, const harness_outputs *given) {
+  for (int i = 0; i < HARNESS_ARRAYS; i++) {
+    const layout *l = &e->layouts[i];
+    const size_t n = l->array.rows * l->array.columns;
+    if (l->array.role == HARNESS_INPUT) {
+      e->data.data[i] = malloc(n * l->element_bytes + 1);
+      if (!e->data.data[i]) return !failed(e, CL_OUT_OF_HOST_MEMORY, "making the inputs");
+    }
+    if (l->array.role == HARNESS_OUTPUT) {
+      e->data.truth[i] = malloc((n + 1) * sizeof(double));
+      e->data.plain[i] = malloc((n + 1) * sizeof(float));
+      if (!e->data.truth[i] || !e->data.plain[i])
+        return !failed(e, CL_OUT_OF_HOST_MEMORY, "making room for the reference");
+    }
+  }
+  if (failed(e, e->c->fill(e->c, e->shape, seed, &e->data), "fill")) return false;
+  for (int i = 0; given && i < HARNESS_ARRAYS; i++)
+    if (given->data[i] && e->data.data[i])
+      memcpy(e->data.data[i], given->data[i], given->count[i] * sizeof(float));
+  return !failed(e, e->c->reference(e->c, e->shape, &e->data), "reference");
+}
+
+static void free_all(experiment *e) {
+  for (int i = 0; i < HARNESS_ARRAYS; i++) {
+    layout *l = &e->layouts[i];
+    if (l->memory == i && l->mem) clReleaseMemObject(l->mem);
+    for (int run = 0; run < RUNS; run++) {
+      free(l->sent[run]);
+      free(l->got[run]);
+    }
+    free(e->data.data[i]);
+    free(e->data.truth[i]);
+    free(e->data.plain[i]);
+  }
+  free(e->data.notes);
+}
+
+/* ---- the device ---- */
+
+static bool make_buffers(experiment *e, const harness_device *device) {
+  for (int i = 0; i < HARNESS_ARRAYS; i++) {
+    layout *l = &e->layouts[i];
+    if (l->array.role == HARNESS_UNBOUND || l->memory != i) continue;
+    const cl_mem_flags flags = has_data(l) ? CL_MEM_READ_ONLY : CL_MEM_READ_WRITE;
+    bool shared = false;
+    for (int j = 0; j < HARNESS_ARRAYS; j++) shared |= j != i && e->layouts[j].memory == i;
+    cl_int error;
+    l->mem = clCreateBuffer(device->context, shared ? CL_MEM_READ_WRITE : flags, l->total * l->element_bytes,
+                            NULL, &error);
+    if (failed(e, error, "clCreateBuffer")) return false;
+  }
+  for (int i = 0; i < HARNESS_ARRAYS; i++) e->layouts[i].mem = e->layouts[e->layouts[i].memory].mem;
+  return true;
+}
+
+static cl_int transfer(experiment *e, const harness_device *device, int run, bool to_device) {
+  for (int i = 0; i < HARNESS_ARRAYS; i++) {
+    layout *l = &e->layouts[i];
+    if (l->array.role == HARNESS_UNBOUND || l->memory != i) continue;
+    const size_t bytes = l->total * l->element_bytes;
+    const cl_int error = to_device ? clEnqueueWriteBuffer(device->queue, l->mem, CL_TRUE, 0, bytes,
+                                                          l->sent[run], 0, NULL, NULL)
+                                   : clEnqueueReadBuffer(device->queue, l->mem, CL_TRUE, 0, bytes,
+                                                         l->got[run], 0, NULL, NULL);
+    if (error != CL_SUCCESS) return error;
+  }
+  return CL_SUCCESS;
+}
+
+static bool run_once(experiment *e, const harness_device *device, clloss_ctx *ctx, int run) {
+  clloss_view views[HARNESS_ARRAYS];
+  memset(views, 0, sizeof views);
+  for (int i = 0; i < HARNESS_ARRAYS; i++) {
+    const layout *l = &e->layouts[i];
+    if (l->array.role == HARNESS_UNBOUND) continue;
+    views[i] = (clloss_view){.mem = l->mem,
+                             .offset = l->first,
+                             .row_stride = l->array.row_stride,
+                             .dtype = l->array.dtype,
+                             .flags = l->array.flags};
+  }
+  if (failed(e, transfer(e, device, run, true), "writing the buffers")) return false;
+  cl_event done = NULL;
+  const clloss_status status = e->c->call(e->c, e->shape, ctx, views, device->queue, &done);
+  if (status != CLLOSS_SUCCESS) {
+    harness_fire(e, HARNESS_STATUS, "%s: %.250s", clloss_status_name(status), clloss_ctx_message(ctx));
+    return false;
+  }
+  if (!done) {
+    harness_fire(e, HARNESS_STATUS, "no event came back");
+    return false;
+  }
+  const cl_int waited = clWaitForEvents(1, &done);
+  clReleaseEvent(done);
+  return !failed(e, waited, "waiting for the call") &&
+         !failed(e, transfer(e, device, run, false), "reading the buffers");
+}
+
+static bool keep_outputs(experiment *e, harness_outputs *kept) {
+  for (int i = 0; i < HARNESS_ARRAYS; i++) {
+    const layout *l = &e->layouts[i];
+    if (l->array.role != HARNESS_OUTPUT) continue;
+    kept->count[i] = l->array.rows * l->array.columns;
+    kept->data[i] = malloc((kept->count[i] + 1) * sizeof(float));
+    if (!kept->data[i]) return !failed(e, CL_OUT_OF_HOST_MEMORY, "keeping the outputs");
+    for (size_t row = 0; row < l->array.rows; row++)
+      memcpy(kept->data[i] + row * l->array.columns, layout_at(l, e->layouts[l->memory].got[0], row, 0),
+             l->array.columns * sizeof(float));
+  }
+  return true;
+}
+
+/* ---- the whole ---- */
+
+static bool same_rows(const harness_array *a, const harness_array *b) {
+  return a->dtype == b->dtype && a->rows == b->rows && a->columns == b->columns && a->offset == b->offset &&
+         a->row_stride == b->row_stride;
+}
+
+static bool prepare(experiment *e, clloss_ctx *ctx, uint64_t seed, const harness_outputs *given) {
+  harness_array arrays[HARNESS_ARRAYS];
+  memset(arrays, 0, sizeof arrays);
+  if (failed(e, e->c->arrays(e->c, e->shape, ctx, arrays), "arrays")) return false;
+  for (int i = 0; i < HARNESS_ARRAYS; i++) {
+    const harness_array *a = &arrays[i];
+    const bool output = a->role == HARNESS_OUTPUT;
+    if ((output && a->dtype != CLLOSS_F32) || (a->in_place && (!output || !same_rows(a, a->in_place))))
+      return !failed(e, CLLOSS_DTYPE, "the case describes an output that the harness can't judge");
+  }
+  e->plan.struct_size = sizeof e->plan;
+  lay_out(e, arrays);
+  return !failed(e, e->c->plan(e->c, e->shape, ctx, &e->plan), "plan") && make_data(e, seed, given) &&
+         make_images(e);
+}
+
+bool harness_check(const harness_device *device, clloss_ctx *ctx, const harness_case *c, const void *shape,
+                   uint64_t seed, const harness_outputs *given, harness_outputs *kept,
+                   harness_result *result) {
+  experiment e = {.c = c, .shape = shape, .result = result};
+  size_t before = 0, after = 0;
+  for (int i = 0; i < HARNESS_CHECKS; i++) before += result->count[i];
+  if (kept) memset(kept, 0, sizeof *kept);
+  if (prepare(&e, ctx, seed, given) && make_buffers(&e, device) && run_once(&e, device, ctx, 0) &&
+      run_once(&e, device, ctx, 1)) {
+    harness_judge(&e);
+    if (kept) keep_outputs(&e, kept);
+  }
+  free_all(&e);
+  for (int i = 0; i < HARNESS_CHECKS; i++) after += result->count[i];
+  return after == before;
+}
+
+void harness_outputs_free(harness_outputs *outputs) {
+  for (int i = 0; i < HARNESS_ARRAYS; i++) free(outputs->data[i]);
+  memset(outputs, 0, sizeof *outputs);
+}
+
+static void agree(const harness_passes *passes, const harness_outputs *forward, const harness_outputs *fused,
+                  harness_result *result) {
+  experiment e = {.c = passes->fused, .result = result};
+  for (int i = 0; i < HARNESS_ARRAYS; i++) {
+    if (!forward->data[i] || !fused->data[i]) continue;
+    for (size_t k = 0; k < forward->count[i]; k++)
+      if (memcmp(forward->data[i] + k, fused->data[i] + k, sizeof(float)) != 0)
+        harness_fire(&e, HARNESS_AGREE, "array %d, value %zu: %.9g, in forward %.9g", i, k,
+                     (double)fused->data[i][k], (double)forward->data[i][k]);
+  }
+}
+
+bool harness_check_passes(const harness_device *device, clloss_ctx *ctx, const harness_passes *passes,
+                          const void *shape, uint64_t seed, harness_result *result) {
+  harness_outputs forward, fused;
+  const bool first = harness_check(device, ctx, passes->forward, shape, seed, NULL, &forward, result);
+  const bool second = harness_check(device, ctx, passes->fused, shape, seed, NULL, &fused, result);
+  const bool third = harness_check(device, ctx, passes->backward, shape, seed, &forward, NULL, result);
+  agree(passes, &forward, &fused, result);
+  harness_outputs_free(&forward);
+  harness_outputs_free(&fused);
+  return first && second && third && result->count[HARNESS_AGREE] == 0;
+}

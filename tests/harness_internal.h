@@ -1,0 +1,46 @@
+/* Between harness.c, which runs a case, and compare.c, which judges what came out. */
+#ifndef CLLOSS_TESTS_HARNESS_INTERNAL_H
+#define CLLOSS_TESTS_HARNESS_INTERNAL_H
+
+#include "harness.h"
+
+enum { RUNS = 2 };
+
+/* An array in its buffer: guard, offset, rows at a pitch, guard. An output in place has the layout of its
+ * input, and no memory of its own. */
+typedef struct layout {
+  harness_array array;
+  size_t element_bytes, first, pitch, total; /* elements */
+  int memory;                                /* index of the array that owns the buffer */
+  cl_mem mem;
+  unsigned char *sent[RUNS], *got[RUNS]; /* the whole buffer before and after each run */
+} layout;
+
+typedef struct experiment {
+  const harness_case *c;
+  const void *shape;
+  clloss_plan plan;
+  harness_data data;
+  layout layouts[HARNESS_ARRAYS];
+  harness_result *result;
+  char words[200]; /* the shape */
+} experiment;
+
+/* Counts that a check fired, and keeps what it says if it is the first time. */
+#if defined(__GNUC__)
+__attribute__((format(printf, 3, 4)))
+#endif
+void harness_fire(experiment *e, harness_check_kind kind, const char *format, ...);
+
+/* What each output is poisoned with before run k, all bits of it in each element. */
+uint32_t harness_poison(int run);
+
+/* Everything that can be told from the buffers of the two runs. */
+void harness_judge(experiment *e);
+
+/* Element [row][column] of the array, in `buffer` laid out as l says. */
+static inline unsigned char *layout_at(const layout *l, unsigned char *buffer, size_t row, size_t column) {
+  return buffer + (l->first + row * l->pitch + column) * l->element_bytes;
+}
+
+#endif

@@ -1,0 +1,219 @@
+/* The binary interface: layouts that other languages can bind (no implicit padding, sizes as released), struct_size
+ * of older and newer programs, and the version. */
+#include "check.h"
+#include "fixture.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* ---- layouts ------------------------------------------------------------------------------------------------ */
+
+/* Each member where the ones before it end, and nothing after the last. A member added to the header and not here
+ * shows as a size that doesn't match. */
+#define MEMBERS_clloss_ctx_options(M) \
+  M(struct_size) M(message) M(message_size_bytes) M(family) M(local_size) M(rows_per_group) M(slices)
+#define MEMBERS_clloss_ctx_stats(M) \
+  M(struct_size)                    \
+  M(programs_built)                 \
+  M(kernels_enqueued) M(work_groups_enqueued) M(pool_bytes) M(pool_peak_bytes) M(pool_allocations)
+#define MEMBERS_clloss_view(M) M(mem) M(offset) M(row_stride) M(class_stride) M(dtype) M(flags) M(reserved)
+#define MEMBERS_clloss_xent(M) \
+  M(struct_size)               \
+  M(rows) M(classes) M(logits) M(targets) M(loss) M(row_loss) M(row_stats) M(grad) M(grad_loss) M(workspace)
+#define MEMBERS_clloss_xent_options(M) M(struct_size) M(reduction) M(flags) M(ignore_index)
+#define MEMBERS_clloss_plan(M) \
+  M(struct_size) M(family) M(local_size) M(rows_per_group) M(slices) M(groups) M(variant)
+
+static void check_layouts(void) {
+#define MEMBER(name)                          \
+  CHECK_EQ((char *)&s.name - (char *)&s, at); \
+  at += sizeof s.name;
+#define LAYOUT(type, size)                             \
+  do {                                                 \
+    type s;                                            \
+    size_t at = 0;                                     \
+    MEMBERS_##type(MEMBER) CHECK_EQ(at, sizeof s);     \
+    if (sizeof(void *) == 8) CHECK_EQ(sizeof s, size); \
+  } while (0)
+  LAYOUT(clloss_ctx_options, 48);
+  LAYOUT(clloss_ctx_stats, 56);
+  LAYOUT(clloss_view, 48); /* embedded by value: frozen from the first release */
+  LAYOUT(clloss_xent, 408);
+  LAYOUT(clloss_xent_options, 24);
+  LAYOUT(clloss_plan, 64);
+}
+
+static void check_version(void) {
+  CHECK_EQ(clloss_version(),
+           CLLOSS_VERSION_MAJOR * 10000 + CLLOSS_VERSION_MINOR * 100 + CLLOSS_VERSION_PATCH);
+}
+
+/* ---- struct_size -------------------------------------------------------------------------------------------- */
+
+/* A struct of a program built against another header, followed by memory that isn't there: a library that reads past
+ * struct_size bytes dies. */
+typedef struct edge {
+  char *pages;
+  size_t page_bytes;
+} edge;
+
+static bool edge_open(edge *e) {
+  long page = sysconf(_SC_PAGESIZE);
+  void *pages = NULL;
+  e->pages = NULL;
+  e->page_bytes = (size_t)page;
+  if (page <= 0 || posix_memalign(&pages, e->page_bytes, 2 * e->page_bytes)) return false;
+  e->pages = pages;
+  return mprotect(e->pages + e->page_bytes, e->page_bytes, PROT_NONE) == 0;
+}
+
+static void edge_close(edge *e) {
+  if (e->pages) mprotect(e->pages + e->page_bytes, e->page_bytes, PROT_READ | PROT_WRITE);
+  free(e->pages);
+}
+
+/* The first `size` bytes of the struct (zeros after its end), up against the edge, with struct_size set to `size`. */
+static void *at_edge(const edge *e, const void *from, size_t known, size_t size) {
+  char *to = e->pages + e->page_bytes - size;
+  memset(to, 0, size);
+  memcpy(to, from, size < known ? size : known);
+  if (size >= sizeof size) memcpy(to, &size, sizeof size);
+  return to;
+}
+
+typedef struct world {
+  fixture f;
+  clloss_ctx *ctx;
+  problem p;
+  clloss_xent x;
+  edge e;
+} world;
+
+/* One struct of the interface and a call that takes it. */
+typedef struct subject {
+  const char *name;
+  const void *good;
+  size_t size;
+  size_t old; /* a shorter size that still holds all that the call needs */
+  clloss_status (*call)(world *, void *);
+} subject;
+
+static clloss_status take_ctx_options(world *w, void *options) {
+  clloss_ctx *ctx = NULL;
+  clloss_status status = clloss_ctx_create(&ctx, w->f.context, w->f.device, options);
+  CHECK(!status == !!ctx);
+  clloss_ctx_destroy(&ctx);
+  return status;
+}
+static clloss_status take_stats(world *w, void *stats) { return clloss_ctx_get_stats(w->ctx, stats); }
+static clloss_status take_plan(world *w, void *plan) { return clloss_xent_plan(w->ctx, &w->x, plan); }
+static clloss_status take_xent(world *w, void *xent) {
+  return clloss_xent_forward(w->ctx, xent, &w->p.options, w->f.queue, 0, NULL, NULL);
+}
+static clloss_status take_xent_fused(world *w, void *xent) {
+  return clloss_xent_fused(w->ctx, xent, &w->p.options, w->f.queue, 0, NULL, NULL);
+}
+static clloss_status take_xent_backward(world *w, void *xent) {
+  return clloss_xent_backward(w->ctx, xent, &w->p.options, w->f.queue, 0, NULL, NULL);
+}
+static clloss_status take_xent_workspace(world *w, void *xent) {
+  size_t bytes;
+  return clloss_xent_workspace(w->ctx, xent, &w->p.options, &bytes);
+}
+static clloss_status take_xent_plan(world *w, void *xent) {
+  clloss_plan plan = {.struct_size = sizeof plan};
+  return clloss_xent_plan(w->ctx, xent, &plan);
+}
+static clloss_status take_options(world *w, void *options) {
+  return clloss_xent_forward(w->ctx, &w->x, options, w->f.queue, 0, NULL, NULL);
+}
+
+static void check_sizes(world *w, const subject *s) {
+  int failures = check_failures;
+  char *at;
+  CHECK_STATUS(s->call(w, at_edge(&w->e, s->good, s->size, s->size)), CLLOSS_SUCCESS);
+  CHECK_STATUS(s->call(w, at_edge(&w->e, s->good, s->size, s->old)), CLLOSS_SUCCESS);
+  CHECK_STATUS(s->call(w, at_edge(&w->e, s->good, s->size, s->size + 1)), CLLOSS_SUCCESS);
+  CHECK_STATUS(s->call(w, at_edge(&w->e, s->good, s->size, s->size + 64)), CLLOSS_SUCCESS);
+  for (size_t beyond = 1; beyond <= 64; beyond += 21) { /* 1, 22, 43, 64 */
+    at = at_edge(&w->e, s->good, s->size, s->size + beyond);
+    at[s->size + beyond - 1] = 1;
+    CHECK_STATUS(s->call(w, at), CLLOSS_STRUCT_SIZE);
+  }
+  for (size_t wrong = 0; wrong < sizeof(size_t); wrong++) {
+    at = at_edge(&w->e, s->good, s->size, s->size);
+    memcpy(at, &wrong, sizeof wrong);
+    CHECK_STATUS(s->call(w, at), CLLOSS_STRUCT_SIZE);
+  }
+  if (failures != check_failures) fprintf(stderr, "  in struct_size of %s\n", s->name);
+}
+
+/* An output struct of an older program is filled up to its size and not a byte further. */
+static void check_short_outputs(world *w) {
+  struct {
+    clloss_ctx_stats stats;
+    clloss_plan plan;
+  } out;
+  memset(&out, 0x5A, sizeof out);
+  out.stats.struct_size = offsetof(clloss_ctx_stats, pool_bytes);
+  out.plan.struct_size = offsetof(clloss_plan, slices);
+  CHECK_STATUS(clloss_ctx_get_stats(w->ctx, &out.stats), CLLOSS_SUCCESS);
+  CHECK_STATUS(clloss_xent_plan(w->ctx, &w->x, &out.plan), CLLOSS_SUCCESS);
+  CHECK_EQ(out.stats.struct_size, offsetof(clloss_ctx_stats, pool_bytes));
+  CHECK_EQ(out.plan.struct_size, offsetof(clloss_plan, slices));
+  CHECK(out.stats.work_groups_enqueued < 1u << 30 && out.plan.rows_per_group < 1u << 30);
+  CHECK_EQ(out.stats.pool_bytes, 0x5A5A5A5A5A5A5A5A);
+  CHECK_EQ(out.plan.slices, 0x5A5A5A5A5A5A5A5A);
+  CHECK_EQ(out.plan.variant[23], 0x5A);
+}
+
+static bool open_world(world *w) {
+  return edge_open(&w->e) && fixture_open(&w->f) &&
+         !clloss_ctx_create(&w->ctx, w->f.context, w->f.device, NULL) &&
+         problem_open(&w->p, w->f.queue, 4, 6, CLLOSS_SUM, 1);
+}
+
+int main(void) {
+  world w = {0};
+  check_layouts();
+  check_version();
+  bool open = open_world(&w);
+  CHECK(open);
+  if (open) {
+    const clloss_ctx_options ctx_options = {.struct_size = sizeof ctx_options, .family = CLLOSS_FAMILY_LANE};
+    const clloss_ctx_stats stats = {.struct_size = sizeof stats};
+    const clloss_plan plan = {.struct_size = sizeof plan};
+    clloss_xent_options options = w.p.options;
+    clloss_xent fused = problem_xent(&w.p, FUSED), backward = problem_xent(&w.p, BACKWARD);
+    w.x = problem_xent(&w.p, FORWARD);
+    options.flags = 0, options.ignore_index = 0;
+    w.p.options = options;
+    const subject subjects[] = {
+        {"clloss_ctx_options", &ctx_options, sizeof ctx_options, offsetof(clloss_ctx_options, local_size),
+         take_ctx_options},
+        {"clloss_ctx_options, all zero", &(clloss_ctx_options){0}, sizeof ctx_options, sizeof(size_t),
+         take_ctx_options},
+        {"clloss_ctx_stats", &stats, sizeof stats, sizeof(size_t), take_stats},
+        {"clloss_plan", &plan, sizeof plan, sizeof(size_t), take_plan},
+        {"clloss_xent in forward", &w.x, sizeof w.x, offsetof(clloss_xent, grad), take_xent},
+        {"clloss_xent in backward", &backward, sizeof w.x, offsetof(clloss_xent, grad_loss),
+         take_xent_backward},
+        {"clloss_xent in fused", &fused, sizeof w.x, offsetof(clloss_xent, grad_loss), take_xent_fused},
+        {"clloss_xent in workspace", &w.x, sizeof w.x, offsetof(clloss_xent, logits), take_xent_workspace},
+        {"clloss_xent in plan", &w.x, sizeof w.x, offsetof(clloss_xent, logits), take_xent_plan},
+        {"clloss_xent_options", &options, sizeof options, offsetof(clloss_xent_options, ignore_index),
+         take_options},
+        {"clloss_xent_options, all zero", &(clloss_xent_options){0}, sizeof options, sizeof(size_t),
+         take_options},
+    };
+    for (size_t i = 0; i < sizeof subjects / sizeof *subjects; i++) check_sizes(&w, &subjects[i]);
+    check_short_outputs(&w);
+    CHECK_STATUS(clFinish(w.f.queue), CL_SUCCESS);
+  }
+  problem_close(&w.p);
+  clloss_ctx_destroy(&w.ctx);
+  fixture_close(&w.f);
+  edge_close(&w.e);
+  return check_done();
+}

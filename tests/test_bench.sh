@@ -1,0 +1,111 @@
+#!/bin/sh
+# The benchmark's behaviour, never its figures: keys of the JSON and their order, sound values, the table, the exit
+# statuses, and messages that name the option. Usage: test_bench.sh CLLOSS
+set -eu
+clloss=$1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=0
+fail() {
+  echo "bench: $1"
+  failed=1
+}
+
+tiny='--rows 7 --classes 1,10,300 --reps 3'
+
+# shellcheck disable=SC2086
+"$clloss" bench $tiny --json >"$work/json" 2>"$work/err" || fail "--json: exit status $?: $(cat "$work/err")"
+[ "$(wc -l <"$work/json")" -eq 12 ] || fail "--json: 4 cases at 3 V are 12 lines, not $(wc -l <"$work/json")"
+keys='case rows classes dtype inplace ms ms_min gbps scale_ms copy_ms read_ms of_limit ref_ms speedup max_err device plan'
+number='[0-9.][0-9.e+-]*'
+line='^\{"case": "xent_(fused|forward|backward)", "rows": 7, "classes": (1|10|300), "dtype": "f32", "inplace": (true|false)'
+for key in ms ms_min gbps scale_ms copy_ms read_ms of_limit ref_ms speedup max_err; do line="$line, \"$key\": $number"; done
+line="$line, \"device\": \"[^\"]+\", \"plan\": \"[a-z_]+/[0-9]+×[0-9]+(/[0-9]+)?\", .*\"failed\": null}\$"
+while read -r object; do
+  found=$(echo "$object" | grep -oE '"[a-z_0-9]+": ' | head -17 | tr -d '":' | tr -s ' \n' ' ' | sed 's/ $//')
+  [ "$found" = "$keys" ] || fail "the keys are '$found', not '$keys'"
+  echo "$object" | grep -qE "$line" || fail "not as it should be: $object"
+done <"$work/json"
+[ "$(grep -c '"inplace": true' "$work/json")" -eq 3 ] || fail 'one case per V is in place'
+
+# Yardsticks of the other form work here too, and the families can be asked for.
+for form in lane group; do
+  "$clloss" bench --rows 5 --classes 1000 --reps 2 --yardstick $form --family $form --json >"$work/json" 2>"$work/err" ||
+    fail "--yardstick $form --family $form: exit status $?: $(cat "$work/err")"
+  [ "$(grep -c "\"plan\": \"$form.*\"scale_by\": \"$form kernel\"" "$work/json")" -eq 4 ] ||
+    fail "--family $form --yardstick $form ran something else: $(cat "$work/json")"
+done
+
+"$clloss" bench --size-mb 1 --classes 10 --reps 2 --case fused >"$work/table" 2>"$work/err" ||
+  fail "the table: exit status $?"
+[ "$(grep -cE '^fused( in place)? +26214 × 10 ' "$work/table")" -eq 2 ] || fail "the table: $(cat "$work/table")"
+grep -q '^device   .' "$work/table" || fail 'the table names no device'
+grep -q 'V = 10  *scale .* ms (.*), copy .* ms (.*), read .* ms (.*)' "$work/table" || fail 'the table has no yardsticks'
+if grep -q "$(printf '\033')" "$work/table" "$work/err"; then fail 'escape sequences in a pipe'; fi
+
+"$clloss" bench --list >"$work/list" || fail "--list: exit status $?"
+[ "$(wc -l <"$work/list")" -eq 4 ] || fail "--list: $(cat "$work/list")"
+"$clloss" bench --help >"$work/help" || fail "--help: exit status $?"
+for option in $(grep -oE '^  --[a-z-]+' "$work/help"); do
+  case $option in --quick | --json | --list | --help) continue ;; esac
+  "$clloss" bench "$option" >"$work/out" 2>"$work/err" && fail "$option without a value was taken"
+  grep -q -- "$option: needs a value" "$work/err" || fail "$option is in --help and unknown: $(cat "$work/err")"
+done
+
+# refused TEXT OPTION…: exit 2, nothing on stdout, one line on stderr that holds TEXT.
+refused() {
+  text=$1
+  shift
+  rc=0
+  "$clloss" bench "$@" >"$work/out" 2>"$work/err" || rc=$?
+  [ $rc -eq 2 ] || fail "$*: exit status $rc, not 2"
+  [ ! -s "$work/out" ] || fail "$*: output on stdout"
+  [ "$(wc -l <"$work/err")" -eq 1 ] || fail "$*: not one line: $(cat "$work/err")"
+  grep -q -- "$text" "$work/err" || fail "$*: '$text' isn't in: $(cat "$work/err")"
+}
+refused '--nonsense: unknown option' --nonsense
+refused '--reps' --reps 0
+refused '--reps' --reps 5x
+refused '--reps' --reps=-3
+refused '--rows' --rows 0
+refused '--classes' --classes 10,,20
+refused '--classes' --classes 0
+refused '--size-mb' --size-mb 99999999999999999999
+refused '--family' --family tile
+refused '--yardstick' --yardstick ruler
+refused '--case' --case nothing-like-this
+refused '--device: there is no device 777' --device 777
+refused 'stray: unexpected argument' stray
+
+# No platform is a failure, not bad usage.
+mkdir "$work/none"
+rc=0
+OCL_ICD_VENDORS="$work/none" "$clloss" bench --rows 1 --classes 2 >"$work/out" 2>"$work/err" || rc=$?
+{ [ $rc -eq 1 ] && [ "$(wc -l <"$work/err")" -eq 1 ]; } || fail "no platform: exit status $rc: $(cat "$work/err")"
+
+# What doesn't check clean isn't timed. PoCL takes macros from its environment: this one breaks the library's kernels and
+# leaves the yardsticks alone.
+broken='-Dsum16=3'
+rc=0
+# shellcheck disable=SC2086
+POCL_EXTRA_BUILD_FLAGS=$broken "$clloss" bench $tiny --case backward --json >"$work/json" 2>"$work/err" || rc=$?
+if grep -q 'Portable Computing Language' "$work/json"; then
+  [ $rc -eq 1 ] || fail "kernels that don't build: exit status $rc, not 1"
+  [ "$(grep -c '"ms": null.*"speedup": null.*"failed": "[^"]*CL_BUILD_PROGRAM_FAILURE' "$work/json")" -eq 3 ] ||
+    fail "kernels that don't build: $(cat "$work/json")"
+  # shellcheck disable=SC2086
+  POCL_EXTRA_BUILD_FLAGS=$broken "$clloss" bench $tiny --case backward >"$work/table" 2>"$work/err" || true
+  [ "$(grep -c '^backward .* FAILED: ' "$work/table")" -eq 3 ] || fail "kernels that don't build: $(cat "$work/table")"
+fi
+
+if command -v gnuplot >/dev/null 2>&1; then
+  "$clloss" bench --rows 3 --classes 5,9 --reps 2 --plot "$work/p.svg" >"$work/out" 2>"$work/err" ||
+    fail "--plot: exit status $?: $(cat "$work/err")"
+  grep -q '</svg>' "$work/p.svg" || fail '--plot drew nothing'
+  rc=0
+  "$clloss" bench --rows 3 --classes 5 --reps 2 --plot "$work/none/at/all.svg" >"$work/out" 2>"$work/err" || rc=$?
+  { [ $rc -eq 1 ] && grep -q 'all.svg' "$work/err"; } || fail "--plot to nowhere: exit status $rc: $(cat "$work/err")"
+fi
+
+[ $failed -eq 0 ] && echo 'bench: all as it should be'
+exit $failed

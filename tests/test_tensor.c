@@ -1,0 +1,252 @@
+/* Typed device tensors: transfers and maps give back what was put in, with events and without; kernels see what was
+ * written through a map, without a copy where the device shares the host's memory; odd sizes; life after the ctx. */
+#include "check.h"
+#include "fixture.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { ROWS = 37, CLASSES = 11, MOST_BYTES = ROWS * CLASSES * 8 };
+
+static fixture f;
+static clloss_ctx *ctx;
+
+static void fill(unsigned char *bytes, size_t n, unsigned seed) {
+  for (size_t i = 0; i < n; i++) bytes[i] = (unsigned char)(i * 31 + seed * 7 + (i >> 8));
+}
+
+static clloss_tensor *make(uint32_t dtype, size_t rows, size_t classes) {
+  clloss_tensor *t = NULL;
+  CHECK_STATUS(clloss_tensor_create(&t, ctx, dtype, rows, classes), CLLOSS_SUCCESS);
+  return t;
+}
+
+/* Up, down and through a map, blocking and with events, for one element type. */
+static void round_trips(uint32_t dtype, size_t element_bytes) {
+  static unsigned char up[MOST_BYTES], down[MOST_BYTES];
+  const size_t bytes = ROWS * CLASSES * element_bytes;
+  cl_event e[2] = {NULL};
+  void *host = NULL;
+  clloss_tensor *t = make(dtype, ROWS, CLASSES);
+  clloss_view view = clloss_tensor_view(t);
+  if (!t) return;
+  CHECK(view.mem && view.dtype == dtype && !view.offset && !view.row_stride && !view.class_stride &&
+        !view.flags);
+  fill(up, bytes, dtype);
+  CHECK_STATUS(clloss_tensor_upload(t, up, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  CHECK_STATUS(clloss_tensor_download(t, down, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  CHECK(!memcmp(up, down, bytes));
+
+  CHECK_STATUS(clloss_tensor_map(t, &host, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  CHECK(host && !memcmp(up, host, bytes));
+  fill(up, bytes, dtype + 1);
+  if (host) memcpy(host, up, bytes);
+  CHECK_STATUS(clloss_tensor_unmap(t, f.queue, 0, NULL, &e[0]), CLLOSS_SUCCESS);
+  CHECK_STATUS(clloss_tensor_download(t, down, f.queue, 1, &e[0], &e[1]), CLLOSS_SUCCESS);
+  CHECK_STATUS(clWaitForEvents(1, &e[1]), CL_SUCCESS);
+  CHECK(!memcmp(up, down, bytes));
+  clReleaseEvent(e[0]);
+  clReleaseEvent(e[1]);
+  clloss_tensor_destroy(&t);
+  CHECK(!t);
+}
+
+/* Transfers on an out-of-order queue, ordered by events alone. */
+static void events_order_transfers(void) {
+  static unsigned char up[2][MOST_BYTES], down[2][MOST_BYTES];
+  const size_t bytes = ROWS * CLASSES * 4;
+  cl_command_queue queue = fixture_queue(&f, CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE);
+  clloss_tensor *t = make(CLLOSS_F32, ROWS, CLASSES);
+  cl_event e[6] = {NULL};
+  void *host = NULL;
+  for (unsigned i = 0; i < 2; i++) fill(up[i], bytes, i);
+  if (!queue || !t) return;
+  CHECK_STATUS(clloss_tensor_upload(t, up[0], queue, 0, NULL, &e[0]), CLLOSS_SUCCESS);
+  CHECK_STATUS(clloss_tensor_download(t, down[0], queue, 1, &e[0], &e[1]), CLLOSS_SUCCESS);
+  CHECK_STATUS(clloss_tensor_upload(t, up[1], queue, 1, &e[1], &e[2]), CLLOSS_SUCCESS);
+  CHECK_STATUS(clloss_tensor_map(t, &host, queue, 1, &e[2], &e[3]), CLLOSS_SUCCESS);
+  CHECK_STATUS(clWaitForEvents(1, &e[3]), CL_SUCCESS);
+  CHECK(host && !memcmp(host, up[1], bytes));
+  CHECK_STATUS(clloss_tensor_unmap(t, queue, 1, &e[3], &e[4]), CLLOSS_SUCCESS);
+  CHECK_STATUS(clloss_tensor_download(t, down[1], queue, 1, &e[4], &e[5]), CLLOSS_SUCCESS);
+  CHECK_STATUS(clWaitForEvents(1, &e[5]), CL_SUCCESS);
+  for (int i = 0; i < 2; i++) CHECK(!memcmp(up[i], down[i], bytes));
+  for (int i = 0; i < 6; i++)
+    if (e[i]) clReleaseEvent(e[i]);
+  clloss_tensor_destroy(&t);
+  clReleaseCommandQueue(queue);
+}
+
+static void maps_one_at_a_time(void) {
+  static unsigned char bytes[MOST_BYTES];
+  void *host = NULL, *again = bytes;
+  clloss_tensor *t = make(CLLOSS_I32, ROWS, CLASSES);
+  if (!t) return;
+  CHECK_STATUS(clloss_tensor_unmap(t, f.queue, 0, NULL, NULL), CLLOSS_MAPPED);
+  CHECK_STATUS(clloss_tensor_map(t, &host, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  CHECK_STATUS(clloss_tensor_map(t, &again, f.queue, 0, NULL, NULL), CLLOSS_MAPPED);
+  CHECK_STATUS(clloss_tensor_upload(t, bytes, f.queue, 0, NULL, NULL), CLLOSS_MAPPED);
+  CHECK_STATUS(clloss_tensor_download(t, bytes, f.queue, 0, NULL, NULL), CLLOSS_MAPPED);
+  CHECK_STATUS(clloss_tensor_unmap(t, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  CHECK_STATUS(clloss_tensor_unmap(t, f.queue, 0, NULL, NULL), CLLOSS_MAPPED);
+  CHECK_STATUS(clloss_tensor_upload(t, bytes, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  CHECK_STATUS(clloss_tensor_map(t, &host, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  clloss_tensor_destroy(&t); /* mapped: legal, and nothing may leak (seen by the layer and by sanitizers) */
+  CHECK_STATUS(clFinish(f.queue), CL_SUCCESS);
+}
+
+static void no_elements(void) {
+  float one = 1;
+  void *host = &one;
+  cl_event done = NULL;
+  clloss_tensor *t = make(CLLOSS_F32, 0, 5);
+  if (!t) return;
+  CHECK(clloss_tensor_view(t).mem != NULL);
+  CHECK_STATUS(clloss_tensor_upload(t, NULL, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  CHECK_STATUS(clloss_tensor_upload(t, &one, f.queue, 0, NULL, &done), CLLOSS_SUCCESS);
+  CHECK(done != NULL);
+  if (done) CHECK_STATUS(clloss_tensor_download(t, &one, f.queue, 1, &done, NULL), CLLOSS_SUCCESS);
+  if (done) clReleaseEvent(done);
+  CHECK(one == 1);
+  CHECK_STATUS(clloss_tensor_map(t, &host, f.queue, 0, NULL, NULL), CLLOSS_SIZE);
+  clloss_tensor_destroy(&t);
+}
+
+static void refusals(void) {
+  float one = 1;
+  void *host = NULL;
+  cl_event none = NULL;
+  fixture other;
+  clloss_tensor *t = make(CLLOSS_F32, 1, 1), *no = t;
+  CHECK_STATUS(clloss_tensor_create(NULL, ctx, CLLOSS_F32, 1, 1), CLLOSS_NULL_ARGUMENT);
+  CHECK_STATUS(clloss_tensor_create(&no, NULL, CLLOSS_F32, 1, 1), CLLOSS_NULL_ARGUMENT);
+  CHECK(!no);
+  CHECK_STATUS(clloss_tensor_create(&no, ctx, 0, 1, 1), CLLOSS_DTYPE);
+  CHECK_STATUS(clloss_tensor_create(&no, ctx, 5, 1, 1), CLLOSS_DTYPE);
+  CHECK_STATUS(clloss_tensor_create(&no, ctx, CLLOSS_I64, SIZE_MAX / 8 + 1, 1), CLLOSS_SIZE);
+  CHECK_STATUS(clloss_tensor_create(&no, ctx, CLLOSS_U8, SIZE_MAX / 2, 3), CLLOSS_SIZE);
+  clloss_status huge = clloss_tensor_create(&no, ctx, CLLOSS_F32, SIZE_MAX / 16,
+                                            1); /* no overflow, no such memory */
+  CHECK(huge < 0 && huge > CLLOSS_NULL_ARGUMENT && !no);
+  CHECK(clloss_tensor_view(NULL).mem == NULL);
+  clloss_tensor_destroy(NULL);
+  clloss_tensor_destroy(&no);
+  CHECK_STATUS(clloss_tensor_upload(NULL, &one, f.queue, 0, NULL, NULL), CLLOSS_NULL_ARGUMENT);
+  CHECK_STATUS(clloss_tensor_upload(t, NULL, f.queue, 0, NULL, NULL), CLLOSS_NULL_ARGUMENT);
+  CHECK_STATUS(clloss_tensor_upload(t, &one, NULL, 0, NULL, NULL), CLLOSS_NULL_ARGUMENT);
+  CHECK_STATUS(clloss_tensor_download(t, NULL, f.queue, 0, NULL, NULL), CLLOSS_NULL_ARGUMENT);
+  CHECK_STATUS(clloss_tensor_download(t, &one, f.queue, 1, NULL, NULL), CLLOSS_NULL_ARGUMENT);
+  CHECK_STATUS(clloss_tensor_upload(t, &one, f.queue, 0, &none, NULL), CLLOSS_NULL_ARGUMENT);
+  CHECK_STATUS(clloss_tensor_map(t, NULL, f.queue, 0, NULL, NULL), CLLOSS_NULL_ARGUMENT);
+  if (fixture_open(&other)) {
+    CHECK_STATUS(clloss_tensor_upload(t, &one, other.queue, 0, NULL, NULL), CLLOSS_QUEUE);
+    CHECK_STATUS(clloss_tensor_download(t, &one, other.queue, 0, NULL, NULL), CLLOSS_QUEUE);
+    CHECK_STATUS(clloss_tensor_map(t, &host, other.queue, 0, NULL, NULL), CLLOSS_QUEUE);
+    CHECK_STATUS(clloss_tensor_map(t, &host, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+    CHECK_STATUS(clloss_tensor_unmap(t, other.queue, 0, NULL, NULL), CLLOSS_QUEUE);
+    CHECK_STATUS(clloss_tensor_unmap(t, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+    fixture_close(&other);
+  }
+  clloss_tensor_destroy(&t);
+}
+
+/* Logits written through a map reach the kernels, and the loss is read through a map; where host and device share
+ * memory, two maps of a tensor are the same address, so nothing was copied. */
+static void kernels_see_maps(void) {
+  cl_bool shares = CL_FALSE;
+  const float rows[2][3] = {{0, 0, 0}, {1, 1, 1}}; /* log 3 each */
+  const int32_t indices[2] = {2, 0};
+  clloss_tensor *logits = make(CLLOSS_F32, 2, 3), *targets = make(CLLOSS_I32, 2, 1),
+                *loss = make(CLLOSS_F32, 1, 1);
+  void *first = NULL, *second = NULL;
+  float *result = NULL;
+  clloss_xent x = {.struct_size = sizeof x,
+                   .rows = 2,
+                   .classes = 3,
+                   .logits = clloss_tensor_view(logits),
+                   .targets = clloss_tensor_view(targets),
+                   .loss = clloss_tensor_view(loss)};
+  if (!logits || !targets || !loss) return;
+  CHECK_STATUS(clloss_tensor_upload(targets, indices, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  CHECK_STATUS(clloss_tensor_map(logits, &first, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  if (first) memcpy(first, rows, sizeof rows);
+  CHECK_STATUS(clloss_tensor_unmap(logits, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  CHECK_STATUS(clloss_xent_forward(ctx, &x, NULL, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  CHECK_STATUS(clloss_tensor_map(loss, (void **)&result, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  CHECK(result && fabs((double)*result - log(3)) < 1e-6);
+  CHECK_STATUS(clloss_tensor_unmap(loss, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  CHECK_STATUS(clloss_tensor_map(logits, &second, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  CHECK(second && !memcmp(second, rows, sizeof rows));
+  clGetDeviceInfo(f.device, CL_DEVICE_HOST_UNIFIED_MEMORY, sizeof shares, &shares, NULL);
+  if (shares) CHECK(first == second);
+  CHECK_STATUS(clloss_tensor_unmap(logits, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  clloss_tensor_destroy(&logits);
+  clloss_tensor_destroy(&targets);
+  clloss_tensor_destroy(&loss);
+}
+
+static void outlives_the_ctx(void) {
+  int64_t up[ROWS], down[ROWS] = {0};
+  clloss_ctx *brief = NULL;
+  clloss_tensor *t = NULL;
+  for (int i = 0; i < ROWS; i++) up[i] = i * 1000000007LL;
+  CHECK_STATUS(clloss_ctx_create(&brief, f.context, f.device, NULL), CLLOSS_SUCCESS);
+  CHECK_STATUS(clloss_tensor_create(&t, brief, CLLOSS_I64, ROWS, 1), CLLOSS_SUCCESS);
+  clloss_ctx_destroy(&brief);
+  CHECK_STATUS(clloss_tensor_upload(t, up, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  CHECK_STATUS(clloss_tensor_download(t, down, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  CHECK(!memcmp(up, down, sizeof up));
+  clloss_tensor_destroy(&t);
+}
+
+/* A ctx and tensors are destroyed while their last call still waits; the call's results are right all the same. */
+static void destroyed_in_flight(void) {
+  problem p;
+  cl_int error;
+  cl_event gate = clCreateUserEvent(f.context, &error), done = NULL;
+  clloss_ctx *brief = NULL;
+  clloss_tensor *logits = NULL;
+  const clloss_ctx_options split = {.struct_size = sizeof split, .family = CLLOSS_FAMILY_SPLIT, .slices = 2};
+  if (!problem_open(&p, f.queue, 6, 50, CLLOSS_MEAN, 1)) {
+    CHECK(false);
+    return;
+  }
+  clloss_xent x = problem_xent(&p, FUSED);
+  CHECK_STATUS(clloss_ctx_create(&brief, f.context, f.device, &split), CLLOSS_SUCCESS);
+  CHECK_STATUS(clloss_tensor_create(&logits, brief, CLLOSS_F32, 6, 50), CLLOSS_SUCCESS);
+  CHECK_STATUS(clloss_tensor_upload(logits, p.logits, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  x.logits = clloss_tensor_view(logits);
+  CHECK_STATUS(clloss_xent_fused(brief, &x, &p.options, f.queue, 1, &gate, &done), CLLOSS_SUCCESS);
+  clloss_tensor_destroy(&logits);
+  clloss_ctx_destroy(&brief);
+  CHECK_STATUS(clSetUserEventStatus(gate, CL_COMPLETE), CL_SUCCESS);
+  if (done) CHECK_STATUS(clWaitForEvents(1, &done), CL_SUCCESS);
+  CHECK(problem_right(&p, FUSED, f.queue));
+  if (done) clReleaseEvent(done);
+  clReleaseEvent(gate);
+  problem_close(&p);
+}
+
+int main(void) {
+  int64_t nothing[LAYER_KIND_COUNT] = {0};
+  const layer_api *layer = layer_open();
+  if (!layer || !fixture_open(&f)) return 1;
+  CHECK_STATUS(clloss_ctx_create(&ctx, f.context, f.device, NULL), CLLOSS_SUCCESS);
+  if (ctx) {
+    round_trips(CLLOSS_F32, 4);
+    round_trips(CLLOSS_I32, 4);
+    round_trips(CLLOSS_I64, 8);
+    round_trips(CLLOSS_U8, 1);
+    events_order_transfers();
+    maps_one_at_a_time();
+    no_elements();
+    refusals();
+    kernels_see_maps();
+    outlives_the_ctx();
+    destroyed_in_flight();
+  }
+  clloss_ctx_destroy(&ctx);
+  fixture_close(&f);
+  CHECK_EQ(layer_grown(layer, nothing, "at the end"), 0);
+  return check_done();
+}
