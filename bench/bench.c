@@ -48,9 +48,10 @@ static void run_case(struct run *run, const struct measurement *how, const struc
   struct result *r = &run->results[run->count++];
   char label[64];
   *r = (struct result){
-      .name = c->name, .inplace = c->inplace, .rows = rows, .classes = classes, .dtype = "f32"};
+      .name = c->name, .inplace = c->inplace, .rows = rows, .classes = classes, .dtype = case_dtype(c)};
   r->ms = r->scale_ms = r->copy_ms = r->read_ms = r->ref_ms = summarize(NULL, 0);
-  r->over_scale = r->of_limit = r->speedup = r->ms;
+  r->over_scale = r->of_limit = r->speedup = r->over_plain = r->ms;
+  r->aim = case_aim(c, classes);
   r->max_err = r->ms.median;
   snprintf(label, sizeof label, "%s, V = %zu", c->id + strlen("xent_"), classes);
   progress_label(label);
@@ -66,15 +67,29 @@ static void run_case(struct run *run, const struct measurement *how, const struc
   show(run, r);
 }
 
+/* The second ring, of logits in the case's own type of two bytes. */
+static void halve(const struct run *run, struct problem *p, struct ring *half, const struct bench_case *c,
+                  char *why, size_t why_size) {
+  clloss_status rc = problem_halve(p, c->dtype);
+  if (rc == CLLOSS_SUCCESS)
+    rc = half->count ? ring_refill(half, &run->machine, p->half)
+                     : ring_open(half, &run->machine, p->half, 2 * p->rows * p->classes, RING_BUDGET / 2);
+  if (rc != CLLOSS_SUCCESS)
+    snprintf(why, why_size, "can't make logits in %s: %s", case_dtype(c), clloss_status_name(rc));
+}
+
 static void run_shape(struct run *run, size_t classes) {
   const struct options *o = &run->options;
   struct problem problem = {0};
   struct yardsticks yardsticks = {0};
-  struct ring ring = {0};
+  struct ring ring = {0}, half = {0};
   char why[2000] = "";
+  int probabilities = 0;
   size_t rows = rows_for(o, classes), n = rows * classes;
-  struct measurement how = {&run->machine, &yardsticks, &problem, &ring, o->reps, o->ref_bytes, tick};
-  if (problem_open(&problem, &run->machine, o->family, rows, classes, why, sizeof why) == 0 &&
+  struct measurement how = {&run->machine, &yardsticks, &problem, &ring, &half, o->reps, o->ref_bytes, tick};
+  for (int i = 0; i < BENCH_CASES; i++)
+    probabilities |= selected(o, &bench_cases[i]) && bench_cases[i].kind == CASE_PROBABILITIES;
+  if (problem_open(&problem, &run->machine, o->family, rows, classes, probabilities, why, sizeof why) == 0 &&
       yardsticks_open(&yardsticks, &run->machine, (enum yard_form)o->yardstick, n, why, sizeof why) == 0) {
     cl_int rc = ring_open(&ring, &run->machine, problem.logits, 4 * n, RING_BUDGET);
     if (rc != CL_SUCCESS)
@@ -83,8 +98,13 @@ static void run_shape(struct run *run, size_t classes) {
       yardsticks_check(&yardsticks, &run->machine, &ring, n, why, sizeof why);
     if (rc == CL_SUCCESS && ring_is_warm(&ring, &run->machine)) run->warm = 1;
   }
-  for (int i = 0; i < BENCH_CASES; i++)
-    if (selected(o, &bench_cases[i])) run_case(run, &how, &bench_cases[i], rows, classes, why);
+  for (int i = 0; i < BENCH_CASES; i++) {
+    const struct bench_case *c = &bench_cases[i];
+    if (!selected(o, c)) continue;
+    if (!*why && case_logit_bytes(c) == 2) halve(run, &problem, &half, c, why, sizeof why);
+    run_case(run, &how, c, rows, classes, why);
+  }
+  ring_close(&half);
   ring_close(&ring);
   yardsticks_close(&yardsticks);
   problem_close(&problem);
@@ -136,7 +156,11 @@ static int run_all(struct run *run) {
   if (!o->json) table_head(stdout, &run->machine.facts);
   steps = 0;
   progress_begin("preparing", cases * o->n_classes * (o->reps + 1));
-  for (size_t v = 0; v < o->n_classes; v++) run_shape(run, o->classes[v]);
+  for (size_t v = 0; v < o->n_classes; v++) {
+    progress_hide();
+    if (v > 0 && !o->json) table_gap(stdout);
+    run_shape(run, o->classes[v]);
+  }
   progress_end();
   if (!o->json) table_foot(stdout, run->results, run->count);
   fflush(stdout);

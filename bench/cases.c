@@ -1,29 +1,77 @@
-/* Softmax cross-entropy as it is trained with: f32 logits, i32 targets, the mean. Bound is what a training step binds:
+/* Softmax cross-entropy as it is trained with: f32 logits, i32 targets, the mean; then what may be had beyond that, each
+ * in place: options together, probabilities for targets, logits of two bytes. Bound is what a training step binds:
  * forward keeps the row statistics for backward, fused has no use for them. */
 #include "cases.h"
 
 #include <clloss/clloss_ref.h>
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SEED 20240229u
+#define SEED      20240229u
+#define SMOOTHING 0.1
+#define IGNORED   (-100)
+
+#define FUSED(id, name, about, inplace, kind, dtype) \
+  { id, name, about, &xent_fused_case, inplace, kind, dtype }
 
 const struct bench_case bench_cases[BENCH_CASES] = {
-    {"xent_fused_inplace", "xent_fused", "loss and gradient in one call, the gradient over the logits",
-     &xent_fused_case, 1},
-    {"xent_fused_outofplace", "xent_fused", "loss and gradient in one call, the gradient elsewhere",
-     &xent_fused_case, 0},
-    {"xent_forward", "xent_forward", "loss and row statistics", &xent_forward_case, 0},
-    {"xent_backward", "xent_backward", "gradient from the row statistics, elsewhere", &xent_backward_case, 0},
+    FUSED("xent_fused_inplace", "xent_fused", "loss and gradient in one call, the gradient over the logits",
+          1, CASE_PLAIN, CLLOSS_F32),
+    FUSED("xent_fused_outofplace", "xent_fused", "loss and gradient in one call, the gradient elsewhere", 0,
+          CASE_PLAIN, CLLOSS_F32),
+    {"xent_forward", "xent_forward", "loss and row statistics", &xent_forward_case, 0, CASE_PLAIN,
+     CLLOSS_F32},
+    {"xent_backward", "xent_backward", "gradient from the row statistics, elsewhere", &xent_backward_case, 0,
+     CASE_PLAIN, CLLOSS_F32},
+    FUSED("xent_fused_options", "xent_fused_options",
+          "fused in place with class weights, label smoothing and ignore_index", 1, CASE_OPTIONS, CLLOSS_F32),
+    FUSED("xent_fused_probabilities", "xent_fused_probabilities",
+          "fused in place with probabilities for targets, f32", 1, CASE_PROBABILITIES, CLLOSS_F32),
+    FUSED("xent_fused_bf16", "xent_fused", "fused in place, logits and gradient stored in bf16", 1,
+          CASE_PLAIN, CLLOSS_BF16),
+    FUSED("xent_fused_f16", "xent_fused", "fused in place, logits and gradient stored in f16", 1, CASE_PLAIN,
+          CLLOSS_F16),
 };
+
+static int is_plain(const struct bench_case *c) { return c->kind == CASE_PLAIN && c->dtype == CLLOSS_F32; }
+
+const struct bench_case *case_plain(const struct bench_case *c) {
+  return is_plain(c) ? NULL : &bench_cases[0];
+}
+
+double case_aim(const struct bench_case *c, size_t classes) {
+  if (c->kind == CASE_OPTIONS) return classes <= 32768 ? 1.15 : 1.40;
+  if (c->kind == CASE_PROBABILITIES) return 2;
+  return c->dtype == CLLOSS_BF16 ? 0.9 : (double)NAN;
+}
 
 int case_has_grad(const struct bench_case *c) { return c->harness != &xent_forward_case; }
 
+size_t case_logit_bytes(const struct bench_case *c) { return c->dtype == CLLOSS_F32 ? 4 : 2; }
+
+const char *case_dtype(const struct bench_case *c) {
+  return c->dtype == CLLOSS_F32 ? "f32" : c->dtype == CLLOSS_F16 ? "f16" : "bf16";
+}
+
+/* The options of a case, for the call and for its check. */
+static clloss_xent_options options_of(const struct bench_case *c) {
+  clloss_xent_options o = {.struct_size = sizeof o};
+  if (c->kind != CASE_OPTIONS) return o;
+  o.label_smoothing = SMOOTHING;
+  o.flags = CLLOSS_IGNORE_INDEX;
+  o.ignore_index = IGNORED;
+  return o;
+}
+
 static xent_shape shape_of(const struct bench_case *c, const struct problem *p) {
-  xent_shape s = {.rows = p->rows, .classes = p->classes, .without = XENT_NO_ROW_LOSS};
+  xent_shape s = {.rows = p->rows, .classes = p->classes, .dtype = c->dtype, .without = XENT_NO_ROW_LOSS};
   s.in_place = c->inplace != 0;
+  s.options = options_of(c);
   if (c->harness == &xent_fused_case) s.without |= XENT_NO_ROW_STATS;
+  if (c->kind == CASE_OPTIONS) s.with = XENT_WITH_CLASS_WEIGHT;
+  if (c->kind == CASE_PROBABILITIES) s.targets_dtype = CLLOSS_F32;
   return s;
 }
 
@@ -31,14 +79,18 @@ static clloss_view view(cl_mem mem, uint32_t dtype) { return (clloss_view){.mem 
 
 static clloss_status call(const struct bench_case *c, const struct problem *p, const struct machine *m,
                           cl_mem logits, cl_mem grad) {
-  xent_shape s = shape_of(c, p);
-  clloss_view views[HARNESS_ARRAYS] = {0};
-  views[XENT_LOGITS] = view(logits, CLLOSS_F32);
-  views[XENT_TARGETS] = view(p->device_targets, CLLOSS_I32);
-  if (c->harness != &xent_backward_case) views[XENT_LOSS] = view(p->loss, CLLOSS_F32);
-  if (c->harness != &xent_fused_case) views[XENT_ROW_STATS] = view(p->row_stats, CLLOSS_F32);
-  if (case_has_grad(c)) views[XENT_GRAD] = view(grad, CLLOSS_F32);
-  return c->harness->call(c->harness, &s, p->ctx, views, m->queue, NULL);
+  clloss_xent x = {.struct_size = sizeof x, .rows = p->rows, .classes = p->classes};
+  const clloss_xent_options o = options_of(c);
+  x.logits = view(logits, c->dtype);
+  x.targets = c->kind == CASE_PROBABILITIES ? view(p->device_probabilities, CLLOSS_F32)
+                                            : view(p->device_targets, CLLOSS_I32);
+  if (c->kind == CASE_OPTIONS) x.class_weight = view(p->device_class_weight, CLLOSS_F32);
+  if (c->harness != &xent_backward_case) x.loss = view(p->loss, CLLOSS_F32);
+  if (c->harness != &xent_fused_case) x.row_stats = view(p->row_stats, CLLOSS_F32);
+  if (case_has_grad(c)) x.grad = view(grad, c->dtype);
+  if (c->harness == &xent_forward_case) return clloss_xent_forward(p->ctx, &x, &o, m->queue, 0, NULL, NULL);
+  if (c->harness == &xent_backward_case) return clloss_xent_backward(p->ctx, &x, &o, m->queue, 0, NULL, NULL);
+  return clloss_xent_fused(p->ctx, &x, &o, m->queue, 0, NULL, NULL);
 }
 
 clloss_status case_run(const struct bench_case *c, const struct problem *p, const struct machine *m,
@@ -54,7 +106,8 @@ clloss_status case_run(const struct bench_case *c, const struct problem *p, cons
 
 clloss_status case_prepare(const struct bench_case *c, const struct problem *p, const struct machine *m,
                            cl_mem logits) {
-  static const struct bench_case forward = {.name = "xent_forward", .harness = &xent_forward_case};
+  static const struct bench_case forward = {
+      .name = "xent_forward", .harness = &xent_forward_case, .dtype = CLLOSS_F32};
   double ms;
   return c->harness == &xent_backward_case ? case_run(&forward, p, m, logits, NULL, &ms) : CLLOSS_SUCCESS;
 }
@@ -69,7 +122,16 @@ void case_reference(const struct bench_case *c, const struct problem *p, size_t 
   float loss, *row_loss = scratch + rows * p->classes, *row_stats = row_loss + rows;
   clloss_ref_xent ref = {.rows = rows, .classes = p->classes};
   ref.logits = p->logits + first * p->classes;
-  ref.targets = p->targets + first;
+  if (c->kind == CASE_PROBABILITIES)
+    ref.probabilities = p->probabilities + first * p->classes;
+  else
+    ref.targets = p->targets + first;
+  if (c->kind == CASE_OPTIONS) {
+    ref.class_weight = p->class_weight;
+    ref.label_smoothing = SMOOTHING;
+    ref.flags = CLLOSS_IGNORE_INDEX;
+    ref.ignore_index = IGNORED;
+  }
   ref.loss = &loss;
   ref.row_loss = row_loss;
   ref.row_stats = row_stats;
@@ -81,9 +143,10 @@ void case_reference(const struct bench_case *c, const struct problem *p, size_t 
 
 int case_plan(const struct bench_case *c, const struct problem *p, char *text, size_t size, char *why,
               size_t why_size) {
-  xent_shape s = shape_of(c, p);
+  clloss_xent x = {.struct_size = sizeof x, .rows = p->rows, .classes = p->classes};
   clloss_plan plan = {.struct_size = sizeof plan};
-  clloss_status rc = c->harness->plan(c->harness, &s, p->ctx, &plan);
+  x.logits.dtype = c->dtype;
+  clloss_status rc = clloss_xent_plan(p->ctx, &x, &plan);
   if (rc != CLLOSS_SUCCESS) {
     snprintf(why, why_size, "%s: %.150s", clloss_status_name(rc), clloss_ctx_message(p->ctx));
     return -1;
@@ -113,51 +176,4 @@ int case_check(const struct bench_case *c, const struct problem *p, const struct
   }
   free(found);
   return clean ? 0 : -1;
-}
-
-static cl_int upload(struct problem *p, const struct machine *m, int32_t *targets) {
-  cl_int rc;
-  p->device_targets = clCreateBuffer(m->context, CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR, 4 * p->rows,
-                                     targets, &rc);
-  if (rc == CL_SUCCESS) p->loss = clCreateBuffer(m->context, CL_MEM_READ_WRITE, 4, NULL, &rc);
-  if (rc == CL_SUCCESS) p->row_stats = clCreateBuffer(m->context, CL_MEM_READ_WRITE, 8 * p->rows, NULL, &rc);
-  return rc;
-}
-
-int problem_open(struct problem *p, const struct machine *m, uint32_t family, size_t rows, size_t classes,
-                 char *why, size_t why_size) {
-  const xent_shape s = {.rows = rows, .classes = classes};
-  const clloss_ctx_options options = {
-      .struct_size = sizeof options, .message = why, .message_size_bytes = why_size, .family = family};
-  clloss_status rc = CL_OUT_OF_HOST_MEMORY;
-  memset(p, 0, sizeof *p);
-  p->rows = rows;
-  p->classes = classes;
-  p->logits = malloc(4 * rows * classes);
-  p->targets = malloc(8 * rows);
-  int32_t *targets = malloc(4 * rows);
-  *why = 0;
-  if (p->logits && p->targets && targets) {
-    xent_fill_rows(&s, SEED, p->logits, targets);
-    for (size_t r = 0; r < rows; r++) p->targets[r] = targets[r];
-    rc = upload(p, m, targets);
-  }
-  free(targets);
-  if (rc == CL_SUCCESS) rc = clloss_ctx_create(&p->ctx, m->context, m->device, &options);
-  if (rc == CL_SUCCESS) return 0;
-  if (!*why)
-    snprintf(why, why_size, "can't allocate %zu rows of %zu classes: %s", rows, classes,
-             clloss_status_name(rc));
-  problem_close(p);
-  return -1;
-}
-
-void problem_close(struct problem *p) {
-  clloss_ctx_destroy(&p->ctx);
-  if (p->device_targets) clReleaseMemObject(p->device_targets);
-  if (p->loss) clReleaseMemObject(p->loss);
-  if (p->row_stats) clReleaseMemObject(p->row_stats);
-  free(p->logits);
-  free(p->targets);
-  memset(p, 0, sizeof *p);
 }

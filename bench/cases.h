@@ -1,9 +1,12 @@
-/* The cases: which call, over which data, checked how. The data and the check are the tests' own. */
+/* The cases: which call, over which data, checked how. What is checked is the tests' own. */
 #ifndef BENCH_CASES_H
 #define BENCH_CASES_H
 
 #include "case_xent.h"
 #include "machine.h"
+
+/* What the loss is made of. Plain: class indices and the mean. */
+enum case_kind { CASE_PLAIN, CASE_OPTIONS /* class weights, smoothing, ignore_index */, CASE_PROBABILITIES };
 
 struct bench_case {
   const char *id;   /* "xent_fused_inplace": what --case looks in */
@@ -11,35 +14,50 @@ struct bench_case {
   const char *about;
   const harness_case *harness;
   int inplace;
+  enum case_kind kind;
+  uint32_t dtype; /* of logits and gradient */
 };
 
-/* Whether it writes a gradient. */
-int case_has_grad(const struct bench_case *c);
-
-enum { BENCH_CASES = 4 };
+enum { BENCH_CASES = 8 };
 extern const struct bench_case bench_cases[BENCH_CASES];
 
-/* One shape's data on the host and the small buffers on the device; the cases of the shape share it. Data and checks
- * come from the same seed. */
+/* The case that others are compared with: plain, fused, in place, f32. NULL where this one isn't compared. */
+const struct bench_case *case_plain(const struct bench_case *c);
+
+/* At most so many times the plain case's time is the aim; NaN where there is none. */
+double case_aim(const struct bench_case *c, size_t classes);
+
+/* Whether it writes a gradient; bytes of a logit; "f32", "bf16", "f16". */
+int case_has_grad(const struct bench_case *c);
+size_t case_logit_bytes(const struct bench_case *c);
+const char *case_dtype(const struct bench_case *c);
+
+/* One shape's data on the host and the small buffers on the device; the cases of the shape share it. No row is
+ * ignored, so that the options have all rows to work on. */
 struct problem {
   size_t rows, classes;
-  float *logits;
+  float *logits, *class_weight, *probabilities;
   int64_t *targets;
-  cl_mem device_targets, loss, row_stats;
+  void *half; /* the logits in the type of half_dtype */
+  uint32_t half_dtype;
+  cl_mem device_targets, device_class_weight, device_probabilities, loss, row_stats;
   clloss_ctx *ctx;
 };
 
-/* 0; or −1 and a reason. */
+/* `with_probabilities`: also those, as large as the logits. 0; or −1 and a reason. */
 int problem_open(struct problem *p, const struct machine *m, uint32_t family, size_t rows, size_t classes,
-                 char *why, size_t why_size);
+                 int with_probabilities, char *why, size_t why_size);
 void problem_close(struct problem *p);
+
+/* Makes p->half hold the logits in this type of two bytes. A clLoss status. */
+clloss_status problem_halve(struct problem *p, uint32_t dtype);
 
 /* "lane/1×8": variant, work-items × rows of a work-group; "lane_split/1×1/4" where four work-groups share a row. */
 int case_plan(const struct bench_case *c, const struct problem *p, char *text, size_t size, char *why,
               size_t why_size);
 
-/* All checks of the tests' harness at this size, in buffers of its own: 0 and the largest error against the reference
- * in f64; −1 and what was wrong. */
+/* All checks of the tests' harness at this size, in buffers and on data of its own: 0 and the largest error against
+ * the reference in f64; −1 and what was wrong. */
 int case_check(const struct bench_case *c, const struct problem *p, const struct machine *m, double *max_err,
                char *why, size_t why_size);
 
@@ -55,8 +73,8 @@ clloss_status case_prepare(const struct bench_case *c, const struct problem *p, 
 clloss_status case_run(const struct bench_case *c, const struct problem *p, const struct machine *m,
                        cl_mem logits, cl_mem grad, double *ms);
 
-/* The scalar reference on rows [first, first + rows): what the case asks for, into scratch memory of rows * classes
- * floats and 3 * rows more. */
+/* The scalar reference in f32 on rows [first, first + rows): what the case asks for, into scratch memory of
+ * rows * classes floats and 3 * rows more. */
 void case_reference(const struct bench_case *c, const struct problem *p, size_t first, size_t rows,
                     float *scratch, double *ms);
 

@@ -59,6 +59,9 @@ void json_result(FILE *out, const struct run_facts *facts, const struct result *
   quartiles(out, "ms", &r->ms);
   quartiles(out, "of_limit", &r->of_limit);
   quartiles(out, "speedup", &r->speedup);
+  number(out, "over_plain", r->over_plain.median);
+  quartiles(out, "over_plain", &r->over_plain);
+  number(out, "aim", r->aim);
   string(out, "scale_by", r->scale_by ? r->scale_by : "");
   string(out, "copy_by", r->copy_by ? r->copy_by : "");
   string(out, "read_by", r->read_by ? r->read_by : "");

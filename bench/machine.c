@@ -98,7 +98,7 @@ void machine_close(struct machine *m) {
   m->context = NULL;
 }
 
-cl_int ring_open(struct ring *r, const struct machine *m, const float *home, size_t bytes,
+cl_int ring_open(struct ring *r, const struct machine *m, const void *home, size_t bytes,
                  size_t budget_bytes) {
   size_t wanted = (m->facts.cache_bytes + m->facts.cache_bytes / 2) / bytes + 2;
   size_t affordable = budget_bytes / bytes;
@@ -124,6 +124,13 @@ cl_int ring_open(struct ring *r, const struct machine *m, const float *home, siz
 void ring_close(struct ring *r) {
   for (size_t i = 0; i < r->count; i++) clReleaseMemObject(r->buffer[i]);
   r->count = 0;
+}
+
+cl_int ring_refill(struct ring *r, const struct machine *m, const void *home) {
+  cl_int rc = CL_SUCCESS;
+  r->home = home;
+  for (size_t i = 0; i < r->count && rc == CL_SUCCESS; i++) rc = ring_restore(r, m, r->buffer[i]);
+  return rc;
 }
 
 cl_mem ring_next(struct ring *r) {

@@ -23,19 +23,22 @@ void machine_close(struct machine *m);
 /* Monotonic, in milliseconds. */
 double clock_ms(void);
 
-/* Buffers of one size, all holding the same floats whenever nobody is using them. */
+/* Buffers of one size, all holding the same whenever nobody is using them. */
 #define RING_MAX 256
 struct ring {
   cl_mem buffer[RING_MAX];
   size_t count, next, bytes;
-  const float *home; /* what they hold; the caller's */
+  const void *home; /* what they hold; the caller's */
 };
 
 /* Makes the ring and fills it: as many buffers as it takes to walk through 1.5 times the last-level cache before
  * coming back to the first, at least 3, at most what fits `budget_bytes`. A CL status. */
-cl_int ring_open(struct ring *r, const struct machine *m, const float *home, size_t bytes,
+cl_int ring_open(struct ring *r, const struct machine *m, const void *home, size_t bytes,
                  size_t budget_bytes);
 void ring_close(struct ring *r);
+
+/* Has all of them hold something else, of the same size. */
+cl_int ring_refill(struct ring *r, const struct machine *m, const void *home);
 
 /* The buffer that has rested longest, then the second longest … */
 cl_mem ring_next(struct ring *r);

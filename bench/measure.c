@@ -6,7 +6,7 @@
 #include <string.h>
 
 struct times {
-  double subject[STATS_MAX_REPS], ref[STATS_MAX_REPS], yard[YARD_MAX][STATS_MAX_REPS];
+  double subject[STATS_MAX_REPS], plain[STATS_MAX_REPS], ref[STATS_MAX_REPS], yard[YARD_MAX][STATS_MAX_REPS];
 };
 
 static int fail(struct result *r, const char *who, clloss_status status, const char *message) {
@@ -15,23 +15,30 @@ static int fail(struct result *r, const char *who, clloss_status status, const c
   return -1;
 }
 
-static int time_subject(const struct measurement *how, const struct bench_case *what, struct result *r,
-                        double *ms) {
-  cl_mem x = ring_next(how->ring), y = what->inplace ? x : ring_next(how->ring);
+static struct ring *ring_of(const struct measurement *how, const struct bench_case *what) {
+  return case_logit_bytes(what) == 4 ? how->ring : how->half_ring;
+}
+
+static int time_call(const struct measurement *how, const struct bench_case *what, struct result *r,
+                     double *ms) {
+  struct ring *ring = ring_of(how, what);
+  cl_mem x = ring_next(ring), y = what->inplace ? x : ring_next(ring);
   clloss_status status = case_run(what, how->problem, how->machine, x, y, ms);
   if (status != CLLOSS_SUCCESS) return fail(r, what->name, status, clloss_ctx_message(how->problem->ctx));
   if (!case_has_grad(what)) return 0;
-  cl_int rc = ring_restore(how->ring, how->machine, y);
+  cl_int rc = ring_restore(ring, how->machine, y);
   return rc == CL_SUCCESS ? 0 : fail(r, "restoring the logits", rc, "");
 }
 
-/* The yardsticks leave every buffer as it was: the factor is 1, and all buffers of the ring hold the same. */
-static int time_yardsticks(const struct measurement *how, struct result *r, struct times *t, size_t rep) {
+/* The yardsticks move as many bytes as the case's logits have, of f32 whatever the case's type. They leave every buffer
+ * as it was: the factor is 1, and all buffers of the ring hold the same. */
+static int time_yardsticks(const struct measurement *how, const struct bench_case *what, struct result *r,
+                           struct times *t, size_t rep) {
+  const size_t floats = ring_of(how, what)->bytes / 4, n = floats ? floats : 1;
   for (size_t i = 0; i < how->yardsticks->count; i++) {
     cl_mem x = ring_next(how->ring);
     cl_mem to = how->yardsticks->all[i].kind == YARD_COPY ? ring_next(how->ring) : x;
-    cl_int rc = yardstick_run(how->yardsticks, i, how->machine, x, to, how->ring->bytes / 4, 1.0f,
-                              &t->yard[i][rep], NULL);
+    cl_int rc = yardstick_run(how->yardsticks, i, how->machine, x, to, n, 1.0f, &t->yard[i][rep], NULL);
     if (rc != CL_SUCCESS) return fail(r, how->yardsticks->all[i].by, rc, "");
   }
   return 0;
@@ -55,7 +62,11 @@ static void conclude(const struct yardsticks *y, const struct bench_case *what, 
                      struct result *r) {
   size_t n = r->reps, scale = fastest(y, t, YARD_SCALE, n), copy = fastest(y, t, YARD_COPY, n),
          read = fastest(y, t, YARD_READ, n);
-  size_t floor = !case_has_grad(what) ? read : what->inplace ? scale : copy;
+  double floor[STATS_MAX_REPS];
+  for (size_t i = 0; i < n; i++) {
+    floor[i] = t->yard[!case_has_grad(what) ? read : what->inplace ? scale : copy][i];
+    if (what->kind == CASE_PROBABILITIES) floor[i] += t->yard[read][i];
+  }
   r->ms = summarize(t->subject, n);
   r->scale_ms = summarize(t->yard[scale], n);
   r->copy_ms = summarize(t->yard[copy], n);
@@ -65,8 +76,9 @@ static void conclude(const struct yardsticks *y, const struct bench_case *what, 
   r->copy_by = y->all[copy].by;
   r->read_by = y->all[read].by;
   r->over_scale = summarize_ratio(t->subject, t->yard[scale], n);
-  r->of_limit = summarize_ratio(t->yard[floor], t->subject, n);
+  r->of_limit = summarize_ratio(floor, t->subject, n);
   r->speedup = summarize_ratio(t->ref, t->subject, n);
+  if (case_plain(what)) r->over_plain = summarize_ratio(t->subject, t->plain, n);
 }
 
 /* Repetition 0 is run twice: the first, which warms up, is overwritten. */
@@ -74,8 +86,9 @@ static int repetition(const struct measurement *how, const struct bench_case *wh
                       struct times *t, float *scratch, size_t rep) {
   const struct problem *p = how->problem;
   size_t windows = p->rows / r->ref_rows;
-  if (time_subject(how, what, r, &t->subject[rep]) != 0) return -1;
-  if (time_yardsticks(how, r, t, rep) != 0) return -1;
+  if (time_call(how, what, r, &t->subject[rep]) != 0) return -1;
+  if (case_plain(what) && time_call(how, case_plain(what), r, &t->plain[rep]) != 0) return -1;
+  if (time_yardsticks(how, what, r, t, rep) != 0) return -1;
   case_reference(what, p, rep % windows * r->ref_rows, r->ref_rows, scratch, &t->ref[rep]);
   t->ref[rep] *= (double)p->rows / (double)r->ref_rows;
   how->tick();
@@ -87,7 +100,7 @@ int measure(const struct measurement *how, const struct bench_case *what, struct
   size_t ref_rows = how->ref_bytes / (4 * p->classes);
   r->ref_rows = ref_rows < 1 ? 1 : ref_rows > p->rows ? p->rows : ref_rows;
   r->reps = how->reps;
-  r->ring_bytes = how->ring->count * how->ring->bytes;
+  r->ring_bytes = ring_of(how, what)->count * ring_of(how, what)->bytes;
   r->ideal_bytes = case_ideal_bytes(what, p);
   struct times *t = malloc(sizeof *t);
   float *scratch = malloc(r->ref_rows * (p->classes + 3) * sizeof *scratch);

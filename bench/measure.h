@@ -1,4 +1,5 @@
-/* Times one checked case: the case, the yardsticks and the reference in turn, so often. */
+/* Times one checked case: the case, the plain case that it is compared with, the yardsticks and the reference in turn,
+ * so often. */
 #ifndef BENCH_MEASURE_H
 #define BENCH_MEASURE_H
 
@@ -9,7 +10,8 @@ struct measurement {
   const struct machine *machine;
   const struct yardsticks *yardsticks;
   const struct problem *problem;
-  struct ring *ring;
+  struct ring *ring;      /* logits in f32 */
+  struct ring *half_ring; /* and in the type of a case of two bytes */
   size_t reps, ref_bytes;
   void (*tick)(void); /* after every repetition */
 };

@@ -33,7 +33,7 @@ static void quoted(FILE *out, const char *text) {
 
 static const struct result *find(const struct result *r, size_t n, const struct series *s, size_t classes) {
   for (size_t i = 0; i < n; i++) {
-    if (r[i].classes != classes || r[i].failed[0]) continue;
+    if (r[i].classes != classes || r[i].failed[0] || strcmp(r[i].dtype, "f32") != 0) continue;
     if (s->name ? strcmp(r[i].name, s->name) == 0 && r[i].inplace == s->inplace
                 : strcmp(r[i].name, "xent_fused") == 0)
       return &r[i];

@@ -21,7 +21,10 @@ struct result {
   size_t ring_bytes; /* over which the buffers rotate */
   struct summary ms, scale_ms, copy_ms, read_ms, ref_ms;
   struct summary over_scale, of_limit, speedup; /* of paired ratios */
-  const char *scale_by, *copy_by, *read_by;     /* who won each yardstick */
+  struct summary
+      over_plain; /* likewise, over the plain f32 case fused in place; NaN in cases that are plain */
+  double aim;     /* at most so much should over_plain be; NaN: no aim */
+  const char *scale_by, *copy_by, *read_by; /* who won each yardstick */
 };
 
 /* Facts of the run that stand above every table and in every line of JSON. */
@@ -38,6 +41,7 @@ double result_noise(const struct result *r);
 
 void json_result(FILE *out, const struct run_facts *facts, const struct result *r);
 void table_head(FILE *out, const struct run_facts *facts);
+void table_gap(FILE *out); /* between groups of results */
 void table_result(FILE *out, const struct result *r);
 void table_foot(FILE *out, const struct result *results, size_t n);
 

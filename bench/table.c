@@ -35,16 +35,21 @@ static const char *three(char *room, size_t size, double x) {
   return room;
 }
 
-static const char *label(const struct result *r) {
-  static const char *const known[][3] = {{"xent_fused", "fused", "fused in place"},
-                                         {"xent_forward", "forward", "forward"},
-                                         {"xent_backward", "backward", "backward in place"}};
+static const char *label(const struct result *r, char *room, size_t size) {
+  static const char *const known[][2] = {{"xent_fused", "fused"},
+                                         {"xent_forward", "forward"},
+                                         {"xent_backward", "backward"},
+                                         {"xent_fused_options", "options"},
+                                         {"xent_fused_probabilities", "probabilities"}};
+  const char *name = r->name;
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-    if (strcmp(r->name, known[i][0]) == 0) return known[i][r->inplace ? 2 : 1];
-  return r->name;
+    if (strcmp(r->name, known[i][0]) == 0) name = known[i][1];
+  const int f32 = strcmp(r->dtype, "f32") == 0;
+  snprintf(room, size, "%s%s%s%s", name, r->inplace ? " in place" : "", f32 ? "" : ", ", f32 ? "" : r->dtype);
+  return room;
 }
 
-enum { CASE = 16, SHAPE = 17, MS = 9, PM = 7, GBPS = 8, SCALE = 9, LIMIT = 10, SPEED = 10, ERR = 10 };
+enum { CASE = 23, SHAPE = 17, MS = 9, PM = 7, GBPS = 8, SCALE = 9, LIMIT = 10, SPEED = 10, ERR = 10 };
 
 void table_head(FILE *out, const struct run_facts *f) {
   fprintf(out, "device   %s\n", f->device);
@@ -68,9 +73,11 @@ void table_head(FILE *out, const struct run_facts *f) {
   fflush(out);
 }
 
+void table_gap(FILE *out) { fputc('\n', out); }
+
 void table_result(FILE *out, const struct result *r) {
   char cell[64], number[32];
-  left(out, CASE, label(r));
+  left(out, CASE, label(r, cell, sizeof cell));
   snprintf(cell, sizeof cell, "%zu × %zu", r->rows, r->classes);
   right(out, SHAPE, cell);
   if (r->failed[0]) {
@@ -103,20 +110,46 @@ static void yardsticks(FILE *out, const struct result *r) {
           r->copy_by, three(c, sizeof c, r->read_ms.median), r->read_by);
 }
 
+/* What the cases beyond the plain one cost, beside the aims. */
+static void beside_plain(FILE *out, const struct result *results, size_t n) {
+  char cell[64], number[32];
+  int any = 0;
+  for (size_t i = 0; i < n; i++) {
+    const struct result *r = &results[i];
+    if (r->failed[0] || !isfinite(r->over_plain.median)) continue;
+    if (!any)
+      fputs("\ntime over that of the plain case fused in place (f32), in the same repetitions:\n", out);
+    any = 1;
+    fputs("  ", out);
+    left(out, CASE, label(r, cell, sizeof cell));
+    snprintf(cell, sizeof cell, "V = %zu", r->classes);
+    left(out, 12, cell);
+    right(out, 7, three(number, sizeof number, r->over_plain.median));
+    snprintf(cell, sizeof cell, "±%.0f %%", 50 * spread(&r->over_plain));
+    right(out, 8, cell);
+    if (isfinite(r->aim))
+      fprintf(out, "   aim: at most %.2f, %s", r->aim, r->over_plain.median <= r->aim ? "met" : "missed");
+    fputs("\n", out);
+  }
+}
+
 void table_foot(FILE *out, const struct result *results, size_t n) {
   size_t last = 0;
   int any = 0;
   for (size_t i = 0; i < n; i++) {
-    if (results[i].failed[0] || results[i].classes == last) continue;
+    if (results[i].failed[0] || results[i].classes == last || strcmp(results[i].dtype, "f32") != 0) continue;
     if (!any) fputs("\nyardsticks over as many bytes as the logits, in the same repetitions:\n", out);
     yardsticks(out, &results[i]);
     last = results[i].classes;
     any = 1;
   }
+  beside_plain(out, results, n);
   if (!any) return;
   fputs("\n± half the interquartile range.  × scale: time over that of scaling the logits in place (lower is "
         "better).\n"
-        "of limit: the time of scale (in place), copy (out of place) or read (forward) over the case's.\n"
+        "of limit: the time of scale (in place), copy (out of place) or read (forward) over the case's; of "
+        "scale and "
+        "read together for probabilities.\n"
         "speedup: over the scalar C reference.  max err: of the results checked just before, against f64.\n",
         out);
 }

@@ -1,27 +1,29 @@
 /* An OpenCL device, through the public API. The logits of a batch are read from the file straight into the mapped
- * tensor, and the gradient is computed in their place, so that on a device which shares the host's memory there is
- * one copy of a batch and no other.
- *
- * Predictions and entropy are the f32 reference's, on the host, while the logits are mapped. */
+ * tensor, and where their type is the gradient's it is computed in their place, so that on a device which shares the
+ * host's memory there is one copy of a batch and no other. */
 #include "cli.h"
 #include "devices.h"
 #include "engine.h"
 
 #include <clloss/clloss.h>
-#include <clloss/clloss_ref.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
+/* A tensor that the host has from time to time. */
+typedef struct shared {
+  clloss_tensor *tensor;
+  void *mapped;
+} shared;
+
+/* Tensors are NULL until the first batch, and where they aren't needed. */
 typedef struct state {
   char *name;
   cl_context context;
   cl_command_queue queue;
   clloss_ctx *ctx;
-  clloss_tensor *logits, *targets, *row_loss, *upstream; /* NULL until the first batch */
-  float *mapped;                                         /* the logits, while the host has them */
-  int64_t *host_targets;
-  float *host_rows; /* row losses or upstream gradients on their way */
+  shared logits, probabilities, grad; /* grad: NULL where it is computed in place */
+  clloss_tensor *targets, *class_weight, *row_weight, *upstream, *row_loss, *row_stats, *loss, *metrics,
+      *counts;
 } state;
 
 static bool broken(engine *e, const char *what, clloss_status status) {
@@ -37,112 +39,191 @@ static bool out_of_memory(void) {
   return false;
 }
 
+static void release(state *s, shared *one) {
+  if (one->mapped) clloss_tensor_unmap(one->tensor, s->queue, 0, NULL, NULL);
+  clloss_tensor_destroy(&one->tensor);
+}
+
 static void shut(engine *e) {
   state *s = e->state;
-  if (s->mapped) clloss_tensor_unmap(s->logits, s->queue, 0, NULL, NULL);
+  clloss_tensor **tensors[] = {&s->targets,   &s->class_weight, &s->row_weight, &s->upstream, &s->row_loss,
+                               &s->row_stats, &s->loss,         &s->metrics,    &s->counts};
+  release(s, &s->logits);
+  release(s, &s->probabilities);
+  release(s, &s->grad);
   if (s->queue) clFinish(s->queue);
-  clloss_tensor_destroy(&s->logits);
-  clloss_tensor_destroy(&s->targets);
-  clloss_tensor_destroy(&s->row_loss);
-  clloss_tensor_destroy(&s->upstream);
+  for (size_t i = 0; i < sizeof tensors / sizeof *tensors; i++) clloss_tensor_destroy(tensors[i]);
   clloss_ctx_destroy(&s->ctx);
   if (s->queue) clReleaseCommandQueue(s->queue);
   if (s->context) clReleaseContext(s->context);
-  free(s->host_targets);
-  free(s->host_rows);
   free(s->name);
   free(s);
 }
 
-static clloss_status make_tensors(const engine_setup *setup, state *s) {
-  size_t rows = setup->rows, upstream_rows = setup->request->upstream ? rows : 1;
-  clloss_status status = clloss_tensor_create(&s->logits, s->ctx, CLLOSS_F32, rows, setup->classes);
-  if (!status) status = clloss_tensor_create(&s->targets, s->ctx, CLLOSS_I64, rows, 1);
-  if (!status) status = clloss_tensor_create(&s->row_loss, s->ctx, CLLOSS_F32, rows, 1);
-  if (!status) status = clloss_tensor_create(&s->upstream, s->ctx, CLLOSS_F32, upstream_rows, 1);
-  if (status) return status;
-  s->host_targets = calloc(rows, sizeof *s->host_targets);
-  s->host_rows = calloc(rows, sizeof *s->host_rows);
-  return s->host_targets && s->host_rows ? CLLOSS_SUCCESS : CL_OUT_OF_HOST_MEMORY;
+static bool sums(const engine *e) {
+  return e->setup.data->request->reduction != CLLOSS_NONE && !e->setup.whole;
 }
 
-static bool map(engine *e) {
-  state *s = e->state;
-  void *host = NULL;
-  if (s->mapped) return true;
-  clloss_status status = clloss_tensor_map(s->logits, &host, s->queue, 0, NULL, NULL);
-  if (status) return broken(e, "mapping the logits", status);
-  s->mapped = host;
-  return true;
+static bool map(engine *e, shared *one, const char *what) {
+  if (one->mapped) return true;
+  clloss_status status = clloss_tensor_map(one->tensor, &one->mapped, ((state *)e->state)->queue, 0, NULL,
+                                           NULL);
+  return !status || broken(e, what, status);
 }
 
-static float *values(engine *e) {
-  state *s = e->state;
-  clloss_status status = s->logits ? CLLOSS_SUCCESS : make_tensors(&e->setup, s);
-  if (status) {
-    broken(e, "making room for a batch of rows", status);
-    return NULL;
-  }
-  return map(e) ? s->mapped : NULL;
+static bool unmap(engine *e, shared *one) {
+  if (!one->mapped) return true;
+  clloss_status status = clloss_tensor_unmap(one->tensor, ((state *)e->state)->queue, 0, NULL, NULL);
+  one->mapped = NULL;
+  return !status || broken(e, "unmapping", status);
 }
 
-/* Tensors are transferred whole, hence by way of arrays of their full size. */
-static clloss_status upload(const engine *e, const engine_batch *b) {
-  state *s = e->state;
-  memcpy(s->host_targets, b->targets, b->rows * sizeof *b->targets);
-  if (b->upstream)
-    memcpy(s->host_rows, b->upstream, b->rows * sizeof *b->upstream);
-  else
-    s->host_rows[0] = (float)e->setup.scale;
-  clloss_status status = clloss_tensor_upload(s->targets, s->host_targets, s->queue, 0, NULL, NULL);
-  return status ? status : clloss_tensor_upload(s->upstream, s->host_rows, s->queue, 0, NULL, NULL);
-}
-
-/* With reduction none, whatever the request's: mean and sum are scales of the gradient, the same for each batch. */
-static clloss_status enqueue(const engine *e, const engine_batch *b) {
-  const eval_request *request = e->setup.request;
+/* The class weights are the same for all batches, and so is the scale of a sum's gradient. */
+static clloss_status upload_constants(const engine *e) {
+  const eval_data *d = e->setup.data;
   const state *s = e->state;
-  clloss_xent xent = {.struct_size = sizeof xent, .rows = b->rows, .classes = e->setup.classes};
-  clloss_xent_options options = {
-      .struct_size = sizeof options, .reduction = CLLOSS_NONE, .flags = request->flags};
-  options.ignore_index = request->ignore_index;
-  xent.logits = clloss_tensor_view(s->logits);
-  xent.targets = clloss_tensor_view(s->targets);
-  xent.row_loss = clloss_tensor_view(s->row_loss);
-  if (!request->grad) return clloss_xent_forward(s->ctx, &xent, &options, s->queue, 0, NULL, NULL);
-  xent.grad = xent.logits;
-  xent.grad_loss = clloss_tensor_view(s->upstream);
-  if (!b->upstream) xent.grad_loss.flags = CLLOSS_BROADCAST;
-  return clloss_xent_fused(s->ctx, &xent, &options, s->queue, 0, NULL, NULL);
+  clloss_status status = CLLOSS_SUCCESS;
+  if (d->class_weight)
+    status = clloss_tensor_upload_as(s->class_weight, CLLOSS_F64, d->class_weight, s->queue, 0, NULL, NULL);
+  if (!status && sums(e))
+    status = clloss_tensor_upload_as(s->upstream, CLLOSS_F64, &e->setup.scale, s->queue, 0, NULL, NULL);
+  return status;
 }
 
-static void predict(const engine *e, engine_batch *b) {
-  clloss_ref_xent a = {.rows = b->rows, .classes = e->setup.classes, .targets = b->targets};
-  a.logits = b->values;
-  a.predicted = b->predicted;
-  float *entropy = ((state *)e->state)->host_rows;
-  a.entropy = entropy;
-  clloss_ref_xent_f32(&a);
-  for (size_t r = 0; r < b->rows; r++) b->entropy[r] = (double)entropy[r];
+static clloss_status make_tensors(const engine *e) {
+  const eval_data *d = e->setup.data;
+  const eval_request *r = d->request;
+  state *s = e->state;
+  const size_t rows = e->setup.rows, classes = d->classes;
+  const struct {
+    bool wanted;
+    clloss_tensor **tensor;
+    uint32_t dtype;
+    size_t rows, classes;
+  } all[] = {
+      {true, &s->logits.tensor, d->dtype, rows, classes},
+      {d->probabilities, &s->probabilities.tensor, d->real, rows, classes},
+      {r->grad && d->dtype != d->real, &s->grad.tensor, d->real, rows, classes},
+      {!d->probabilities, &s->targets, CLLOSS_I64, rows, 1},
+      {d->class_weight, &s->class_weight, d->real, classes, 1},
+      {r->row_weight, &s->row_weight, d->real, rows, 1},
+      {r->upstream || sums(e), &s->upstream, d->real, r->upstream ? rows : 1, 1},
+      {true, &s->row_loss, d->real, rows, 1},
+      {true, &s->row_stats, d->real, rows, 2},
+      {r->reduction != CLLOSS_NONE, &s->loss, d->real, 1, 1},
+      {true, &s->metrics, d->real, CLLOSS_METRICS, 1},
+      {true, &s->counts, CLLOSS_I64, CLLOSS_COUNTS, 1},
+  };
+  clloss_status status = CLLOSS_SUCCESS;
+  for (size_t i = 0; i < sizeof all / sizeof *all && !status; i++)
+    if (all[i].wanted)
+      status = clloss_tensor_create(all[i].tensor, s->ctx, all[i].dtype, all[i].rows, all[i].classes);
+  return status ? status : upload_constants(e);
+}
+
+static void *logits(engine *e) {
+  state *s = e->state;
+  clloss_status status = s->logits.tensor ? CLLOSS_SUCCESS : make_tensors(e);
+  if (status) broken(e, "making room for a batch of rows", status);
+  return !status && map(e, &s->logits, "mapping the logits") ? s->logits.mapped : NULL;
+}
+
+static void *probabilities(engine *e) {
+  state *s = e->state;
+  return map(e, &s->probabilities, "mapping the probabilities") ? s->probabilities.mapped : NULL;
+}
+
+/* Tensors are transferred whole, whatever the batch has. */
+static clloss_status upload(const engine *e, const engine_batch *b) {
+  const state *s = e->state;
+  const struct {
+    clloss_tensor *tensor;
+    uint32_t dtype;
+    const void *host;
+  } all[] = {{s->targets, CLLOSS_I64, b->targets},
+             {s->upstream, CLLOSS_F64, b->upstream},
+             {s->row_weight, CLLOSS_F64, b->row_weight}};
+  clloss_status status = CLLOSS_SUCCESS;
+  for (size_t i = 0; i < 3 && !status; i++)
+    if (all[i].host)
+      status = clloss_tensor_upload_as(all[i].tensor, all[i].dtype, all[i].host, s->queue, 0, NULL, NULL);
+  return status;
+}
+
+static clloss_status download(const engine *e, engine_batch *b) {
+  const state *s = e->state;
+  const struct {
+    const clloss_tensor *tensor;
+    uint32_t dtype;
+    void *host;
+  } all[] = {{s->row_loss, CLLOSS_F64, b->row_loss},
+             {s->row_stats, CLLOSS_F64, b->row_stats},
+             {s->loss, CLLOSS_F64, s->loss ? &b->loss : NULL},
+             {s->metrics, CLLOSS_F64, b->metrics},
+             {s->counts, CLLOSS_I64, b->counts}};
+  clloss_status status = CLLOSS_SUCCESS;
+  for (size_t i = 0; i < sizeof all / sizeof *all && !status; i++)
+    if (all[i].host)
+      status = clloss_tensor_download_as(all[i].tensor, all[i].dtype, all[i].host, s->queue, 0, NULL, NULL);
+  return status;
+}
+
+/* The metrics of the loss without weights and smoothing. */
+static clloss_status measure(const engine *e, const engine_batch *b) {
+  const eval_data *d = e->setup.data;
+  const state *s = e->state;
+  clloss_xent_options options = {.struct_size = sizeof options, .reduction = CLLOSS_SUM};
+  clloss_xent xent = {.struct_size = sizeof xent, .rows = b->rows, .classes = d->classes, .inner = b->inner};
+  options.logit_scale = d->request->logit_scale, options.softcap = d->request->softcap;
+  xent.logits = clloss_tensor_view(s->logits.tensor);
+  xent.targets = clloss_tensor_view(s->probabilities.tensor);
+  xent.metrics = clloss_tensor_view(s->metrics);
+  return clloss_xent_forward(s->ctx, &xent, &options, s->queue, 0, NULL, NULL);
+}
+
+static clloss_status enqueue(const engine *e, const engine_batch *b) {
+  const eval_data *d = e->setup.data;
+  const eval_request *r = d->request;
+  const state *s = e->state;
+  const uint32_t reduction = sums(e) ? CLLOSS_SUM : r->reduction;
+  clloss_xent_options options = {.struct_size = sizeof options, .reduction = reduction, .flags = r->flags};
+  options.ignore_index = r->ignore_index, options.label_smoothing = r->label_smoothing;
+  options.z_loss = e->setup.z_loss, options.logit_scale = r->logit_scale, options.softcap = r->softcap;
+  clloss_xent xent = {.struct_size = sizeof xent, .rows = b->rows, .classes = d->classes, .inner = b->inner};
+  xent.logits = clloss_tensor_view(s->logits.tensor);
+  xent.targets = clloss_tensor_view(d->probabilities ? s->probabilities.tensor : s->targets);
+  xent.class_weight = clloss_tensor_view(s->class_weight);
+  xent.row_weight = clloss_tensor_view(s->row_weight);
+  xent.loss = clloss_tensor_view(s->loss);
+  xent.row_loss = clloss_tensor_view(s->row_loss);
+  if (b->row_stats) xent.row_stats = clloss_tensor_view(s->row_stats);
+  xent.metrics = clloss_tensor_view(s->metrics);
+  xent.counts = clloss_tensor_view(s->counts);
+  if (eval_data_measures_apart(d)) {
+    const clloss_status status = measure(e, b);
+    if (status) return status;
+    xent.metrics.mem = NULL;
+  }
+  if (!r->grad) return clloss_xent_forward(s->ctx, &xent, &options, s->queue, 0, NULL, NULL);
+  xent.grad = s->grad.tensor ? clloss_tensor_view(s->grad.tensor) : xent.logits;
+  xent.grad_loss = clloss_tensor_view(s->upstream);
+  return clloss_xent_fused(s->ctx, &xent, &options, s->queue, 0, NULL, NULL);
 }
 
 static bool run(engine *e, engine_batch *b) {
   state *s = e->state;
-  predict(e, b);
-  clloss_status status = clloss_tensor_unmap(s->logits, s->queue, 0, NULL, NULL);
-  s->mapped = NULL;
-  if (status) return broken(e, "unmapping the logits", status);
-  status = upload(e, b);
+  if (!unmap(e, &s->logits) || !unmap(e, &s->probabilities) || !unmap(e, &s->grad)) return false;
+  clloss_status status = upload(e, b);
   if (status) return broken(e, "uploading", status);
   status = enqueue(e, b);
   if (status) return broken(e, "softmax cross-entropy", status);
-  status = clloss_tensor_download(s->row_loss, s->host_rows, s->queue, 0, NULL, NULL);
+  status = download(e, b);
   if (status) return broken(e, "downloading the losses", status);
-  for (size_t r = 0; r < b->rows; r++) b->row_loss[r] = (double)s->host_rows[r];
-  b->values = NULL;
-  if (!e->setup.request->grad) return true;
-  if (!map(e)) return false;
-  b->values = s->mapped;
+  b->grad = NULL;
+  if (!e->setup.data->request->grad) return true;
+  shared *grad = s->grad.tensor ? &s->grad : &s->logits;
+  if (!map(e, grad, "mapping the gradient")) return false;
+  b->grad = grad->mapped;
   return true;
 }
 
@@ -182,13 +263,14 @@ static bool choose(const eval_request *request, cl_device_id *device) {
 
 bool engine_open_device(engine *e, const engine_setup *setup) {
   cl_device_id device;
-  if (!choose(setup->request, &device)) return false;
-  *e = (engine){.setup = *setup, .digits = 9, .state = calloc(1, sizeof(state))};
+  if (!choose(setup->data->request, &device)) return false;
+  *e = (engine){.setup = *setup, .state = calloc(1, sizeof(state))};
+  e->digits = setup->data->real == CLLOSS_F64 ? 17 : 9;
   if (!e->state) return out_of_memory();
   if (!start(e, device)) {
     shut(e);
     return false;
   }
-  e->values = values, e->run = run, e->close = shut;
+  e->logits = logits, e->probabilities = probabilities, e->run = run, e->close = shut;
   return true;
 }

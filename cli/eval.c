@@ -1,85 +1,49 @@
-/* `clloss eval`: a loss from .npy files. The targets are read once to count the valid rows, which the mean divides
- * by; then rows go through the engine in batches, so memory is bounded whatever the files' size, and what comes out
- * is added up here, in f64. */
+/* `clloss eval`: a loss from .npy files. Rows go through the engine in batches, so memory is bounded whatever the files'
+ * size. If one batch holds them all, the reduction is the engine's. If not, losses are added up here, in f64:
+ *
+ *   mean = Σ row_weight loss / D + Σ row_weight z_loss lse² / D_z = Σ row_weight (loss + (z_loss D / D_z) lse²) / D
+ *
+ * with the divisors D and D_z taken from targets and weights beforehand. So the sum, with z_loss D / D_z for z_loss and
+ * 1 / D for upstream gradient, is the mean in everything but the losses of rows, which are corrected from row_stats. */
 #include "cli.h"
 #include "engine.h"
 #include "eval_report.h"
-#include "npy.h"
 #include "output.h"
 #include "progress.h"
 
-#include <clloss/clloss_types.h>
-#include <inttypes.h>
+#include <clloss/clloss.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-  BATCH_VALUES = 1 << 23, /* 32 MiB of logits */
-  BATCH_ROWS = 1 << 18
-};
-
 enum { GRAD, ROW_LOSS }; /* the outputs */
 
 typedef struct totals {
-  uint64_t ignored, bad_targets, valid, hits;
-  double loss, valid_loss, entropy;
+  double loss; /* of rows; not used where one batch is the whole */
+  double metrics[CLLOSS_METRICS];
+  int64_t counts[CLLOSS_COUNTS];
 } totals;
 
 /* One run of the command. */
 typedef struct evaluation {
   eval_request request;
-  npy_file input, target, upstream;
+  eval_data data;
   output outputs[MAX_OUTPUTS];
-  uint64_t rows;
-  size_t classes, batch_rows;
   engine engine;
   engine_batch batch;
+  double divisor;
   int64_t *targets;
-  float *upstream_values, *row_loss; /* of a batch; row_loss as it is stored */
+  double *upstream, *row_weight;
+  float *narrow; /* losses of rows on their way to an f4 file */
   totals totals;
 } evaluation;
-
-static bool complain(const char *path, const char *what) {
-  fail(EXIT_FAILED, "%s: %s", path, what);
-  return false;
-}
-
-static bool check_rows(const evaluation *v, const npy_file *file, const char *name) {
-  char shape[128];
-  if (file->n_dims == 1 && file->dims[0] == v->rows) return true;
-  fail(EXIT_FAILED, "%s: %s has shape %s, %s has %" PRIu64 " rows", file->path, name, npy_shape(file, shape),
-       v->input.path, v->rows);
-  return false;
-}
-
-static bool check_shapes(evaluation *v) {
-  const npy_file *input = &v->input;
-  char shape[128];
-  if (strcmp(input->type, "f4")) return complain(input->path, "the logits aren't '<f4'");
-  if (input->n_dims != 2) {
-    fail(EXIT_FAILED, "%s: the logits have shape %s, not (rows, classes)", input->path,
-         npy_shape(input, shape));
-    return false;
-  }
-  if (!input->dims[1]) return complain(input->path, "zero classes");
-  if (input->dims[1] > SIZE_MAX / 32) return complain(input->path, "too many classes");
-  v->rows = input->dims[0];
-  v->classes = (size_t)input->dims[1];
-  if (!strcmp(v->target.type, "f4"))
-    return complain(v->target.path, "targets are class indices, '<i4' or '<i8', in this version");
-  if (!check_rows(v, &v->target, "the target")) return false;
-  if (!v->request.upstream) return true;
-  if (strcmp(v->upstream.type, "f4")) return complain(v->upstream.path, "the upstream gradient isn't '<f4'");
-  return check_rows(v, &v->upstream, "the upstream gradient");
-}
 
 /* An output must be neither of the inputs nor the other output. */
 static int check_paths(const eval_request *r) {
   const char *outputs[] = {r->grad, r->row_loss}, *names[] = {"--grad", "--row-loss"};
-  const char *inputs[] = {r->input, r->target, r->upstream};
+  const char *inputs[] = {r->input, r->target, r->upstream, r->weight, r->row_weight};
   for (size_t i = 0; i < 2; i++)
-    for (size_t k = 0; outputs[i] && k < 3; k++)
+    for (size_t k = 0; outputs[i] && k < sizeof inputs / sizeof *inputs; k++)
       if (inputs[k] && output_same_file(outputs[i], inputs[k]))
         return fail(EXIT_USAGE, "%s %s: is an input", names[i], outputs[i]);
   if (r->grad && r->row_loss && output_same_file(r->grad, r->row_loss))
@@ -87,90 +51,118 @@ static int check_paths(const eval_request *r) {
   return EXIT_OK;
 }
 
-enum { VALID, IGNORED, BAD };
-
-static int target_kind(const evaluation *v, int64_t target) {
-  if ((v->request.flags & CLLOSS_IGNORE_INDEX) && target == v->request.ignore_index) return IGNORED;
-  return target >= 0 && (uint64_t)target < v->classes ? VALID : BAD;
-}
-
-static size_t batch_size(const evaluation *v, uint64_t done) {
-  return v->rows - done < v->batch_rows ? (size_t)(v->rows - done) : v->batch_rows;
-}
-
-static bool count_targets(evaluation *v) {
-  for (uint64_t done = 0, n; done < v->rows; done += n) {
-    n = batch_size(v, done);
-    if (!npy_read_integers(&v->target, v->targets, (size_t)n)) return false;
-    for (size_t i = 0; i < n; i++) {
-      int kind = target_kind(v, v->targets[i]);
-      v->totals.ignored += kind == IGNORED;
-      v->totals.bad_targets += kind == BAD;
-    }
+/* The first batch is the largest. */
+static bool make_room(evaluation *v, size_t rows) {
+  const eval_data *d = &v->data;
+  const size_t n = rows ? rows : 1;
+  engine_batch *b = &v->batch;
+  if (!d->probabilities) b->targets = v->targets = calloc(n, sizeof *v->targets);
+  if (d->upstream.file) b->upstream = v->upstream = calloc(n, sizeof *v->upstream);
+  if (d->row_weight.file) b->row_weight = v->row_weight = calloc(n, sizeof *v->row_weight);
+  b->row_loss = calloc(n, sizeof *b->row_loss);
+  v->narrow = calloc(n, sizeof *v->narrow);
+  if (v->request.row_loss && v->engine.setup.z_loss != v->request.z_loss) {
+    b->row_stats = calloc(n, 2 * sizeof *b->row_stats);
+    if (!b->row_stats) return false;
   }
-  v->totals.valid = v->rows - v->totals.ignored - v->totals.bad_targets;
-  return npy_rewind(&v->target);
+  return (b->targets || d->probabilities) && (b->upstream || !d->upstream.file) &&
+         (b->row_weight || !d->row_weight.file) && b->row_loss && v->narrow;
 }
 
-static bool make_room(evaluation *v) {
-  size_t rows = BATCH_VALUES / v->classes;
-  if (rows < 1) rows = 1;
-  if (rows > BATCH_ROWS) rows = BATCH_ROWS;
-  if (rows > v->rows) rows = (size_t)v->rows;
-  v->batch_rows = rows;
-  size_t n = rows ? rows : 1;
-  v->targets = calloc(n, sizeof *v->targets);
-  v->upstream_values = calloc(n, sizeof *v->upstream_values);
-  v->row_loss = calloc(n, sizeof *v->row_loss);
-  v->batch.row_loss = calloc(n, sizeof *v->batch.row_loss);
-  v->batch.predicted = calloc(n, sizeof *v->batch.predicted);
-  v->batch.entropy = calloc(n, sizeof *v->batch.entropy);
-  if (v->targets && v->upstream_values && v->row_loss && v->batch.row_loss && v->batch.predicted &&
-      v->batch.entropy)
-    return true;
-  return complain(v->input.path, "out of memory");
+static bool read_batch(evaluation *v, const eval_span *span) {
+  eval_data *d = &v->data;
+  engine *e = &v->engine;
+  void *logits = e->logits(e), *probabilities = NULL;
+  if (!logits || !eval_data_read(d, &d->input, span, d->dtype, logits)) return false;
+  if (d->probabilities) {
+    probabilities = e->probabilities(e);
+    if (!probabilities || !eval_data_read(d, &d->target, span, d->real, probabilities)) return false;
+  } else if (!npy_seek(&d->target, span->row) || !npy_read_integers(&d->target, v->targets, span->rows)) {
+    return false;
+  }
+  if (v->upstream && !eval_data_read_rows(d, &d->upstream, span, v->upstream)) return false;
+  return !v->row_weight || eval_data_read_rows(d, &d->row_weight, span, v->row_weight);
 }
 
-static void add_row(evaluation *v, size_t i) {
+/* In blocks, so that rounding grows with their length and number, not with their product. */
+static double sum(const double *of, size_t n) {
+  double all = 0;
+  for (size_t i = 0; i < n;) {
+    double block = 0;
+    for (size_t end = n - i < 512 ? n : i + 512; i < end; i++) block += of[i];
+    all += block;
+  }
+  return all;
+}
+
+static void add_batch(evaluation *v) {
   const engine_batch *b = &v->batch;
   totals *t = &v->totals;
-  t->loss += b->row_loss[i];
-  if (target_kind(v, b->targets[i]) != VALID) return;
-  t->valid_loss += b->row_loss[i];
-  t->entropy += b->entropy[i];
-  t->hits += b->predicted[i] == b->targets[i];
+  t->loss += sum(b->row_loss, b->rows);
+  for (size_t i = 0; i < CLLOSS_METRICS; i++) t->metrics[i] += b->metrics[i];
+  for (size_t i = 0; i < CLLOSS_COUNTS; i++) t->counts[i] += b->counts[i];
 }
 
-static bool run_batch(evaluation *v, size_t n) {
-  engine_batch *b = &v->batch;
-  b->rows = n;
-  b->targets = v->targets;
-  b->upstream = v->request.upstream ? v->upstream_values : NULL;
-  b->values = v->engine.values(&v->engine);
-  if (!b->values || !npy_read(&v->input, b->values, n * v->classes)) return false;
-  if (!npy_read_integers(&v->target, v->targets, n)) return false;
-  if (b->upstream && !npy_read(&v->upstream, v->upstream_values, n)) return false;
-  if (!v->engine.run(&v->engine, b)) return false;
-  for (size_t i = 0; i < n; i++) {
-    v->row_loss[i] = (float)b->row_loss[i];
-    add_row(v, i);
+static bool write_rows(evaluation *v, const eval_span *span) {
+  const engine_batch *b = &v->batch;
+  output *out = &v->outputs[ROW_LOSS];
+  const double missing = v->request.z_loss - v->engine.setup.z_loss;
+  for (size_t i = 0; b->row_stats && i < span->rows; i++) {
+    const double lse = b->row_stats[2 * i] + b->row_stats[2 * i + 1];
+    b->row_loss[i] += (b->row_weight ? b->row_weight[i] : 1) * missing * lse * lse;
   }
-  return output_write(&v->outputs[ROW_LOSS], v->row_loss, n) &&
-         output_write(&v->outputs[GRAD], b->values, n * v->classes);
+  if (v->data.real == CLLOSS_F64) return output_write(out, span->row, b->row_loss, span->rows);
+  for (size_t i = 0; i < span->rows; i++) v->narrow[i] = (float)b->row_loss[i];
+  return output_write(out, span->row, v->narrow, span->rows);
+}
+
+static bool write_grad(evaluation *v, const eval_span *span) {
+  const size_t bytes = v->data.real == CLLOSS_F64 ? 8 : 4;
+  size_t items, runs = eval_data_runs(&v->data, span, &items);
+  for (size_t i = 0; v->request.grad && i < runs; i++)
+    if (!output_write(&v->outputs[GRAD], eval_data_run(&v->data, span, i),
+                      (const char *)v->batch.grad + i * items * bytes, items))
+      return false;
+  return true;
+}
+
+static bool run_batch(evaluation *v, const eval_span *span) {
+  v->batch.rows = span->rows;
+  v->batch.inner = span->inner;
+  if (!read_batch(v, span) || !v->engine.run(&v->engine, &v->batch)) return false;
+  add_batch(v);
+  return write_rows(v, span) && write_grad(v, span);
+}
+
+static bool open_engine(evaluation *v, const eval_span *first) {
+  const eval_request *r = &v->request;
+  engine_setup setup = {.data = &v->data, .rows = first->rows, .scale = 1, .z_loss = r->z_loss};
+  double z_divisor = 1;
+  setup.whole = first->rows == v->data.rows;
+  v->divisor = 1;
+  if (!setup.whole && r->reduction == CLLOSS_MEAN) {
+    if (!eval_data_divisors(&v->data, &v->divisor, &z_divisor)) return false;
+    setup.scale = 1 / v->divisor;
+    if (v->divisor != z_divisor) setup.z_loss *= v->divisor / z_divisor;
+  }
+  if (!(r->reference ? engine_open_reference : engine_open_device)(&v->engine, &setup)) return false;
+  if (make_room(v, first->rows)) return true;
+  fail(EXIT_FAILED, "%s: out of memory", r->input);
+  return false;
 }
 
 static bool run_batches(evaluation *v) {
-  const eval_request *r = &v->request;
-  engine_setup setup = {.rows = v->batch_rows, .classes = v->classes, .request = r, .scale = 1};
-  if (r->reduction == CLLOSS_MEAN) setup.scale = 1 / (double)v->totals.valid;
-  if (!(r->reference ? engine_open_reference : engine_open_device)(&v->engine, &setup)) return false;
-  bool good = output_open(&v->outputs[GRAD], 2, v->input.dims) &&
-              output_open(&v->outputs[ROW_LOSS], 1, &v->rows);
-  progress_begin("eval", v->rows);
-  for (uint64_t done = 0, n; done < v->rows && good; done += n) {
-    n = batch_size(v, done);
-    good = run_batch(v, (size_t)n);
-    progress_at(done + n);
+  const eval_data *d = &v->data;
+  const char *type = d->real == CLLOSS_F64 ? "f8" : "f4";
+  eval_span span = eval_data_span(d, 0);
+  if (!open_engine(v, &span)) return false;
+  bool good = output_open(&v->outputs[GRAD], type, d->input.n_dims, d->input.dims) &&
+              output_open(&v->outputs[ROW_LOSS], type, d->n_row_dims, d->row_dims);
+  progress_begin("eval", d->rows);
+  for (uint64_t done = 0; done < d->rows && good; done += span.rows) {
+    span = eval_data_span(d, done);
+    good = run_batch(v, &span);
+    progress_at(done + span.rows);
   }
   progress_end();
   return good && output_close(&v->outputs[GRAD]) && output_close(&v->outputs[ROW_LOSS]);
@@ -179,34 +171,35 @@ static bool run_batches(evaluation *v) {
 /* Counts, and means over the valid rows: 0 / 0, NaN, where there is none. */
 static int report(const evaluation *v) {
   const totals *t = &v->totals;
-  double valid = (double)t->valid;
-  eval_result r = {.reduction = v->request.reduction, .rows = v->rows, .classes = v->classes};
-  r.ignored = t->ignored, r.bad_targets = t->bad_targets;
+  const double valid = (double)t->counts[CLLOSS_COUNT_VALID];
+  eval_result r = {.reduction = v->request.reduction, .rows = v->data.rows, .classes = v->data.classes};
+  r.ignored = (uint64_t)t->counts[CLLOSS_COUNT_IGNORED];
+  r.bad_targets = (uint64_t)t->counts[CLLOSS_COUNT_BAD];
   r.device = v->engine.name, r.digits = v->engine.digits;
-  r.loss = r.reduction == CLLOSS_MEAN ? t->loss / valid : t->loss;
-  r.mean = t->valid_loss / valid;
-  r.accuracy = (double)t->hits / valid;
-  r.entropy = t->entropy / valid;
+  r.loss = v->engine.setup.whole && r.rows ? v->batch.loss : t->loss / v->divisor;
+  if (!r.rows && r.reduction == CLLOSS_MEAN) r.loss = NAN;
+  r.mean = t->metrics[CLLOSS_METRIC_LOSS] / valid;
+  r.accuracy = (double)t->counts[CLLOSS_COUNT_TOP1] / valid;
+  r.entropy = t->metrics[CLLOSS_METRIC_ENTROPY] / valid;
   (v->request.json ? eval_report_json : eval_report_text)(&r);
   return finish_output();
 }
 
 static int evaluate(evaluation *v) {
   const eval_request *r = &v->request;
-  if (!npy_open(&v->input, r->input) || !npy_open(&v->target, r->target)) return EXIT_FAILED;
-  if (r->upstream && !npy_open(&v->upstream, r->upstream)) return EXIT_FAILED;
-  int status = check_paths(r);
+  int status = eval_data_open(&v->data, r);
+  if (!status) status = check_paths(r);
   if (status) return status;
   v->outputs[GRAD].path = r->grad;
   v->outputs[ROW_LOSS].path = r->row_loss;
-  if (!check_shapes(v) || !make_room(v) || !count_targets(v) || !run_batches(v)) return EXIT_FAILED;
+  if (!run_batches(v)) return EXIT_FAILED;
   status = report(v);
   if (status) return status;
   return output_commit(v->outputs) ? EXIT_OK : EXIT_FAILED;
 }
 
 int eval_main(int argc, char **argv) {
-  evaluation v = {.rows = 0};
+  evaluation v = {.divisor = 1};
   int status = eval_options_parse(&v.request, argc, argv);
   if (status) return status;
   if (v.request.help) {
@@ -216,14 +209,12 @@ int eval_main(int argc, char **argv) {
   status = evaluate(&v);
   output_discard(v.outputs);
   if (v.engine.close) v.engine.close(&v.engine);
-  npy_close(&v.input);
-  npy_close(&v.target);
-  npy_close(&v.upstream);
+  eval_data_close(&v.data);
   free(v.targets);
-  free(v.upstream_values);
-  free(v.row_loss);
+  free(v.upstream);
+  free(v.row_weight);
+  free(v.narrow);
   free(v.batch.row_loss);
-  free(v.batch.predicted);
-  free(v.batch.entropy);
+  free(v.batch.row_stats);
   return status;
 }

@@ -6,6 +6,7 @@
 
 #include <clloss/clloss_types.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,14 @@ enum {
   LOSS,
   REDUCTION,
   IGNORE_INDEX,
+  LABEL_SMOOTHING,
+  SMOOTHING_FORMULA,
+  WEIGHT,
+  ROW_WEIGHT,
+  Z_LOSS,
+  SOFTCAP,
+  LOGIT_SCALE,
+  DTYPE,
   GRAD,
   ROW_LOSS,
   UPSTREAM,
@@ -33,6 +42,14 @@ static const struct option {
     {"--reduction", "NAME", REDUCTION, "mean (default), sum, or none: the losses of the rows are the result"},
     {"--ignore-index", "I", IGNORE_INDEX,
      "rows with this target cost nothing; no target is ignored without it"},
+    {"--label-smoothing", "E", LABEL_SMOOTHING, "a share E of the target goes to all classes alike"},
+    {"--smoothing-formula", "NAME", SMOOTHING_FORMULA, "pytorch (default), or megatron: E C / (C - 1) for E"},
+    {"--weight", "W.npy", WEIGHT, "weights of the classes"},
+    {"--row-weight", "W.npy", ROW_WEIGHT, "weights of the rows"},
+    {"--z-loss", "C", Z_LOSS, "adds C times the square of each row's log of the sum of exponentials"},
+    {"--softcap", "C", SOFTCAP, "C tanh(x / C) in place of the logit x, after the scale"},
+    {"--logit-scale", "S", LOGIT_SCALE, "S x in place of the logit x"},
+    {"--dtype", "NAME", DTYPE, "store INPUT as f32, f16, bf16 or f64 on the device; default: the file's own"},
     {"--grad", "OUT.npy", GRAD, "write the gradient of the loss with respect to INPUT"},
     {"--row-loss", "OUT.npy", ROW_LOSS, "write the unreduced losses, one per row, whatever the reduction"},
     {"--upstream", "G.npy", UPSTREAM, "with reduction none: the upstream gradient, one value per row"},
@@ -40,20 +57,12 @@ static const struct option {
     {"--reference", NULL, REFERENCE, "the scalar C reference in f64 instead of a device; needs no OpenCL"},
     {"--json", NULL, JSON, "print one JSON object"},
     {"--help", NULL, HELP, "this page"},
-    {"--label-smoothing", "E", LATER, NULL},
-    {"--smoothing-formula", "NAME", LATER, NULL},
-    {"--weight", "W.npy", LATER, NULL},
-    {"--row-weight", "W.npy", LATER, NULL},
     {"--pos-weight", "W.npy", LATER, NULL},
-    {"--z-loss", "C", LATER, NULL},
-    {"--softcap", "C", LATER, NULL},
-    {"--logit-scale", "S", LATER, NULL},
     {"--log-target", NULL, LATER, NULL},
     {"--delta", "D", LATER, NULL},
     {"--gamma", "G", LATER, NULL},
     {"--alpha", "A", LATER, NULL},
     {"--clip", "EPS", LATER, NULL},
-    {"--dtype", "NAME", LATER, NULL},
     {"--plot", "FILE.svg", LATER, NULL},
 };
 
@@ -68,27 +77,31 @@ static const char *const reductions[] = {"mean", "sum", "none"};
 const char *eval_reduction_name(uint32_t reduction) { return reductions[reduction]; }
 
 void eval_options_help(FILE *to) {
-  fputs("usage: clloss eval --loss softmax [OPTIONS] INPUT.npy TARGET.npy\n"
-        "\n"
-        "Computes the loss of INPUT, f4 logits of shape (rows, classes), for TARGET, i4 or i8 class indices "
-        "of\n"
-        "shape (rows,). Options and files come in any order; a value may begin with -, and --name=value is "
-        "the\n"
-        "same as --name value. Rows are streamed, so the files may be larger than memory.\n"
-        "\n",
-        to);
+  fputs(
+      "usage: clloss eval --loss softmax [OPTIONS] INPUT.npy TARGET.npy\n"
+      "\n"
+      "Computes the loss of INPUT, real logits of shape (rows, classes) or (N, classes, d1, ...), for "
+      "TARGET:\n"
+      "class indices, integers of INPUT's shape without the class axis, or probabilities, reals of INPUT's\n"
+      "shape. Weights of rows, upstream gradients and losses of rows have the shape of class indices too.\n"
+      "Options and files come in any order; a value may begin with -, and --name=value is the same as\n"
+      "--name value. Rows are streamed, so the files may be larger than memory.\n"
+      "\n",
+      to);
   for (size_t i = 0; i < N_OPTIONS; i++) {
     char name[64];
     if (!options[i].help) continue;
     snprintf(name, sizeof name, "%s %s", options[i].name, options[i].value ? options[i].value : "");
-    fprintf(to, "  %-21s  %s\n", name, options[i].help);
+    fprintf(to, "  %-24s  %s\n", name, options[i].help);
   }
   fputs(
       "\n"
       "Losses are in nats. perplexity, bits, accuracy and entropy are about the rows that aren't ignored "
       "and\n"
-      "whose target is a class; a target that is none makes the loss NaN, which is a result like any other.\n"
-      "Output files appear only if everything succeeded. Exit status: 0, 1 for a failure, 2 for bad usage.\n",
+      "whose target is a class, without weights, smoothing and z-loss; accuracy counts rows without a logit\n"
+      "greater than the target's. A target that is no class makes the loss NaN, which is a result like any\n"
+      "other. Gradient and losses of rows are f4, or f8 where INPUT is stored as f64. Output files appear\n"
+      "only if everything succeeded. Exit status: 0, 1 for a failure, 2 for bad usage.\n",
       to);
 }
 
@@ -151,15 +164,30 @@ static int check_loss(const char *name) {
   return fail(EXIT_USAGE, "--loss %s: no such loss; this version has softmax", name);
 }
 
-static int read_reduction(const char *name, uint32_t *reduction) {
-  *reduction = CLLOSS_MEAN;
-  if (!name) return EXIT_OK;
-  for (uint32_t i = 0; i < 3; i++) {
-    if (strcmp(name, reductions[i])) continue;
-    *reduction = i;
-    return EXIT_OK;
+/* The place of a word in its list; the first where there is none. */
+static int read_word(const char *option, const char *word, const char *const *list, uint32_t n,
+                     const char *known, uint32_t *place) {
+  *place = 0;
+  for (uint32_t i = 0; i < n && word; i++) {
+    *place = i;
+    if (!strcmp(word, list[i])) return EXIT_OK;
   }
-  return fail(EXIT_USAGE, "--reduction %s: softmax has mean, sum and none", name);
+  return word ? fail(EXIT_USAGE, "%s %s: %s", option, word, known) : EXIT_OK;
+}
+
+static int read_words(eval_request *r, const words *w) {
+  const char *const formulas[] = {"pytorch", "megatron"}, *const types[] = {"f32", "f16", "bf16", "f64"};
+  const uint32_t dtypes[] = {CLLOSS_F32, CLLOSS_F16, CLLOSS_BF16, CLLOSS_F64};
+  uint32_t formula, type;
+  if (read_word("--reduction", w->values[REDUCTION], reductions, 3, "softmax has mean, sum and none",
+                &r->reduction) ||
+      read_word("--smoothing-formula", w->values[SMOOTHING_FORMULA], formulas, 2,
+                "neither pytorch nor megatron", &formula) ||
+      read_word("--dtype", w->values[DTYPE], types, 4, "none of f32, f16, bf16 and f64", &type))
+    return EXIT_USAGE;
+  if (formula) r->flags |= CLLOSS_SMOOTHING_MEGATRON;
+  if (w->values[DTYPE]) r->dtype = dtypes[type];
+  return EXIT_OK;
 }
 
 /* A whole decimal number from low to high, and nothing around it. */
@@ -172,17 +200,37 @@ static int read_integer(const char *option, const char *text, long long low, lon
   return fail(EXIT_USAGE, "%s %s: not a whole number%s", option, text, low ? " of 64 bits" : " from 0");
 }
 
+/* A finite number from low to high; 0 where it isn't given. */
+static int read_real(const words *w, int id, const char *option, double low, double high, double *value) {
+  const char *text = w->values[id];
+  char *end;
+  *value = 0;
+  if (!text) return EXIT_OK;
+  *value = strtod(text, &end);
+  if (end != text && !*end && isfinite(*value) && *value >= low && *value <= high) return EXIT_OK;
+  const char *range = high == 1 ? " from 0 to 1" : low == 0 ? " from 0" : "";
+  return fail(EXIT_USAGE, "%s %s: not a finite number%s", option, text, range);
+}
+
 static int read_numbers(eval_request *r, const words *w) {
   long long value;
   if (w->values[IGNORE_INDEX]) {
     if (read_integer("--ignore-index", w->values[IGNORE_INDEX], INT64_MIN, &value)) return EXIT_USAGE;
     r->ignore_index = value;
-    r->flags = CLLOSS_IGNORE_INDEX;
+    r->flags |= CLLOSS_IGNORE_INDEX;
   }
   if (w->values[DEVICE]) {
     if (read_integer("--device", w->values[DEVICE], 0, &value)) return EXIT_USAGE;
     r->device = (uint64_t)value;
   }
+  if (read_real(w, LABEL_SMOOTHING, "--label-smoothing", 0, 1, &r->label_smoothing) ||
+      read_real(w, Z_LOSS, "--z-loss", 0, HUGE_VAL, &r->z_loss) ||
+      read_real(w, SOFTCAP, "--softcap", 0, HUGE_VAL, &r->softcap) ||
+      read_real(w, LOGIT_SCALE, "--logit-scale", -HUGE_VAL, HUGE_VAL, &r->logit_scale))
+    return EXIT_USAGE;
+  /* To the library 0 is "not given". */
+  if (w->values[LOGIT_SCALE] && r->logit_scale == 0)
+    return fail(EXIT_USAGE, "--logit-scale %s: makes all logits the same", w->values[LOGIT_SCALE]);
   return EXIT_OK;
 }
 
@@ -192,12 +240,12 @@ int eval_options_parse(eval_request *r, int argc, char **argv) {
   if (take_all(&w, argc, argv)) return EXIT_USAGE;
   r->help = w.values[HELP] != NULL;
   if (r->help) return EXIT_OK;
-  if (check_loss(w.values[LOSS]) || read_reduction(w.values[REDUCTION], &r->reduction)) return EXIT_USAGE;
-  if (read_numbers(r, &w)) return EXIT_USAGE;
+  if (check_loss(w.values[LOSS]) || read_words(r, &w) || read_numbers(r, &w)) return EXIT_USAGE;
   r->reference = w.values[REFERENCE] != NULL;
   r->json = w.values[JSON] != NULL;
   r->input = w.files[0], r->target = w.files[1];
   r->grad = w.values[GRAD], r->row_loss = w.values[ROW_LOSS], r->upstream = w.values[UPSTREAM];
+  r->weight = w.values[WEIGHT], r->row_weight = w.values[ROW_WEIGHT];
   if (w.n_files < 2) return fail(EXIT_USAGE, "%s: missing", w.n_files ? "TARGET.npy" : "INPUT.npy");
   if (r->upstream && r->reduction != CLLOSS_NONE)
     return fail(EXIT_USAGE, "--upstream: needs --reduction none");

@@ -7,12 +7,15 @@
 #include <stdio.h>
 
 typedef struct eval_request {
-  const char *input, *target;  /* paths, all argv's */
-  const char *grad, *row_loss; /* outputs, NULL: not wanted */
-  const char *upstream;        /* NULL: 1 */
-  uint32_t reduction;          /* CLLOSS_MEAN … */
-  uint32_t flags;              /* CLLOSS_IGNORE_INDEX or 0 */
+  const char *input, *target;      /* paths, all argv's */
+  const char *grad, *row_loss;     /* outputs, NULL: not wanted */
+  const char *upstream;            /* NULL: 1 */
+  const char *weight, *row_weight; /* NULL: 1 */
+  uint32_t reduction;              /* CLLOSS_MEAN … */
+  uint32_t flags;                  /* CLLOSS_IGNORE_INDEX, CLLOSS_SMOOTHING_MEGATRON */
   int64_t ignore_index;
+  double label_smoothing, z_loss, softcap, logit_scale; /* as in clloss_xent_options */
+  uint32_t dtype;                                       /* what the logits are stored in; 0: the file's */
   uint64_t device;
   bool reference, json;
   bool help; /* asked for, and then nothing else here is set */

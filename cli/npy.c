@@ -6,6 +6,7 @@
 
 #include "cli.h"
 
+#include <clloss/clloss.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -158,15 +159,17 @@ static bool read_header(npy_file *npy, char *header, size_t *length) {
 }
 
 static bool known_type(npy_file *npy, const layout *l) {
-  const char *known[] = {"<f4", "<i4", "<i8"};
-  for (size_t i = 0; i < 3; i++)
+  const char *known[] = {"<f2", "<f4", "<f8", "|u1", "|i1", "<u2", "<i2", "<u4", "<i4", "<i8"};
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++)
     if (!strcmp(l->descr, known[i])) memcpy(npy->type, known[i] + 1, 3);
   if (npy->type[0]) return true;
-  fail(EXIT_FAILED, "%s: holds '%s' items; this version reads '<f4', '<i4' and '<i8'", npy->path, l->descr);
+  fail(EXIT_FAILED,
+       "%s: holds '%s' items; this version reads '<f2', '<f4', '<f8' and integers up to '<u4' and '<i8'",
+       npy->path, l->descr);
   return false;
 }
 
-static size_t item_bytes(const npy_file *npy) { return npy->type[1] == '8' ? 8 : 4; }
+static size_t item_bytes(const npy_file *npy) { return (size_t)(npy->type[1] - '0'); }
 
 /* Sets count; a shape with an axis of 0 is empty, however long the others are. */
 static bool count_items(npy_file *npy) {
@@ -221,45 +224,77 @@ void npy_close(npy_file *npy) {
   npy->file = NULL;
 }
 
-bool npy_rewind(npy_file *npy) {
+bool npy_seek(npy_file *npy, uint64_t item) {
   errno = 0;
-  return !fseek(npy->file, (long)npy->data_bytes, SEEK_SET) || refuse_errno(npy);
+  return !fseeko(npy->file, (off_t)(npy->data_bytes + item * item_bytes(npy)), SEEK_SET) || refuse_errno(npy);
 }
 
-bool npy_read(npy_file *npy, void *items, size_t n) { return read_bytes(npy, items, n * item_bytes(npy)); }
+uint32_t npy_real_dtype(const npy_file *npy) {
+  if (npy->type[0] != 'f') return 0;
+  return npy->type[1] == '2' ? CLLOSS_F16 : npy->type[1] == '4' ? CLLOSS_F32 : CLLOSS_F64;
+}
 
-bool npy_read_integers(npy_file *npy, int64_t *items, size_t n) {
-  int32_t narrow[4096];
-  const size_t most = sizeof narrow / sizeof *narrow;
-  if (npy->type[1] == '8') return npy_read(npy, items, n);
-  for (size_t done = 0, part; done < n; done += part) {
-    part = n - done < most ? n - done : most;
-    if (!npy_read(npy, narrow, part)) return false;
-    for (size_t i = 0; i < part; i++) items[done + i] = narrow[i];
+enum { PART_BYTES = 1 << 16 };
+
+bool npy_read_reals(npy_file *npy, uint32_t dtype, void *items, size_t n) {
+  const uint32_t own = npy_real_dtype(npy);
+  const size_t bytes = item_bytes(npy), most = PART_BYTES / bytes;
+  const size_t to_bytes = dtype == CLLOSS_F64 ? 8 : dtype == CLLOSS_F32 ? 4 : 2;
+  uint64_t part[PART_BYTES / 8];
+  if (dtype == own) return read_bytes(npy, items, n * bytes);
+  for (size_t done = 0, next; done < n; done += next) {
+    next = n - done < most ? n - done : most;
+    if (!read_bytes(npy, part, next * bytes)) return false;
+    if (clloss_convert(dtype, (char *)items + done * to_bytes, own, part, next))
+      return refuse(npy, "its items can't be converted");
   }
   return true;
 }
 
-const char *npy_shape(const npy_file *npy, char text[128]) {
+/* Little-endian, of one, two, four or eight bytes. */
+static int64_t integer(const unsigned char *at, const char type[3]) {
+  const unsigned bits = 8 * (unsigned)(type[1] - '0');
+  uint64_t value = 0;
+  for (unsigned i = 0; i < bits; i += 8) value |= (uint64_t)*at++ << i;
+  if (type[0] == 'i' && bits < 64 && value >> (bits - 1)) value |= ~(uint64_t)0 << bits;
+  return (int64_t)value;
+}
+
+bool npy_read_integers(npy_file *npy, int64_t *items, size_t n) {
+  unsigned char part[PART_BYTES];
+  const size_t bytes = item_bytes(npy), most = PART_BYTES / bytes;
+  for (size_t done = 0, next; done < n; done += next) {
+    next = n - done < most ? n - done : most;
+    if (!read_bytes(npy, part, next * bytes)) return false;
+    for (size_t i = 0; i < next; i++) items[done + i] = integer(part + i * bytes, npy->type);
+  }
+  return true;
+}
+
+/* Axes that don't fit the room are left out. */
+static void shape_text(char *text, size_t room, int n_dims, const uint64_t *dims) {
   size_t n = 1;
   strcpy(text, "(");
-  for (int i = 0; i < npy->n_dims && n < 96; i++)
-    n += (size_t)snprintf(text + n, 128 - n, i ? ", %" PRIu64 : "%" PRIu64, npy->dims[i]);
-  snprintf(text + n, 128 - n, npy->n_dims == 1 ? ",)" : ")");
+  for (int i = 0; i < n_dims && n + 32 < room; i++)
+    n += (size_t)snprintf(text + n, room - n, i ? ", %" PRIu64 : "%" PRIu64, dims[i]);
+  snprintf(text + n, room - n, n_dims == 1 ? ",)" : ")");
+}
+
+const char *npy_shape(const npy_file *npy, char text[128]) {
+  shape_text(text, 128, npy->n_dims, npy->dims);
   return text;
 }
 
-size_t npy_header(char header[256], int n_dims, const uint64_t *dims) {
-  npy_file npy = {.n_dims = n_dims};
-  char text[128];
-  for (int i = 0; i < n_dims; i++) npy.dims[i] = dims[i];
+size_t npy_header(char header[NPY_MAX_HEADER], const char *type, int n_dims, const uint64_t *dims) {
+  char text[NPY_MAX_DIMS * 22 + 40]; /* 20 digits at most, and ", " */
+  shape_text(text, sizeof text, n_dims, dims);
   memcpy(header, "\x93NUMPY\x01", 8);
   size_t n = 10;
-  n += (size_t)snprintf(header + n, 256 - n, "{'descr': '<f4', 'fortran_order': False, 'shape': %s, }",
-                        npy_shape(&npy, text));
+  n += (size_t)snprintf(header + n, NPY_MAX_HEADER - n,
+                        "{'descr': '<%s', 'fortran_order': False, 'shape': %s, }", type, text);
   while ((n + 1) % 64) header[n++] = ' '; /* the items begin at a multiple of 64 bytes, as NumPy has them */
   header[n++] = '\n';
-  header[8] = (char)(n - 10);
-  header[9] = 0;
+  header[8] = (char)((n - 10) & 255);
+  header[9] = (char)((n - 10) >> 8);
   return n;
 }

@@ -84,9 +84,9 @@ static bool set_rights(int descriptor, const struct stat *old) {
   return !fchmod(descriptor, old ? old->st_mode & 0777 : 0666 & ~mask);
 }
 
-bool output_open(output *out, int n_dims, const uint64_t *dims) {
+bool output_open(output *out, const char *type, int n_dims, const uint64_t *dims) {
   struct stat old;
-  char header[256];
+  char header[NPY_MAX_HEADER];
   if (!out->path) return true;
   bool exists = !stat(out->path, &old);
   if (exists && !S_ISREG(old.st_mode)) return refuse(out, "not a regular file");
@@ -106,13 +106,17 @@ bool output_open(output *out, int n_dims, const uint64_t *dims) {
   out->file = fdopen(descriptor, "wb");
   if (!out->file) close(descriptor);
   if (!out->file || !set_rights(descriptor, exists ? &old : NULL)) return refuse_errno(out);
-  size_t length = npy_header(header, n_dims, dims);
-  return fwrite(header, 1, length, out->file) == length || refuse_errno(out);
+  out->type = type;
+  out->header_bytes = npy_header(header, type, n_dims, dims);
+  return fwrite(header, 1, out->header_bytes, out->file) == out->header_bytes || refuse_errno(out);
 }
 
-bool output_write(output *out, const float *items, size_t n) {
+bool output_write(output *out, uint64_t item, const void *items, size_t n) {
+  if (!out->path) return true;
+  const size_t bytes = out->type[1] == '8' ? 8 : 4;
   errno = 0;
-  return !out->path || fwrite(items, sizeof *items, n, out->file) == n || refuse_errno(out);
+  if (fseeko(out->file, (off_t)(out->header_bytes + item * bytes), SEEK_SET)) return refuse_errno(out);
+  return fwrite(items, bytes, n, out->file) == n || refuse_errno(out);
 }
 
 bool output_close(output *out) {

@@ -14,14 +14,17 @@ typedef struct output {
   char *temporary;
   char *backup;
   FILE *file;
+  const char *type; /* of its items: "f4" or "f8" */
+  size_t header_bytes;
 } output;
 
 /* Two paths name one file, whether or not it exists yet. */
 bool output_same_file(const char *a, const char *b);
 
-/* Makes the temporary file and writes the header of an f4 array. */
-bool output_open(output *out, int n_dims, const uint64_t *dims);
-bool output_write(output *out, const float *items, size_t n);
+/* Makes the temporary file and writes its header. */
+bool output_open(output *out, const char *type, int n_dims, const uint64_t *dims);
+/* n items from the given one on. */
+bool output_write(output *out, uint64_t item, const void *items, size_t n);
 
 /* Everything written has reached the file system. */
 bool output_close(output *out);

@@ -1,6 +1,7 @@
-/* Typed device tensors: allocation, transfers, mapping. */
+/* Typed device tensors: allocation, transfers with and without conversion, mapping. */
 #include <stdlib.h>
 
+#include "convert.h"
 #include "ctx.h"
 #include "launch.h"
 #include "view.h"
@@ -113,6 +114,71 @@ clloss_status clloss_tensor_download(const clloss_tensor *tensor, void *host, cl
   if (!host) return CLLOSS_NULL_ARGUMENT;
   return clEnqueueReadBuffer(queue, tensor->mem, done ? CL_FALSE : CL_TRUE, 0, tensor->bytes, host, n_wait,
                              wait, done);
+}
+
+/* The tensor's memory, once the wait list has completed; NULL with *error set where there is none. */
+static void *open_map(const clloss_tensor *tensor, cl_map_flags flags, cl_command_queue queue, cl_uint n_wait,
+                      const cl_event *wait, cl_int *error) {
+  void *pointer = clEnqueueMapBuffer(queue, tensor->mem, CL_TRUE, flags, 0, tensor->bytes, n_wait, wait, NULL,
+                                     error);
+  return *error == CL_SUCCESS ? pointer : NULL;
+}
+
+/* Hands it back; without `done` waits, as commands on other queues can't know of it. */
+static clloss_status close_map(const clloss_tensor *tensor, void *pointer, cl_command_queue queue,
+                               cl_event *done) {
+  cl_event ended = NULL;
+  cl_int error = clEnqueueUnmapMemObject(queue, tensor->mem, pointer, 0, NULL, &ended);
+  if (error != CL_SUCCESS) return error;
+  if (done) {
+    *done = ended;
+    return CLLOSS_SUCCESS;
+  }
+  error = clWaitForEvents(1, &ended);
+  clReleaseEvent(ended);
+  return error;
+}
+
+static clloss_status check_conversion(const clloss_tensor *tensor, uint32_t host_dtype, const void *host,
+                                      cl_command_queue queue, cl_uint n_wait, const cl_event *wait) {
+  const clloss_status status = check_transfer(tensor, queue, n_wait, wait);
+  if (status != CLLOSS_SUCCESS) return status;
+  if (!clloss__converts(host_dtype, tensor->dtype)) return CLLOSS_DTYPE;
+  if (tensor->mapped) return CLLOSS_MAPPED;
+  return tensor->bytes && !host ? CLLOSS_NULL_ARGUMENT : CLLOSS_SUCCESS;
+}
+
+clloss_status clloss_tensor_upload_as(clloss_tensor *tensor, uint32_t host_dtype, const void *host,
+                                      cl_command_queue queue, cl_uint n_wait, const cl_event *wait,
+                                      cl_event *done) {
+  const clloss_status status = check_conversion(tensor, host_dtype, host, queue, n_wait, wait);
+  if (status != CLLOSS_SUCCESS) return status;
+  if (host_dtype == tensor->dtype || !tensor->bytes)
+    return clloss_tensor_upload(tensor, host, queue, n_wait, wait, done);
+  const size_t n = tensor->rows * tensor->classes;
+  if (!clloss__fits(tensor->dtype, host_dtype, host, n)) return CLLOSS_VALUE;
+  cl_int error;
+  void *device = open_map(tensor, CL_MAP_WRITE_INVALIDATE_REGION, queue, n_wait, wait, &error);
+  if (!device) return error;
+  clloss__convert(tensor->dtype, device, host_dtype, host, n);
+  return close_map(tensor, device, queue, done);
+}
+
+clloss_status clloss_tensor_download_as(const clloss_tensor *tensor, uint32_t host_dtype, void *host,
+                                        cl_command_queue queue, cl_uint n_wait, const cl_event *wait,
+                                        cl_event *done) {
+  const clloss_status status = check_conversion(tensor, host_dtype, host, queue, n_wait, wait);
+  if (status != CLLOSS_SUCCESS) return status;
+  if (host_dtype == tensor->dtype || !tensor->bytes)
+    return clloss_tensor_download(tensor, host, queue, n_wait, wait, done);
+  const size_t n = tensor->rows * tensor->classes;
+  cl_int error;
+  void *device = open_map(tensor, CL_MAP_READ, queue, n_wait, wait, &error);
+  if (!device) return error;
+  const bool fits = clloss__fits(host_dtype, tensor->dtype, device, n);
+  if (fits) clloss__convert(host_dtype, host, tensor->dtype, device, n);
+  error = close_map(tensor, device, queue, fits ? done : NULL);
+  return fits ? error : CLLOSS_VALUE;
 }
 
 clloss_status clloss_tensor_map(clloss_tensor *tensor, void **host, cl_command_queue queue, cl_uint n_wait,

@@ -2,6 +2,8 @@
 #include "ctx.h"
 #include "launch.h"
 
+#include "view.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -130,8 +132,8 @@ clloss_status clloss_ctx_prebuild(clloss_ctx *ctx, uint32_t dtype) {
   if (!ctx) return CLLOSS_NULL_ARGUMENT;
   clloss_status status = clloss__enter(ctx);
   if (status != CLLOSS_SUCCESS) return status;
-  if (dtype != CLLOSS_F32) return clloss__fail(ctx, CLLOSS_DTYPE, "dtype is %u: not a type of logits", dtype);
-  return clloss__programs_build_all(ctx);
+  status = clloss__check_real_dtype(ctx, "dtype", dtype);
+  return status == CLLOSS_SUCCESS ? clloss__programs_build_all(ctx, dtype) : status;
 }
 
 clloss_status clloss_ctx_get_stats(clloss_ctx *ctx, clloss_ctx_stats *stats) {

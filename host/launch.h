@@ -12,13 +12,13 @@ typedef struct {
 } clloss__arg;
 
 typedef struct {
-  const char *kernel; /* static text */
+  const char *kernel;
   size_t groups, local_size;
 } clloss__launch;
 
 typedef struct {
-  const char *source, *build_options; /* static text */
-  const clloss__arg *args;            /* of every kernel of the call */
+  const char *source, *build_options;
+  const clloss__arg *args; /* of every kernel of the call */
   size_t n_args;
   clloss__launch launches[6];
   size_t n_launches;

@@ -7,7 +7,7 @@
 #include "ctx.h"
 
 /* Bounds that the kernels state: sixteen classes in kernels/xent_rows.clh, the items of kernels/group.clh. */
-enum { LANES = 16, GROUP_MOST = 1024, SLICES_MOST = 64, SPLIT_LEAST = 4096 };
+enum { LANES = 16, GROUP_MOST = 256, GROUP_BYTES = 104, SLICES_MOST = 64, SPLIT_LEAST = 4096 };
 
 /* A lane work-group owns so much of the logits that scheduling it doesn't show, and that two cores end together. */
 enum { BLOCK_BYTES = 32 << 10 };
@@ -15,27 +15,31 @@ enum { BLOCK_BYTES = 32 << 10 };
 /* PoCL 3.1 compiles a second version of each kernel for grids above this. */
 enum { BLOCKS_MOST = 65535 };
 
-static const clloss__team lane_team = {"lane", "-cl-std=CL1.2"};
-static const clloss__team group_team = {"group", "-cl-std=CL1.2 -DCLLOSS_TEAM_GROUP"};
+static const clloss__team lane_team = {"lane", ""};
+static const clloss__team group_team = {"group", " -DCLLOSS_TEAM_GROUP"};
 
 #define ANY SIZE_MAX
 
-/* rows_per_unit: rows for each compute unit. A split pays where whole rows would leave units idle and each slice
- * still has SPLIT_LEAST classes. The group sizes are a first guess, not yet measured on a GPU. */
+/* rows/unit: at most so many rows for each compute unit. A split pays where whole rows would leave units idle and each
+ * slice still has SPLIT_LEAST classes; it needs neighbouring classes. The group sizes are a first guess, not yet
+ * measured on a GPU. */
 static const struct {
   bool lane; /* the team: lane on a CPU, group elsewhere, unless overridden */
+  bool strided;
   size_t classes_least, classes_most, rows_per_unit_most;
   uint32_t family;
   size_t local_size;
   bool rows_in_lanes;
 } rules[] = {
-    /* lane   classes          rows/unit  family             items  rows in lanes */
-    {true, 1, LANES - 1, ANY, CLLOSS_FAMILY_LANE, 1, true},
-    {true, 2 * SPLIT_LEAST, ANY, 2, CLLOSS_FAMILY_SPLIT, 1, false},
-    {true, 1, ANY, ANY, CLLOSS_FAMILY_LANE, 1, false},
-    {false, 2 * SPLIT_LEAST, ANY, 2, CLLOSS_FAMILY_SPLIT, 256, false},
-    {false, 1, 256, ANY, CLLOSS_FAMILY_GROUP, 64, false},
-    {false, 1, ANY, ANY, CLLOSS_FAMILY_GROUP, 256, false},
+    /* lane strided  classes          rows/unit  family             items  rows in lanes */
+    {true, true, 1, ANY, ANY, CLLOSS_FAMILY_LANE, 1, true},
+    {true, false, 1, LANES - 1, ANY, CLLOSS_FAMILY_LANE, 1, true},
+    {true, false, 2 * SPLIT_LEAST, ANY, 2, CLLOSS_FAMILY_SPLIT, 1, false},
+    {true, false, 1, ANY, ANY, CLLOSS_FAMILY_LANE, 1, false},
+    {false, true, 1, ANY, ANY, CLLOSS_FAMILY_GROUP, 64, true},
+    {false, false, 2 * SPLIT_LEAST, ANY, 2, CLLOSS_FAMILY_SPLIT, 256, false},
+    {false, false, 1, 256, ANY, CLLOSS_FAMILY_GROUP, 64, false},
+    {false, false, 1, ANY, ANY, CLLOSS_FAMILY_GROUP, 256, false},
 };
 
 static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
@@ -48,6 +52,7 @@ clloss_status clloss__plan_read_device(clloss_ctx *ctx) {
   cl_uint units = 0;
   size_t local = 0;
   cl_ulong local_bytes = 0;
+  cl_device_fp_config doubles = 0;
   const struct {
     cl_device_info what;
     const char *name;
@@ -62,6 +67,7 @@ clloss_status clloss__plan_read_device(clloss_ctx *ctx) {
       {CL_DEVICE_MAX_COMPUTE_UNITS, "CL_DEVICE_MAX_COMPUTE_UNITS", sizeof units, &units},
       {CL_DEVICE_MAX_WORK_GROUP_SIZE, "CL_DEVICE_MAX_WORK_GROUP_SIZE", sizeof local, &local},
       {CL_DEVICE_LOCAL_MEM_SIZE, "CL_DEVICE_LOCAL_MEM_SIZE", sizeof local_bytes, &local_bytes},
+      {CL_DEVICE_DOUBLE_FP_CONFIG, "CL_DEVICE_DOUBLE_FP_CONFIG", sizeof doubles, &doubles},
   };
   for (size_t i = 0; i < sizeof queries / sizeof *queries; ++i) {
     const cl_int error = clGetDeviceInfo(ctx->device, queries[i].what, queries[i].size, queries[i].to, NULL);
@@ -75,10 +81,11 @@ clloss_status clloss__plan_read_device(clloss_ctx *ctx) {
                       : !little   ? "is big-endian"
                                   : NULL;
   if (lacks) return clloss__fail(ctx, CLLOSS_DEVICE, "device: it %s", lacks);
-  const size_t fitting = (size_t)(local_bytes / sizeof(cl_ulong)) < GROUP_MOST ? 1 : GROUP_MOST;
+  const size_t fitting = local_bytes < GROUP_MOST * GROUP_BYTES ? 1 : GROUP_MOST;
   ctx->facts = (clloss__device){
       .cpu = (type & CL_DEVICE_TYPE_CPU) != 0,
       .shares_memory = shares != CL_FALSE,
+      .f64 = doubles != 0,
       .units = units ? units : 1,
       .local_most = max_size(1, min_size(local, fitting)),
   };
@@ -140,18 +147,19 @@ static size_t slices_for(const clloss__device *device, size_t rows, size_t class
   return max_size(2, min_size(min_size(wanted, SLICES_MOST), classes / SPLIT_LEAST));
 }
 
-clloss__plan clloss__plan_rows(const clloss_ctx *ctx, size_t rows, size_t classes, size_t element_bytes) {
+clloss__plan clloss__plan_rows(const clloss_ctx *ctx, size_t rows, size_t classes, size_t element_bytes,
+                               bool strided, size_t inner) {
   const clloss__device *device = &ctx->facts;
   const clloss__overrides *o = &ctx->overrides;
   const bool lane = clloss__plan_team(ctx) == &lane_team;
   size_t i = 0;
-  while (rules[i].lane != lane || classes < rules[i].classes_least || classes > rules[i].classes_most ||
-         ceil_div(rows, device->units) > rules[i].rows_per_unit_most ||
-         (o->family && rules[i].family != o->family && rules[i].rows_per_unit_most != ANY)) {
+  while (rules[i].lane != lane || rules[i].strided != strided || classes < rules[i].classes_least ||
+         classes > rules[i].classes_most || ceil_div(rows, device->units) > rules[i].rows_per_unit_most ||
+         (o->family && rules[i].family == CLLOSS_FAMILY_SPLIT && o->family != CLLOSS_FAMILY_SPLIT)) {
     ++i;
   }
   clloss__plan plan = {
-      .family = o->family ? o->family : rules[i].family,
+      .family = o->family && !(strided && o->family == CLLOSS_FAMILY_SPLIT) ? o->family : rules[i].family,
       .team = clloss__plan_team(ctx),
       .local_size = lane ? 1
                          : min_size(o->local_size ? o->local_size : rules[i].local_size, device->local_most),
@@ -162,12 +170,14 @@ clloss__plan clloss__plan_rows(const clloss_ctx *ctx, size_t rows, size_t classe
     plan.rows_per_group = 1;
   } else {
     plan.rows_in_lanes = rules[i].rows_in_lanes;
-    plan.rows_per_group = lane ? block_rows(device, rows, classes * element_bytes,
-                                            plan.rows_in_lanes ? LANES : 1)
-                               : max_size(1, ceil_div(rows, BLOCKS_MOST));
-    if (o->rows_per_group) plan.rows_per_group = o->rows_per_group;
+    const size_t together = !plan.rows_in_lanes ? 1 : lane ? LANES : plan.local_size;
+    plan.rows_per_group = lane ? block_rows(device, rows, classes * element_bytes, together)
+                               : ceil_div(max_size(1, ceil_div(rows, BLOCKS_MOST)), together) * together;
+    if (o->rows_per_group) plan.rows_per_group = ceil_div(o->rows_per_group, together) * together;
   }
-  plan.blocks = ceil_div(rows, plan.rows_per_group);
+  /* Rows in lanes go in chunks of so many, which don't reach over the end of a run. */
+  const size_t chunk = plan.rows_in_lanes && lane ? LANES : 1, run = inner > 1 ? inner : rows;
+  plan.blocks = ceil_div(rows / run * ceil_div(run, chunk), ceil_div(plan.rows_per_group, chunk));
   return plan;
 }
 

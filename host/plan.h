@@ -8,6 +8,7 @@
 typedef struct {
   bool cpu;
   bool shares_memory; /* with the host: mapping copies nothing */
+  bool f64;           /* cl_khr_fp64 */
   size_t units;       /* compute units: cores of a CPU, multiprocessors of a GPU */
   size_t local_most;  /* work-items per work-group, also bounded by the group team's local memory */
 } clloss__device;
@@ -20,7 +21,7 @@ typedef struct {
 /* The work-items that share a row. A team is a compilation of the same kernel source. */
 typedef struct {
   const char *name;
-  const char *build_options;
+  const char *build_option;
 } clloss__team;
 
 /* Fills ctx->facts: CLLOSS_DEVICE where the device can't compile or isn't little-endian. */
@@ -40,8 +41,10 @@ typedef struct {
   size_t blocks; /* of rows_per_group rows */
 } clloss__plan;
 
-/* The plan for rows × classes elements of element_bytes; rows and classes are not zero. */
-clloss__plan clloss__plan_rows(const clloss_ctx *ctx, size_t rows, size_t classes, size_t element_bytes);
+/* The plan for rows × classes elements of element_bytes; rows and classes are not zero. strided: a class is not next
+ * to the one before, and rows are neighbours in runs of `inner` (1: all of them). */
+clloss__plan clloss__plan_rows(const clloss_ctx *ctx, size_t rows, size_t classes, size_t element_bytes,
+                               bool strided, size_t inner);
 
 /* Fills the caller's struct: CLLOSS_STRUCT_SIZE. */
 clloss_status clloss__plan_describe(clloss_ctx *ctx, const clloss__plan *plan, clloss_plan *out);

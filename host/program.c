@@ -1,4 +1,5 @@
 /* Compiles embedded sources at first use and keeps programs and kernels until the ctx ends. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,7 +55,8 @@ static clloss_status build(clloss_ctx *ctx, const clloss__source *source, const 
     return error;
   }
   all->n_built++;
-  list[all->n] = (clloss__program){.source = source, .options = options, .program = program};
+  list[all->n] = (clloss__program){.source = source, .program = program};
+  snprintf(list[all->n].options, sizeof list->options, "%s", options);
   *out = &list[all->n++];
   return CLLOSS_SUCCESS;
 }
@@ -96,11 +98,31 @@ clloss_status clloss__program_kernel(clloss_ctx *ctx, const char *source, const 
   return CLLOSS_SUCCESS;
 }
 
-clloss_status clloss__programs_build_all(clloss_ctx *ctx) {
+static const char *dtype_macro(uint32_t dtype) {
+  switch (dtype) {
+  case CLLOSS_F32: return "F32";
+  case CLLOSS_F64: return "F64";
+  case CLLOSS_F16: return "F16";
+  case CLLOSS_BF16: return "BF16";
+  }
+  return "UNKNOWN";
+}
+
+void clloss__build_options(const clloss_ctx *ctx, uint32_t x, uint32_t g, uint32_t t, char *text,
+                           size_t size) {
+  const bool f64 = x == CLLOSS_F64;
+  const int n = snprintf(text, size, "-cl-std=CL1.2%s%s -DCLLOSS_REAL=%s -DCLLOSS_X=%s -DCLLOSS_G=%s",
+                         clloss__plan_team(ctx)->build_option, f64 ? " -DCLLOSS_REAL_F64" : "",
+                         f64 ? "F64" : "F32", dtype_macro(x), dtype_macro(g));
+  if (t) snprintf(text + n, size - (size_t)n, " -DCLLOSS_T=%s", dtype_macro(t));
+}
+
+clloss_status clloss__programs_build_all(clloss_ctx *ctx, uint32_t dtype) {
+  char options[sizeof ctx->programs.list->options];
+  clloss__build_options(ctx, dtype, dtype, 0, options, sizeof options);
   for (size_t i = 0; i < clloss__n_sources; ++i) {
     clloss__program *program;
-    const clloss_status status = find_or_build(ctx, clloss__sources[i].name,
-                                               clloss__plan_team(ctx)->build_options, &program);
+    const clloss_status status = find_or_build(ctx, clloss__sources[i].name, options, &program);
     if (status != CLLOSS_SUCCESS) return status;
   }
   return CLLOSS_SUCCESS;

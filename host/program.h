@@ -16,7 +16,7 @@ extern const size_t clloss__n_sources;
 
 typedef struct {
   const clloss__source *source;
-  const char *options; /* static text: one per team */
+  char options[160];
   cl_program program;
   struct clloss__kernel *kernels;
   size_t n_kernels;
@@ -34,8 +34,13 @@ typedef struct {
 clloss_status clloss__program_kernel(clloss_ctx *ctx, const char *source, const char *options,
                                      const char *name, cl_kernel *kernel);
 
-/* Builds every source with the options of the team that the ctx's plans use. */
-clloss_status clloss__programs_build_all(clloss_ctx *ctx);
+/* The build options of a loss on the ctx's team: element types of its input x, its gradient g and, not 0, its float
+ * targets t. The arithmetic is f64 where x is, else f32. */
+void clloss__build_options(const clloss_ctx *ctx, uint32_t x, uint32_t g, uint32_t t, char *text,
+                           size_t size);
+
+/* Builds every source for x and g of the type and no float targets. */
+clloss_status clloss__programs_build_all(clloss_ctx *ctx, uint32_t dtype);
 
 void clloss__programs_release(clloss__programs *programs); /* the OpenCL objects */
 void clloss__programs_free(clloss__programs *programs);    /* the lists */

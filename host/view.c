@@ -13,20 +13,40 @@ size_t clloss__dtype_bytes(uint32_t dtype) {
   switch (dtype) {
   case CLLOSS_F32:
   case CLLOSS_I32: return 4;
-  case CLLOSS_I64: return 8;
+  case CLLOSS_I64:
+  case CLLOSS_F64: return 8;
   case CLLOSS_U8: return 1;
+  case CLLOSS_U16:
+  case CLLOSS_F16:
+  case CLLOSS_BF16: return 2;
   }
   return 0;
 }
 
-size_t clloss__row_stride(const clloss_view *view, size_t columns) {
-  if (view->flags & CLLOSS_BROADCAST) return 0;
-  return view->row_stride ? view->row_stride : columns;
+clloss_status clloss__check_real_dtype(clloss_ctx *ctx, const char *name, uint32_t dtype) {
+  if (dtype == CLLOSS_F64 && !ctx->facts.f64) {
+    return clloss__fail(ctx, CLLOSS_DEVICE, "%s is f64: the device has no cl_khr_fp64", name);
+  }
+  if (dtype != CLLOSS_F32 && dtype != CLLOSS_F64 && dtype != CLLOSS_F16 && dtype != CLLOSS_BF16) {
+    return clloss__fail(ctx, CLLOSS_DTYPE, "%s is %u: not f32, f64, f16 or bf16", name, dtype);
+  }
+  return CLLOSS_SUCCESS;
 }
 
-bool clloss__same_view(const clloss_view *a, const clloss_view *b, size_t columns) {
-  return a->mem && a->mem == b->mem && a->offset == b->offset && a->dtype == b->dtype &&
-         clloss__row_stride(a, columns) == clloss__row_stride(b, columns);
+clloss__strides clloss__view_strides(const clloss_view *view, size_t columns, size_t inner) {
+  const size_t width = inner ? inner : 1;
+  clloss__strides s;
+  s.column = view->class_stride ? view->class_stride : width;
+  s.row = view->row_stride ? view->row_stride : (columns ? columns - 1 : 0) * s.column + width;
+  if (view->flags & CLLOSS_BROADCAST) s.row = 0;
+  return s;
+}
+
+bool clloss__same_view(const clloss_view *a, const clloss_view *b, size_t columns, size_t inner) {
+  const clloss__strides sa = clloss__view_strides(a, columns, inner),
+                        sb = clloss__view_strides(b, columns, inner);
+  return a->mem && a->mem == b->mem && a->offset == b->offset && a->dtype == b->dtype && sa.row == sb.row &&
+         sa.column == sb.column;
 }
 
 static clloss_status check_fields(clloss_ctx *ctx, const char *call, const clloss__use *use) {
@@ -44,13 +64,25 @@ static clloss_status check_fields(clloss_ctx *ctx, const char *call, const cllos
     return clloss__fail(ctx, CLLOSS_OPTION, "%s.%s.reserved is %llu: it must be 0", call, use->name,
                         (unsigned long long)v->reserved);
   }
-  if (v->class_stride > 1) {
-    return clloss__fail(ctx, CLLOSS_STRIDE, "%s.%s.class_stride is %zu: this version needs 1 (or 0)", call,
+  const size_t inner = use->inner ? use->inner : 1;
+  if (v->class_stride > 1 && !use->may_stride) {
+    return clloss__fail(ctx, CLLOSS_STRIDE, "%s.%s.class_stride is %zu: this view's columns are packed", call,
                         use->name, v->class_stride);
   }
-  if (v->row_stride && v->row_stride < use->columns && !(v->flags & CLLOSS_BROADCAST)) {
+  if (v->class_stride && v->class_stride < inner) {
+    return clloss__fail(ctx, CLLOSS_STRIDE,
+                        "%s.%s.class_stride is %zu, shorter than the %zu elements of inner", call, use->name,
+                        v->class_stride, inner);
+  }
+  const size_t column = v->class_stride ? v->class_stride : inner,
+               steps = use->columns ? use->columns - 1 : 0;
+  if (steps && column > (SIZE_MAX - inner) / steps) {
+    return clloss__fail(ctx, CLLOSS_STRIDE, "%s.%s.class_stride is %zu: %zu columns of it overflow", call,
+                        use->name, v->class_stride, use->columns);
+  }
+  if (v->row_stride && v->row_stride < steps * column + inner && !(v->flags & CLLOSS_BROADCAST)) {
     return clloss__fail(ctx, CLLOSS_STRIDE, "%s.%s.row_stride is %zu, shorter than the row's %zu elements",
-                        call, use->name, v->row_stride, use->columns);
+                        call, use->name, v->row_stride, steps * column + inner);
   }
   return CLLOSS_SUCCESS;
 }
@@ -59,16 +91,17 @@ static clloss_status check_fields(clloss_ctx *ctx, const char *call, const cllos
 static clloss_status extent(clloss_ctx *ctx, const char *call, const clloss__use *use, size_t *begin,
                             size_t *end) {
   const clloss_view *v = use->view;
-  const size_t bytes = clloss__dtype_bytes(v->dtype), stride = clloss__row_stride(v, use->columns);
-  const size_t most = SIZE_MAX / bytes;
-  const size_t steps = use->rows ? use->rows - 1 : 0;
-  if (v->offset > most || (steps && stride > (most - v->offset) / steps) ||
-      use->columns > most - v->offset - steps * stride) {
+  const clloss__strides stride = clloss__view_strides(v, use->columns, use->inner);
+  const size_t bytes = clloss__dtype_bytes(v->dtype), most = SIZE_MAX / bytes;
+  const size_t steps = use->rows ? use->rows - 1 : 0, inner = use->inner ? use->inner : 1;
+  const size_t width = use->columns ? (use->columns - 1) * stride.column + inner : 0;
+  if (v->offset > most || (steps && stride.row > (most - v->offset) / steps) ||
+      width > most - v->offset - steps * stride.row) {
     return clloss__fail(ctx, CLLOSS_STRIDE, "%s.%s: offset %zu + %zu rows × row_stride %zu overflows", call,
-                        use->name, v->offset, use->rows, stride);
+                        use->name, v->offset, use->rows, stride.row);
   }
   *begin = v->offset * bytes;
-  *end = use->rows && use->columns ? (v->offset + steps * stride + use->columns) * bytes : *begin;
+  *end = use->rows && use->columns ? (v->offset + steps * stride.row + width) * bytes : *begin;
   return CLLOSS_SUCCESS;
 }
 
@@ -152,8 +185,8 @@ static bool is_output(const clloss__use *use) {
 }
 
 static bool is_in_place(const clloss__use *a, const clloss__use *b) {
-  return (a->same == b->view && clloss__same_view(a->view, b->view, a->columns)) ||
-         (b->same == a->view && clloss__same_view(b->view, a->view, b->columns));
+  return (a->same == b->view && clloss__same_view(a->view, b->view, a->columns, a->inner)) ||
+         (b->same == a->view && clloss__same_view(b->view, a->view, b->columns, b->inner));
 }
 
 enum { USES_MOST = 24 };

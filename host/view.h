@@ -21,22 +21,30 @@ typedef struct {
   const char *name; /* as in the public struct */
   const clloss_view *view;
   clloss__role role;
-  size_t rows, columns; /* elements that the call touches: rows × columns, columns adjacent */
-  uint32_t dtypes;      /* CLLOSS__DTYPE bits */
-  bool may_broadcast;
-  const clloss_view *same;    /* an output that may be this very input: in place */
-  size_t align_bytes;         /* of the first element; 0: the element's size */
-  clloss_status if_too_small; /* 0: CLLOSS_BUFFER_SIZE */
+  size_t rows, columns, inner;    /* elements that the call touches: [rows][columns][inner], inner 0 is 1 */
+  uint32_t dtypes;                /* CLLOSS__DTYPE bits */
+  bool may_broadcast, may_stride; /* its columns may lie apart */
+  const clloss_view *same;        /* an output that may be this very input: in place */
+  size_t align_bytes;             /* of the first element; 0: the element's size */
+  clloss_status if_too_small;     /* 0: CLLOSS_BUFFER_SIZE */
 } clloss__use;
 
 /* Element size in bytes; 0 for a number that is no type. */
 size_t clloss__dtype_bytes(uint32_t dtype);
 
-/* Elements from row to row: the columns for 0, 0 for a broadcast. */
-size_t clloss__row_stride(const clloss_view *view, size_t columns);
+/* CLLOSS_DTYPE where the type is none that a loss can be computed of, CLLOSS_DEVICE where the device can't. */
+clloss_status clloss__check_real_dtype(clloss_ctx *ctx, const char *name, uint32_t dtype);
+
+/* Elements from one row to the next (0 for a broadcast), and from one column to the next. */
+typedef struct {
+  size_t row, column;
+} clloss__strides;
+
+/* The strides of a view on [rows][columns][inner] elements, where it leaves them to be packed too. */
+clloss__strides clloss__view_strides(const clloss_view *view, size_t columns, size_t inner);
 
 /* Whether the two views are the same elements in the same places. */
-bool clloss__same_view(const clloss_view *a, const clloss_view *b, size_t columns);
+bool clloss__same_view(const clloss_view *a, const clloss_view *b, size_t columns, size_t inner);
 
 /* Checks every use by itself, then each output against all others for overlap. `call` names the struct in messages. */
 clloss_status clloss__check_uses(clloss_ctx *ctx, const char *call, const clloss__use *uses, size_t n_uses);

@@ -1,90 +1,37 @@
-/* Softmax cross-entropy: check → plan → launches. What the kernels compute stands in kernels/xent.cl. */
-#include <clloss/clloss.h>
+/* Softmax cross-entropy: check (xent_check.c) → plan → launches. What the kernels compute stands in kernels/xent.cl. */
+#include "xent.h"
 
-#include "../kernels/xent_args.clh"
 #include "ctx.h"
 #include "launch.h"
 #include "view.h"
 
-typedef enum { FORWARD, BACKWARD, FUSED } operation;
-
-/* One call, from the caller's structs to what is submitted. */
-typedef struct {
-  operation op;
-  clloss_xent x;
-  clloss_xent_options o;
-  clloss__plan plan;
-  xent_args args;
-  size_t stats_at; /* region of the workspace for a split's row_stats, in bytes */
-  size_t workspace_bytes;
-} request;
-
-enum { COUNTS_MOST = 64, ROWS_PER_COUNT = 4096, REGION_BYTES = 256 };
+enum { TALLIES_MOST = 64, ROWS_PER_TALLY = 4096, REGION_BYTES = 256 };
 
 /* From here on a gradient that isn't in place is written around the cache. */
 enum { PAST_CACHE_BYTES = 4 << 20 };
 
-/* ---- check ---- */
-
-static clloss_status check_sizes(clloss_ctx *ctx, const clloss_xent *x) {
-  if (x->classes == 0) return clloss__fail(ctx, CLLOSS_SIZE, "xent.classes is 0: a softmax has at least one");
-  /* Below this no size or grid that is derived from rows can overflow either. */
-  if (x->rows > SIZE_MAX / 65536 || x->rows > SIZE_MAX / sizeof(double) / x->classes) {
-    return clloss__fail(ctx, CLLOSS_SIZE, "xent.rows %zu × xent.classes %zu overflows", x->rows, x->classes);
-  }
-  return CLLOSS_SUCCESS;
-}
-
-static clloss_status check_options(clloss_ctx *ctx, const clloss_xent_options *o) {
-  if (o->reduction > CLLOSS_NONE) {
-    return clloss__fail(ctx, CLLOSS_OPTION, "options.reduction is %u: not a reduction", o->reduction);
-  }
-  if (o->flags & ~(uint32_t)CLLOSS_IGNORE_INDEX) {
-    return clloss__fail(ctx, CLLOSS_OPTION, "options.flags is %#x: unknown flag", o->flags);
-  }
-  if (o->ignore_index && !(o->flags & CLLOSS_IGNORE_INDEX)) {
-    return clloss__fail(ctx, CLLOSS_OPTION,
-                        "options.ignore_index is %lld without the flag CLLOSS_IGNORE_INDEX",
-                        (long long)o->ignore_index);
-  }
-  return CLLOSS_SUCCESS;
-}
-
-static clloss_status check_views(clloss_ctx *ctx, const request *r) {
-  const clloss_xent *x = &r->x;
-  const size_t n = x->rows;
-  const uint32_t real = CLLOSS__DTYPE(CLLOSS_F32),
-                 index = CLLOSS__DTYPE(CLLOSS_I32) | CLLOSS__DTYPE(CLLOSS_I64);
-  const bool back = r->op == BACKWARD, none = r->o.reduction == CLLOSS_NONE;
-  const clloss__role result = back ? CLLOSS__REFUSED : CLLOSS__MAY_WRITE;
-  const clloss__role gradient = r->op == FORWARD ? CLLOSS__REFUSED : CLLOSS__WRITES;
-  const clloss__role upstream = r->op == FORWARD ? CLLOSS__REFUSED : CLLOSS__MAY_READ;
-#define USE(field, how, types, n_rows, n_columns, ...)                                                     \
-  {                                                                                                        \
-    .name = #field, .view = &x->field, .role = how, .dtypes = types, .rows = n_rows, .columns = n_columns, \
-    __VA_ARGS__                                                                                            \
-  }
-  const clloss__use uses[] = {
-      USE(logits, CLLOSS__READS, real, n, x->classes, .same = NULL),
-      USE(targets, CLLOSS__READS, index, n, 1, .same = NULL),
-      USE(loss, none ? CLLOSS__REFUSED : result, real, 1, 1, .same = NULL),
-      USE(row_loss, result, real, n, 1, .same = NULL),
-      USE(row_stats, back ? CLLOSS__READS : CLLOSS__MAY_WRITE, real, n, 2, .same = NULL),
-      USE(grad, gradient, real, n, x->classes, .same = &x->logits),
-      USE(grad_loss, upstream, real, none ? n : 1, 1, .may_broadcast = true),
-      USE(workspace, CLLOSS__MAY_WRITE, CLLOSS__DTYPE(CLLOSS_U8), 1, r->workspace_bytes,
-          .align_bytes = sizeof(cl_ulong), .if_too_small = CLLOSS_WORKSPACE),
-  };
-#undef USE
-  const clloss_status status = clloss__check_uses(ctx, "xent", uses, sizeof uses / sizeof *uses);
-  if (status != CLLOSS_SUCCESS) return status;
-  if (r->op == FORWARD && !x->loss.mem && !x->row_loss.mem && !x->row_stats.mem) {
-    return clloss__fail(ctx, CLLOSS_MISSING_VIEW, "xent: none of loss, row_loss and row_stats is bound");
-  }
-  return CLLOSS_SUCCESS;
-}
+typedef XENT_SCALARS(cl_float) scalars_f32;
+typedef XENT_SCALARS(cl_double) scalars_f64;
 
 /* ---- plan ---- */
+
+static size_t real_bytes(const clloss__xent *r) { return r->x.logits.dtype == CLLOSS_F64 ? 8 : 4; }
+
+/* span_stats, padded to 8 */
+static size_t tile_bytes(const clloss__xent *r) {
+  return 5 * real_bytes(r) + (real_bytes(r) == 4 ? 4 : 0) + 2 * sizeof(cl_ulong);
+}
+
+static bool is_split(const clloss__xent *r) { return r->plan.family == CLLOSS_FAMILY_SPLIT; }
+
+/* A split's xent_merge joins, weighs and finishes. Its backward needs it for Σ q, where there is one. */
+static bool is_joined(const clloss__xent *r) {
+  return is_split(r) && (r->op != CLLOSS__BACKWARD || (r->args.flags & XENT_SPREADS));
+}
+
+static bool is_strided(const clloss_xent *x, const clloss_view *view) {
+  return clloss__view_strides(view, x->classes, x->inner).column != 1;
+}
 
 static size_t region(size_t *end, size_t bytes) {
   const size_t at = *end;
@@ -92,187 +39,321 @@ static size_t region(size_t *end, size_t bytes) {
   return at;
 }
 
-/* Chooses the kernels and lays the workspace out, the same for every operation on the shape. */
-static void plan(clloss_ctx *ctx, request *r) {
-  const size_t rows = r->x.rows;
+/* Chooses the kernels and lays the workspace out. The same for every operation on the shape, so that
+ * clloss_xent_workspace can answer for all. */
+void clloss__xent_plan(clloss_ctx *ctx, clloss__xent *r) {
+  const clloss_xent *x = &r->x;
+  const size_t rows = x->rows, real = real_bytes(r);
+  const bool strided = x->inner > 1 || is_strided(x, &x->logits) || is_strided(x, &x->grad) ||
+                       (r->probabilities && is_strided(x, &x->targets));
+  r->plan = (clloss__plan){.team = clloss__plan_team(ctx), .local_size = 1, .rows_per_group = 1, .slices = 1};
   if (rows) {
-    r->plan = clloss__plan_rows(ctx, rows, r->x.classes, sizeof(float));
-  } else {
-    r->plan = (clloss__plan){
-        .team = clloss__plan_team(ctx), .local_size = 1, .rows_per_group = 1, .slices = 1};
+    r->plan = clloss__plan_rows(ctx, rows, x->classes, clloss__dtype_bytes(x->logits.dtype), strided,
+                                x->inner);
   }
-  const bool split = r->plan.family == CLLOSS_FAMILY_SPLIT;
-  const size_t wanted = rows / ROWS_PER_COUNT + (rows % ROWS_PER_COUNT != 0);
+  const bool spreads = r->probabilities || r->o.label_smoothing > 0;
+  r->args.flags = spreads ? XENT_SPREADS : 0;
+  const size_t wanted = rows / ROWS_PER_TALLY + (rows % ROWS_PER_TALLY != 0);
+  xent_args *a = &r->args;
   size_t end = 0;
-  r->args.n_counts = split && r->op != BACKWARD ? 1 : wanted < COUNTS_MOST ? wanted : COUNTS_MOST;
-  r->args.counts = region(&end, COUNTS_MOST * sizeof(cl_ulong));
-  r->args.n_sums = split ? 0 : r->plan.blocks;
-  r->args.sums = region(&end, r->args.n_sums * sizeof(float));
-  r->args.partials = region(&end, split ? rows * r->plan.slices * 2 * sizeof(float) : 0);
-  r->stats_at = region(&end, split ? rows * 2 * sizeof(float) : 0);
+  a->n_tallies = is_joined(r) ? 1 : wanted < TALLIES_MOST ? wanted : TALLIES_MOST;
+  a->rows_per_tally = a->n_tallies ? rows / a->n_tallies + (rows % a->n_tallies != 0) : 1;
+  a->tallies = region(&end, TALLIES_MOST * XENT_TALLIES * sizeof(cl_ulong));
+  a->weights = region(&end, TALLIES_MOST * 2 * real);
+  a->n_sums = is_split(r) ? rows : r->plan.blocks;
+  a->sums = region(&end, a->n_sums * XENT_SUMS * real);
+  a->hits = region(&end, a->n_sums * XENT_HITS * sizeof(cl_ulong));
+  a->tiles = region(&end, is_split(r) ? rows * r->plan.slices * tile_bytes(r) : 0);
+  a->saved = region(&end, is_split(r) ? rows * 3 * real : 0);
   r->workspace_bytes = end;
 }
 
-/* Reads the caller's structs, checks what doesn't need the views, and plans. */
 static clloss_status begin(clloss_ctx *ctx, const clloss_xent *xent, const clloss_xent_options *options,
-                           request *r) {
-  if (!ctx) return CLLOSS_NULL_ARGUMENT;
-  clloss_status status = clloss__enter(ctx);
-  if (status != CLLOSS_SUCCESS) return status;
-  if (!xent) return clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "xent: NULL");
-  status = clloss__read_struct(ctx, "xent", &r->x, sizeof r->x, xent);
-  if (status == CLLOSS_SUCCESS && options) {
-    status = clloss__read_struct(ctx, "options", &r->o, sizeof r->o, options);
-  }
-  if (status == CLLOSS_SUCCESS) status = check_sizes(ctx, &r->x);
-  if (status == CLLOSS_SUCCESS) status = check_options(ctx, &r->o);
-  if (status == CLLOSS_SUCCESS) plan(ctx, r);
+                           clloss__xent *r) {
+  const clloss_status status = clloss__xent_read(ctx, xent, options, r);
+  if (status == CLLOSS_SUCCESS) clloss__xent_plan(ctx, r);
   return status;
+}
+
+/* ---- arguments ---- */
+
+static rows_at matrix_at(const clloss_xent *x, const clloss_view *view) {
+  const clloss__strides s = clloss__view_strides(view, x->classes, x->inner);
+  if (x->inner > 1) return (rows_at){view->offset, s.row, 1, s.column};
+  return (rows_at){view->offset, 0, s.row, s.column};
+}
+
+static rows_at column_at(const clloss_view *view, size_t columns) {
+  return (rows_at){view->offset, 0, clloss__view_strides(view, columns, 1).row, 1};
+}
+
+static cl_ulong flags_of(const clloss__xent *r) {
+  const clloss_xent *x = &r->x;
+  const bool large = x->rows * x->classes >=
+                     PAST_CACHE_BYTES / clloss__dtype_bytes(x->grad.dtype ? x->grad.dtype : 1);
+  const bool back = r->op == CLLOSS__BACKWARD;
+  const bool real = x->logits.dtype == CLLOSS_F32 || x->logits.dtype == CLLOSS_F64;
+  const struct {
+    bool on;
+    cl_ulong flag;
+  } all[] = {
+      {x->targets.dtype == CLLOSS_I64, XENT_TARGETS_I64},
+      {r->o.flags & CLLOSS_IGNORE_INDEX, XENT_IGNORE},
+      {r->o.flags & CLLOSS_BAD_IS_IGNORED, XENT_BAD_IGNORED},
+      {r->o.flags & CLLOSS_EMPTY_IS_ZERO, XENT_EMPTY_ZERO},
+      {r->o.reduction == CLLOSS_MEAN, XENT_MEAN},
+      {large && !r->in_place, XENT_PAST_CACHE},
+      {x->loss.mem, XENT_LOSS},
+      {x->row_loss.mem, XENT_ROW_LOSS},
+      {x->row_stats.mem, back ? XENT_STATS_GIVEN : XENT_ROW_STATS},
+      {x->grad_loss.mem, XENT_GRAD_LOSS},
+      {x->class_weight.mem, XENT_CLASS_WEIGHT},
+      {x->row_weight.mem, XENT_ROW_WEIGHT},
+      {x->divisor.mem, XENT_DIVISOR},
+      {x->metrics.mem, XENT_METRICS},
+      {x->counts.mem, XENT_COUNTS},
+      {x->predicted.mem, XENT_PREDICTED},
+      {x->confidence.mem, XENT_CONFIDENCE},
+      {x->entropy.mem, XENT_ENTROPY},
+      {r->o.logit_scale != 1 || r->o.softcap != 0, XENT_TRANSFORMS},
+  };
+  cl_ulong flags = r->args.flags;
+  for (size_t i = 0; i < sizeof all / sizeof *all; ++i) flags |= all[i].on ? all[i].flag : 0;
+  /* Not in half precision, where each exp would be rounded; nor where the logits are needed once more. */
+  if (r->in_place && real && r->o.softcap == 0 && !(flags & XENT_ANY_METRIC)) flags |= XENT_KEEP;
+  return flags;
+}
+
+static void fill_args(clloss__xent *r) {
+  const clloss_xent *x = &r->x;
+  xent_args *a = &r->args;
+  a->rows = x->rows;
+  a->classes = x->classes;
+  a->inner = x->inner;
+  a->rows_per_group = r->plan.rows_per_group;
+  a->slices = r->plan.slices;
+  a->flags = flags_of(r);
+  a->ignore_index = r->o.ignore_index;
+  a->top_k = r->o.top_k;
+  a->logits = matrix_at(x, &x->logits);
+  a->grad = matrix_at(x, &x->grad);
+  a->targets = r->probabilities ? matrix_at(x, &x->targets) : column_at(&x->targets, 1);
+  a->loss = x->loss.offset;
+  a->class_weight = x->class_weight.offset;
+  a->divisor = x->divisor.offset;
+  a->metrics = x->metrics.offset;
+  a->counts = x->counts.offset;
+  a->row_loss = column_at(&x->row_loss, 1);
+  a->row_stats = column_at(&x->row_stats, 2);
+  a->grad_loss = column_at(&x->grad_loss, 1);
+  if (r->o.reduction != CLLOSS_NONE) a->grad_loss.row_stride = 0;
+  a->row_weight = column_at(&x->row_weight, 1);
+  a->predicted = column_at(&x->predicted, 1);
+  a->confidence = column_at(&x->confidence, 1);
+  a->entropy = column_at(&x->entropy, 1);
+}
+
+/* Smoothing by ε leaves 1 − ε to the target and gives ε / classes to every class. */
+static scalars_f64 scalars_of(const clloss__xent *r) {
+  const clloss_xent_options *o = &r->o;
+  const double classes = (double)r->x.classes;
+  const double smoothing = o->flags & CLLOSS_SMOOTHING_MEGATRON ? o->label_smoothing * classes / (classes - 1)
+                                                                : o->label_smoothing;
+  return (scalars_f64){.logit_scale = o->logit_scale,
+                       .softcap = o->softcap,
+                       .hard = r->probabilities ? 0 : 1 - smoothing,
+                       .q_scale = 1 - smoothing,
+                       .q_shift = smoothing / classes,
+                       .z_loss = o->z_loss,
+                       .divisor = o->divisor,
+                       .alpha = o->grad_alpha,
+                       .beta = o->grad_beta};
+}
+
+static scalars_f32 rounded(scalars_f64 s) {
+  return (scalars_f32){(float)s.logit_scale, (float)s.softcap, (float)s.hard,
+                       (float)s.q_scale,     (float)s.q_shift, (float)s.z_loss,
+                       (float)s.divisor,     (float)s.alpha,   (float)s.beta};
 }
 
 /* ---- launches ---- */
 
 typedef struct {
-  const char *count, *forward, *backward, *fused, *partial, *merge, *finish;
+  const char *weigh, *forward, *backward, *fused, *partial, *merge, *finish;
 } names;
 
 #define NAMES(team, rows)                                                                    \
   {                                                                                          \
-    "xent_count__" team, "xent_forward__" rows, "xent_backward__" rows, "xent_fused__" rows, \
+    "xent_weigh__" team, "xent_forward__" rows, "xent_backward__" rows, "xent_fused__" rows, \
         "xent_partial__" team, "xent_merge__" team, "xent_finish__" team                     \
   }
 
-static const names lane_names = NAMES("lane", "lane");
-static const names lane_rows_names = NAMES("lane", "lane_rows");
-static const names group_names = NAMES("group", "group");
+static const names lane_names = NAMES("lane", "lane"), lane_rows_names = NAMES("lane", "lane_rows");
+static const names group_names = NAMES("group", "group"), group_rows_names = NAMES("group", "group_rows");
 
 static const names *names_of(const clloss__plan *p) {
-  return p->team->name[0] == 'g' ? &group_names : p->rows_in_lanes ? &lane_rows_names : &lane_names;
-}
-
-static xent_at at_of(const clloss_view *view, size_t columns) {
-  return (xent_at){view->offset, clloss__row_stride(view, columns)};
-}
-
-static void fill_args(request *r) {
-  const clloss_xent *x = &r->x;
-  xent_args *a = &r->args;
-  const bool in_place = clloss__same_view(&x->grad, &x->logits, x->classes);
-  const bool large = x->rows * x->classes >= PAST_CACHE_BYTES / sizeof(float);
-  a->rows = x->rows;
-  a->classes = x->classes;
-  a->rows_per_group = r->plan.rows_per_group;
-  a->slices = r->plan.slices;
-  a->ignore_index = r->o.ignore_index;
-  a->logits = at_of(&x->logits, x->classes);
-  a->targets = at_of(&x->targets, 1);
-  a->loss = at_of(&x->loss, 1);
-  a->row_loss = at_of(&x->row_loss, 1);
-  a->row_stats = at_of(&x->row_stats, 2);
-  a->grad = at_of(&x->grad, x->classes);
-  a->grad_loss = at_of(&x->grad_loss, 1);
-  if (r->o.reduction != CLLOSS_NONE) a->grad_loss.stride = 0;
-  a->flags = (x->targets.dtype == CLLOSS_I64 ? XENT_TARGETS_I64 : 0) |
-             (r->o.flags & CLLOSS_IGNORE_INDEX ? XENT_IGNORE : 0) |
-             (r->o.reduction == CLLOSS_MEAN ? XENT_MEAN : 0) | (in_place ? XENT_IN_PLACE : 0) |
-             (large && !in_place ? XENT_PAST_CACHE : 0) | (x->row_loss.mem ? XENT_ROW_LOSS : 0) |
-             (x->row_stats.mem ? XENT_ROW_STATS : 0) | (x->grad_loss.mem ? XENT_GRAD_LOSS : 0) |
-             (x->loss.mem ? XENT_LOSS : 0);
+  const bool group = p->team->name[0] == 'g';
+  if (p->rows_in_lanes) return group ? &group_rows_names : &lane_rows_names;
+  return group ? &group_names : &lane_names;
 }
 
 static void add(clloss__call *call, const char *kernel, size_t groups, size_t local_size) {
   call->launches[call->n_launches++] = (clloss__launch){kernel, groups, local_size};
 }
 
-static void list_launches(const request *r, clloss__call *call) {
-  const names *k = names_of(&r->plan);
-  const size_t local = r->plan.local_size, tiles = r->plan.blocks * r->plan.slices;
-  const bool split = r->plan.family == CLLOSS_FAMILY_SPLIT, mean = r->o.reduction == CLLOSS_MEAN;
-  const bool joined = split && r->op != BACKWARD; /* xent_merge counts and finishes too */
-  const bool loss = r->x.loss.mem != NULL;
-  if (r->x.rows && mean && !joined && (loss || r->op != FORWARD))
-    add(call, k->count, r->args.n_counts, local);
-  if (r->x.rows && joined) {
-    add(call, k->partial, tiles, local);
-    add(call, k->merge, 1, local);
-  }
-  if (r->x.rows && r->op == FORWARD && !split) add(call, k->forward, tiles, local);
-  if (r->x.rows && r->op == FUSED && !split) add(call, k->fused, tiles, local);
-  if (r->x.rows && (r->op == BACKWARD || (r->op == FUSED && split))) add(call, k->backward, tiles, local);
-  if (loss && !(r->x.rows && joined)) add(call, k->finish, 1, local);
+void clloss__xent_note_flags(clloss__xent *r) { r->args.flags = flags_of(r); }
+
+bool clloss__xent_reduces(const clloss__xent *r) {
+  return (r->args.flags & (XENT_LOSS | XENT_METRICS | XENT_COUNTS)) != 0;
 }
 
-static clloss_status submit(clloss_ctx *ctx, request *r, clloss__call *call) {
+bool clloss__xent_weighs(const clloss__xent *r) {
+  const bool divides = (r->args.flags & XENT_MEAN) && !r->has_divisor;
+  return (r->args.flags & XENT_COUNTS) || (divides && (clloss__xent_reduces(r) || r->op != CLLOSS__FORWARD));
+}
+
+static size_t groups_of(const clloss__xent *r) { return r->plan.blocks * r->plan.slices; }
+
+/* The kernels that read logits. */
+static void add_rows(const clloss__xent *r, const names *k, clloss__call *call) {
+  const size_t local = r->plan.local_size, groups = groups_of(r);
+  if (is_joined(r)) {
+    add(call, k->partial, groups, local);
+    add(call, k->merge, 1, local);
+  }
+  if (r->op == CLLOSS__FORWARD && !is_split(r)) add(call, k->forward, groups, local);
+  if (r->op == CLLOSS__FUSED && !is_split(r)) add(call, k->fused, groups, local);
+  if (r->op == CLLOSS__BACKWARD || (r->op == CLLOSS__FUSED && is_split(r)))
+    add(call, k->backward, groups, local);
+}
+
+static void list_launches(const clloss__xent *r, clloss__call *call) {
+  const names *k = names_of(&r->plan);
+  const bool joined = r->x.rows && is_joined(r);
+  if (r->x.rows && !joined && clloss__xent_weighs(r))
+    add(call, k->weigh, r->args.n_tallies, r->plan.local_size);
+  if (r->x.rows) add_rows(r, k, call);
+  if (!joined && clloss__xent_reduces(r)) add(call, k->finish, 1, 1);
+}
+
+/* The arguments of every kernel of the call, set and submitted. The workspace is bound. */
+static clloss_status submit(clloss_ctx *ctx, const clloss__xent *r, cl_mem work, size_t work_at,
+                            clloss__call *call) {
   const clloss_xent *x = &r->x;
-  cl_mem work = x->workspace.mem, row_stats = x->row_stats.mem;
-  size_t work_at = x->workspace.offset;
-  if (!work) {
-    const clloss_status status = clloss__pool_take(ctx, r->workspace_bytes, call->queue, &call->block,
-                                                   &call->block_busy);
-    if (status != CLLOSS_SUCCESS) return status;
-    work = call->block->mem;
-    work_at = 0;
-  }
   xent_args a = r->args;
-  a.counts += work_at;
+  a.tallies += work_at;
+  a.weights += work_at;
   a.sums += work_at;
-  a.partials += work_at;
-  if (r->plan.family == CLLOSS_FAMILY_SPLIT && !row_stats) {
-    row_stats = work;
-    a.row_stats = (xent_at){(r->stats_at + work_at) / sizeof(float), 2};
-    a.flags |= XENT_ROW_STATS;
-  }
-  const cl_mem mems[] = {x->logits.mem, x->targets.mem, x->loss.mem,      x->row_loss.mem,
-                         row_stats,     x->grad.mem,    x->grad_loss.mem, work};
+  a.hits += work_at;
+  a.tiles += work_at;
+  a.saved += work_at;
+  const cl_mem mems[] = {x->logits.mem,     x->targets.mem,    x->loss.mem,      x->row_loss.mem,
+                         x->row_stats.mem,  x->grad.mem,       x->grad_loss.mem, x->class_weight.mem,
+                         x->row_weight.mem, x->divisor.mem,    x->metrics.mem,   x->counts.mem,
+                         x->predicted.mem,  x->confidence.mem, x->entropy.mem,   work};
   enum { MEMS = sizeof mems / sizeof *mems };
-  clloss__arg args[MEMS + 1];
+  const scalars_f64 exact = scalars_of(r);
+  const scalars_f32 single = rounded(exact);
+  clloss__arg args[MEMS + 2];
   for (size_t i = 0; i < MEMS; ++i) args[i] = (clloss__arg){&mems[i], sizeof(cl_mem)};
   args[MEMS] = (clloss__arg){&a, sizeof a};
+  args[MEMS + 1] = real_bytes(r) == 8 ? (clloss__arg){&exact, sizeof exact}
+                                      : (clloss__arg){&single, sizeof single};
+  char build_options[160];
+  clloss__build_options(ctx, x->logits.dtype, x->grad.dtype ? x->grad.dtype : x->logits.dtype,
+                        r->probabilities ? x->targets.dtype : 0, build_options, sizeof build_options);
+  call->source = "xent.cl";
+  call->build_options = build_options;
   call->args = args;
-  call->n_args = MEMS + 1;
+  call->n_args = MEMS + 2;
   return clloss__launch_all(ctx, call);
 }
 
-static clloss_status run(operation op, clloss_ctx *ctx, const clloss_xent *xent,
+static clloss_status run(clloss__operation op, clloss_ctx *ctx, const clloss_xent *xent,
                          const clloss_xent_options *options, cl_command_queue queue, cl_uint n_wait,
                          const cl_event *wait, cl_event *done) {
-  request r = {.op = op};
+  clloss__xent r = {.op = op};
   clloss_status status = begin(ctx, xent, options, &r);
   if (status == CLLOSS_SUCCESS) status = clloss__launch_check_queue(ctx, queue, n_wait, wait);
-  if (status == CLLOSS_SUCCESS) status = check_views(ctx, &r);
+  if (status == CLLOSS_SUCCESS) status = clloss__xent_check_views(ctx, &r);
   if (status != CLLOSS_SUCCESS) return status;
   fill_args(&r);
-  clloss__call call = {.source = "xent.cl",
-                       .build_options = r.plan.team->build_options,
-                       .queue = queue,
-                       .n_wait = n_wait,
-                       .wait = wait,
-                       .done = done};
+  clloss__call call = {.queue = queue, .n_wait = n_wait, .wait = wait, .done = done};
   list_launches(&r, &call);
-  return submit(ctx, &r, &call);
+  if (r.x.workspace.mem) return submit(ctx, &r, r.x.workspace.mem, r.x.workspace.offset, &call);
+  status = clloss__pool_take(ctx, r.workspace_bytes, queue, &call.block, &call.block_busy);
+  return status == CLLOSS_SUCCESS ? submit(ctx, &r, call.block->mem, 0, &call) : status;
 }
+
+/* ---- in parts ---- */
+
+static size_t lanes_together(const clloss__xent *r) {
+  return r->plan.rows_in_lanes && r->plan.team->name[0] == 'l' ? 16 : 1;
+}
+
+static size_t common_divisor(size_t a, size_t b) { return b ? common_divisor(b, a % b) : a; }
+
+size_t clloss__xent_part_unit(const clloss__xent *r) {
+  if (r->x.inner == 1) return r->plan.rows_per_group;
+  /* outer rows are made of `per` chunks, work-groups of `share`: both have to come out even */
+  const size_t together = lanes_together(r);
+  const size_t per = (r->x.inner + together - 1) / together;
+  const size_t share = (r->plan.rows_per_group + together - 1) / together;
+  return r->x.inner * (share / common_divisor(share, per));
+}
+
+/* Work-groups of the first `rows` rows of the plan. */
+static size_t groups_before(const clloss__xent *r, size_t rows) {
+  const size_t together = lanes_together(r), run = r->x.inner > 1 ? r->x.inner : rows;
+  if (!rows) return 0;
+  const size_t per = (run + together - 1) / together,
+               share = (r->plan.rows_per_group + together - 1) / together;
+  return (rows / run * per + share - 1) / share;
+}
+
+clloss_status clloss__xent_run_part(clloss_ctx *ctx, clloss__xent *r, clloss__xent_step step,
+                                    size_t first_row, cl_command_queue queue) {
+  const names *k = names_of(&r->plan);
+  clloss__call call = {.queue = queue};
+  fill_args(r);
+  r->args.flags |= XENT_PART;
+  r->args.first_row = first_row;
+  r->args.first_tally = first_row / r->args.rows_per_tally;
+  r->args.first_sum = is_split(r) ? first_row : groups_before(r, first_row);
+  /* parts are under way two at a time, and share the workspace */
+  r->args.tiles += first_row * r->plan.slices * tile_bytes(r);
+  r->args.saved += first_row * 3 * real_bytes(r);
+  r->plan.blocks = is_split(r) ? r->x.rows : groups_before(r, r->x.rows);
+  const size_t tallies = (r->x.rows + r->args.rows_per_tally - 1) / r->args.rows_per_tally;
+  if (step == CLLOSS__WEIGH) add(&call, k->weigh, tallies, r->plan.local_size);
+  if (step == CLLOSS__ROWS) add_rows(r, k, &call);
+  if (step == CLLOSS__FINISH) add(&call, k->finish, 1, 1);
+  return submit(ctx, r, r->x.workspace.mem, r->x.workspace.offset, &call);
+}
+
+/* ---- public ---- */
 
 clloss_status clloss_xent_forward(clloss_ctx *ctx, const clloss_xent *xent,
                                   const clloss_xent_options *options, cl_command_queue queue, cl_uint n_wait,
                                   const cl_event *wait, cl_event *done) {
-  return run(FORWARD, ctx, xent, options, queue, n_wait, wait, done);
+  return run(CLLOSS__FORWARD, ctx, xent, options, queue, n_wait, wait, done);
 }
 
 clloss_status clloss_xent_backward(clloss_ctx *ctx, const clloss_xent *xent,
                                    const clloss_xent_options *options, cl_command_queue queue, cl_uint n_wait,
                                    const cl_event *wait, cl_event *done) {
-  return run(BACKWARD, ctx, xent, options, queue, n_wait, wait, done);
+  return run(CLLOSS__BACKWARD, ctx, xent, options, queue, n_wait, wait, done);
 }
 
 clloss_status clloss_xent_fused(clloss_ctx *ctx, const clloss_xent *xent, const clloss_xent_options *options,
                                 cl_command_queue queue, cl_uint n_wait, const cl_event *wait,
                                 cl_event *done) {
-  return run(FUSED, ctx, xent, options, queue, n_wait, wait, done);
+  return run(CLLOSS__FUSED, ctx, xent, options, queue, n_wait, wait, done);
 }
 
 clloss_status clloss_xent_workspace(clloss_ctx *ctx, const clloss_xent *xent,
                                     const clloss_xent_options *options, size_t *bytes) {
-  request r = {.op = FUSED};
+  clloss__xent r = {.op = CLLOSS__FUSED};
   const clloss_status status = begin(ctx, xent, options, &r);
   if (status != CLLOSS_SUCCESS) return status;
   if (!bytes) return clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "bytes: NULL");
@@ -281,7 +362,7 @@ clloss_status clloss_xent_workspace(clloss_ctx *ctx, const clloss_xent *xent,
 }
 
 clloss_status clloss_xent_plan(clloss_ctx *ctx, const clloss_xent *xent, clloss_plan *out) {
-  request r = {.op = FUSED};
+  clloss__xent r = {.op = CLLOSS__FUSED};
   clloss_status status = begin(ctx, xent, NULL, &r);
   if (status != CLLOSS_SUCCESS) return status;
   if (!out) return clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "plan: NULL");

@@ -1,24 +1,24 @@
-/* Softmax cross-entropy over rows of logits x with a class index t each, f32. m = max x, s = Σ exp(x − m):
+/* Softmax cross-entropy over rows of logits, with a class index or probabilities for targets. The mathematics stands in
+ * xent_row.clh (a row) and span.clh (its statistics); in the plainest case, with m = max x and s = Σ exp(x − m),
  *
  *   loss = (m − x_t) + log s            grad_c = g (exp(x_c − m) / s − [c = t])
  *
- * and the gradient's factor g is the upstream gradient, over the number of valid rows when the mean is taken. Never
- * −log p, which is inf once p underflows; never lse − x_t, which loses the loss when all logits are large.
+ * never −log p, which is inf once p underflows, and never lse − x_t, which loses the loss where logits are large.
  *
  * A call is a short chain of these kernels, each written once over a team (lane.clh: one item; group.clh: a
- * work-group) that the host picks by a -D:
+ * work-group) that the host picks, like the storage types, by a -D:
  *
- *   xent_count     mean only: how many rows are valid; reads the targets
- *   xent_forward   reads the logits once: row losses, statistics, a partial sum of losses per work-group
- *   xent_fused     the same and the gradient. Bytes per logit: 4 read, 4 written. In place on a lane team each exp
- *                  replaces its logit and is scaled afterwards; out of place it is found twice, from cache
- *   xent_backward  the gradient from row_stats; 4 read, 4 written
- *   xent_finish    the partial sums of losses, in fixed order, to the mean or the sum
+ *   xent_weigh     mean, counts: how many rows are valid, and what they weigh; reads the targets
+ *   xent_forward   reads the logits once: row losses, statistics, partial sums per work-group
+ *   xent_fused     the same and the gradient. Bytes per logit: read b, write b. With XENT_KEEP each exp replaces its
+ *                  logit and is scaled afterwards; otherwise it is found twice, the second time from cache
+ *   xent_backward  the gradient from row_stats; read b, write b
+ *   xent_finish    the partial sums, in fixed order, to the loss and the metrics
  *
- * Few or very long rows are split over several work-groups: xent_partial leaves (m, s) per slice in the workspace,
- * xent_merge joins a row's slices in order and does the count and the finish as well, xent_backward writes the
- * gradient slice by slice. So a (row, slice) is a tile of a larger problem throughout: a span of classes, and
- * (m, s) of it in or out.
+ * Few or very long rows are split over several work-groups: xent_partial leaves a tile, the statistics of a slice of the
+ * classes, in the workspace, xent_merge joins a row's tiles in order and does weigh's and finish's work as well, and
+ * xent_backward writes the gradient slice by slice. Where the class axis isn't the last, or there are fewer classes
+ * than lanes, rows go into the lanes: xent_rows.clh.
  *
  * Assumes: views checked by the host; 64-bit offsets; ids below `rows` only by this file's own masks. */
 #ifdef CLLOSS_TEAM_GROUP
@@ -26,244 +26,262 @@
 #else
 #include "lane.clh"
 #endif
-#include "xent_args.clh"
+#include "xent_io.clh"
 
-#define XENT_KERNEL(name)                                                                                      \
-  kernel TEAM_ATTRIBUTE void name(                                                                             \
-      global float *logits, global const int *targets, global float *loss, global float *row_loss,             \
-      global float *row_stats, global float *grad, global const float *grad_loss, global uchar *work,          \
-      const xent_args a)
+/* ---- how many rows are valid, and what they weigh ---- */
 
-/* ---- one row ---- */
+typedef struct tally {
+  ulong of[XENT_TALLIES];
+  real loss_weight, z_weight;
+} tally;
 
-enum { ROW_VALID, ROW_IGNORED, ROW_BAD };
+inline tally add_tallies(tally x, tally y) {
+  for (uint i = 0; i < XENT_FIRST_BAD; ++i) x.of[i] += y.of[i];
+  const bool earlier = y.of[XENT_FIRST_BAD] < x.of[XENT_FIRST_BAD];
+  for (uint i = XENT_FIRST_BAD; i < XENT_TALLIES; ++i) x.of[i] = earlier ? y.of[i] : x.of[i];
+  x.loss_weight += y.loss_weight;
+  x.z_weight += y.z_weight;
+  return x;
+}
+DEFINE_TEAM_REDUCE(team_add_tallies, tally, add_tallies)
 
-typedef struct xent_row {
-  ulong target; /* only if valid */
-  int kind;
-} xent_row;
-
-inline xent_row row_of(global const int *targets, const xent_args *a, ulong r) {
-  const ulong at = a->targets.offset + r * a->targets.stride;
-  const long t = a->flags & XENT_TARGETS_I64 ? ((global const long *)targets)[at] : (long)targets[at];
-  xent_row row = {(ulong)t, ROW_VALID};
-  if ((a->flags & XENT_IGNORE) && t == a->ignore_index) {
-    row.kind = ROW_IGNORED;
-  } else if (t < 0 || (ulong)t >= a->classes) {
-    row.kind = ROW_BAD;
+/* Rows [begin, end) into place `at`. */
+inline void weigh(const xent_io *io, const xent_args *a, ulong begin, ulong end, ulong at, bool stores) {
+  const bool weighs = a->flags & (XENT_CLASS_WEIGHT | XENT_ROW_WEIGHT);
+  tally own = {{0, 0, 0, ULONG_MAX, 0}, 0, 0};
+  for (ulong r = begin + team_rank(); r < end; r += team_size()) {
+    const row_target row = target_of(io, a, r);
+    own.of[row.kind]++;
+    if (row.kind == XENT_BAD && own.of[XENT_FIRST_BAD] == ULONG_MAX) {
+      own.of[XENT_FIRST_BAD] = a->first_row + r;
+      own.of[XENT_BAD_TARGET] = (ulong)index_of(io, a, r);
+    }
+    if (row.kind == XENT_VALID && weighs) {
+      const real w = row_weight_of(io, a, r);
+      own.loss_weight += HAS_TARGET ? w * class_weight_of(io, a, row.t) : w;
+      own.z_weight += w;
+    }
   }
-  return row;
+  own = team_add_tallies(own, io->shared);
+  if (!stores || team_rank() != 0) return;
+  for (uint i = 0; i < XENT_TALLIES; ++i) ulongs(io->work, a->tallies)[i * a->n_tallies + at] = own.of[i];
+  reals(io->work, a->weights)[at] = own.loss_weight;
+  reals(io->work, a->weights)[a->n_tallies + at] = own.z_weight;
 }
 
-/* The pair that is saved: (m, log s). A row without a softmax (all −inf, or NaN or +inf in it) has NaN for both. */
-inline float2 saved_of(span_stats s) {
-  const float log_sum = log_pos_float(s.sum);
-  const bool none = s.max == -INFINITY || s.sum != s.sum;
-  return none ? (float2)(NAN) : (float2)(s.max, log_sum);
+XENT_KERNEL(TEAM(xent_weigh)) {
+  const ulong block = get_group_id(0), rows = a->rows, begin = min(block * a->rows_per_tally, rows);
+  weigh(io, a, begin, min(begin + a->rows_per_tally, rows), a->first_tally + block, true);
 }
 
-inline float loss_of(float2 saved, float x_target) { return (saved.x - x_target) + saved.y; }
+/* ---- the reduced results, by one item ---- */
 
-/* Writes a row's results, by one item of the team. */
-inline void store_row(global float *row_loss, global float *row_stats, const xent_args *a, ulong r, float value,
-                      float2 saved) {
-  if (a->flags & XENT_ROW_LOSS) row_loss[a->row_loss.offset + r * a->row_loss.stride] = value;
-  if (a->flags & XENT_ROW_STATS) vstore2(saved, 0, row_stats + a->row_stats.offset + r * a->row_stats.stride);
+/* A row that has no loss is still seen in a mean over nothing. */
+inline real quotient(real sum, real divisor, ulong flags) {
+  return divisor == 0 && (flags & XENT_EMPTY_ZERO) && sum == sum ? 0 : sum / divisor;
 }
 
-inline float2 saved_of_invalid(xent_row row) { return row.kind == ROW_IGNORED ? (float2)(0.0f) : (float2)(NAN); }
-inline float loss_of_invalid(xent_row row) { return row.kind == ROW_IGNORED ? 0.0f : NAN; }
-
-inline global uchar *region(global uchar *work, ulong bytes) { return work + bytes; }
-
-/* The number of valid rows, from the partial counts: an exact sum, rounded once. */
-inline float divisor_of(global uchar *work, const xent_args *a) {
-  if (!(a->flags & XENT_MEAN)) return 1.0f;
-  global const ulong *counts = (global const ulong *)region(work, a->counts);
-  ulong n = 0;
-  for (ulong i = 0; i < a->n_counts; ++i) n += counts[i];
-  return (float)n;
+inline void finish(const xent_io *io, const xent_args *a, const xent_scalars *k) {
+  const divisors d = divisors_of(io, a, k);
+  real of[XENT_SUMS];
+  for (uint i = 0; i < XENT_SUMS; ++i) {
+    const bool wanted = i <= XENT_SUM_Z || (a->flags & XENT_METRICS);
+    of[i] = wanted ? total_real(reals(io->work, a->sums) + i * a->n_sums, a->n_sums) : 0;
+  }
+  if (a->flags & XENT_LOSS) {
+    const real z = k->z_loss == 0 ? 0 : quotient(of[XENT_SUM_Z], d.z, a->flags);
+    io->loss[a->loss] = quotient(of[XENT_SUM_LOSS], d.loss, a->flags) + z;
+  }
+  if (a->flags & XENT_METRICS) {
+    global real *metrics = io->metrics + a->metrics;
+    metrics[0] = of[XENT_SUM_PLAIN];
+    metrics[1] = of[XENT_SUM_ENTROPY];
+    metrics[2] = of[XENT_SUM_CONFIDENCE];
+    metrics[3] = d.loss;
+    metrics[4] = d.z;
+  }
+  if (!(a->flags & XENT_COUNTS)) return;
+  global long *counts = io->counts + a->counts;
+  global const ulong *tallies = ulongs(io->work, a->tallies);
+  for (uint i = 0; i < XENT_FIRST_BAD; ++i) counts[i] = (long)total_ulong(tallies + i * a->n_tallies, a->n_tallies);
+  counts[3] = -1;
+  counts[4] = 0;
+  for (ulong i = a->n_tallies; i-- > 0;) {
+    const ulong row = tallies[XENT_FIRST_BAD * a->n_tallies + i];
+    if (row == ULONG_MAX) continue;
+    counts[3] = (long)row;
+    counts[4] = (long)tallies[XENT_BAD_TARGET * a->n_tallies + i];
+  }
+  for (uint i = 0; i < XENT_HITS; ++i)
+    counts[5 + i] = (long)total_ulong(ulongs(io->work, a->hits) + i * a->n_sums, a->n_sums);
 }
 
-inline float factor_of(global const float *grad_loss, const xent_args *a, ulong r, float divisor) {
-  const float upstream =
-      a->flags & XENT_GRAD_LOSS ? grad_loss[a->grad_loss.offset + r * a->grad_loss.stride] : 1.0f;
-  return upstream / divisor;
+/* At most 65,535 partial sums of each kind. */
+XENT_KERNEL(TEAM(xent_finish)) {
+  if (team_rank() == 0) finish(io, a, k);
 }
-
-/* Rows [begin, end) of block number b. */
-#define FOR_ROWS_OF_BLOCK(r, b, a)                                                                             \
-  for (ulong r = (b) * (a)->rows_per_group, end_ = min(r + (a)->rows_per_group, (a)->rows); r < end_; ++r)
 
 /* ---- whole rows ---- */
 
-XENT_KERNEL(TEAM(xent_count)) {
-  TEAM_SHARED(shared);
-  const ulong block = get_group_id(0), n = (a.rows + a.n_counts - 1) / a.n_counts;
-  const ulong begin = min(block * n, a.rows), end = min(begin + n, a.rows);
-  ulong valid = 0;
-  for (ulong r = begin + team_rank(); r < end; r += team_size()) valid += row_of(targets, &a, r).kind == ROW_VALID;
-  valid = team_sum_ulong(valid, shared);
-  if (team_rank() == 0) ((global ulong *)region(work, a.counts))[block] = valid;
+XENT_KERNEL(TEAM(xent_forward)) {
+  sums total = NO_SUMS;
+  FOR_ROWS(a, get_group_id(0), r) {
+    const row_target row = target_of(io, a, r);
+    results_one o = results_of_invalid(row.kind, a->flags);
+    const real z_target = row.kind == XENT_VALID ? target_z(io, a, k, r, row) : 0;
+    const span s = ranked_span(io, a, k, r, row, 0, a->classes, z_target);
+    const span_stats stats = span_statistics(&s, false, 0, io->shared);
+    if (row.kind == XENT_VALID) {
+      const row_one facts = {z_target, class_weight_of(io, a, row.t), row_weight_of(io, a, r)};
+      o = row_results(stats, facts, k);
+    }
+    if (team_rank() == 0) store_row(io, a, r, row.kind, o, stats.first);
+    add_row(&total, a, row.kind, o, stats.greater);
+  }
+  if (team_rank() == 0) store_sums(io, a, get_group_id(0), &total);
 }
 
-XENT_KERNEL(TEAM(xent_forward)) {
-  TEAM_SHARED(shared);
-  const ulong block = get_group_id(0);
-  float total = 0.0f;
-  FOR_ROWS_OF_BLOCK(r, block, &a) {
-    const xent_row row = row_of(targets, &a, r);
-    float value = loss_of_invalid(row);
-    float2 saved = saved_of_invalid(row);
-    if (row.kind == ROW_VALID) {
-      global const float *x = logits + a.logits.offset + r * a.logits.stride;
-      saved = saved_of(team_stats(x, a.classes, shared));
-      value = loss_of(saved, x[row.target]);
-    }
-    if (team_rank() == 0) store_row(row_loss, row_stats, &a, r, value, saved);
-    total += value;
+/* The gradient of one span of a row whose statistics are known, by the team; the target's own entry as any other. kept:
+ * the exps stand in grad already. */
+inline void row_grad(const xent_io *io, const xent_args *a, const xent_scalars *k, const span *s, ulong g_at,
+                     gradient_one g, real max, real per_sum, const real *maxima, bool kept) {
+  const grad_terms terms = {max, (g.g1 * (g.hard + g.q) + g.z_part) * per_sum, g.g1 * s->q_unit, k->beta};
+  if (kept) {
+    span_grad_kept(s, io->grad, g_at, &terms, maxima);
+  } else {
+    span_grad(s, io->grad, g_at, &terms, a->flags & XENT_PAST_CACHE);
   }
-  if (team_rank() == 0) ((global float *)region(work, a.sums))[block] = total;
+}
+
+/* The target's own entry, t in the span: found before row_grad overwrites what it needs, stored after it. */
+inline real target_entry(const xent_io *io, const xent_scalars *k, const span *s, ulong g_at, gradient_one g, real max,
+                         real per_sum, ulong t, real z_target) {
+  const real old = k->beta != 0 ? G(load1)(io->grad, g_at + t) * k->beta : 0;
+  const real entry = gradient_entry(g, exp_neg(z_target - max) * per_sum, q_one(s, t), (real)1);
+  return old + entry * (s->transforms ? slope_of(z_target, s->scale, s->softcap) : 1);
 }
 
 XENT_KERNEL(TEAM(xent_fused)) {
-  TEAM_SHARED(shared);
-  const ulong block = get_group_id(0);
-  const float divisor = divisor_of(work, &a);
-  float total = 0.0f;
-  FOR_ROWS_OF_BLOCK(r, block, &a) {
-    const xent_row row = row_of(targets, &a, r);
-    float value = loss_of_invalid(row);
-    float2 saved = saved_of_invalid(row);
-    global float *g = grad + a.grad.offset + r * a.grad.stride;
-    float at_target = 0.0f;
-    if (row.kind == ROW_VALID) {
-      global float *x = logits + a.logits.offset + r * a.logits.stride;
-      const float x_target = x[row.target];
-      const float factor = factor_of(grad_loss, &a, r, divisor);
-#ifdef TEAM_KEEPS_EXPS
-      float maxima[BLOCKS_MOST];
-      const bool keep = a.flags & XENT_IN_PLACE;
-      const span_stats s = keep ? team_stats_keep(x, a.classes, maxima) : team_stats(x, a.classes, shared);
-#else
-      const span_stats s = team_stats(x, a.classes, shared);
-#endif
-      saved = saved_of(s);
-      value = loss_of(saved, x_target);
-      const float part = 1.0f / s.sum;
-#ifdef TEAM_KEEPS_EXPS
-      if (keep) {
-        team_scale_kept(g, a.classes, maxima, saved.x, part * factor);
-      } else
-#endif
-        team_grad(x, g, a.classes, saved.x, part * factor, a.flags & XENT_PAST_CACHE);
-      at_target = (exp_neg_float(x_target - saved.x) * part - 1.0f) * factor;
+  const divisors d = divisors_of(io, a, k);
+  const bool keep = TEAM_KEEPS && (a->flags & XENT_KEEP);
+  sums total = NO_SUMS;
+  FOR_ROWS(a, get_group_id(0), r) {
+    const row_target row = target_of(io, a, r);
+    const ulong g_at = a->grad.offset + r * a->grad.row_stride;
+    results_one o = results_of_invalid(row.kind, a->flags);
+    const real z_target = row.kind == XENT_VALID ? target_z(io, a, k, r, row) : 0;
+    const span s = ranked_span(io, a, k, r, row, 0, a->classes, z_target);
+    real maxima[BLOCKS_MOST], entry = 0;
+    const span_stats stats = span_statistics(&s, keep, maxima, io->shared);
+    gradient_one g = {0, 0, 0, 0};
+    if (row.kind == XENT_VALID) {
+      const row_one facts = {z_target, class_weight_of(io, a, row.t), row_weight_of(io, a, r)};
+      o = row_results(stats, facts, k);
+      g = row_gradient(o.max + o.log_sum, stats.q, upstream_of(io, a, r), facts, d, a->flags, k);
+      if (HAS_TARGET) entry = target_entry(io, k, &s, g_at, g, o.max, o.per_sum, row.t, z_target);
+    }
+    team_barrier(); /* the entries that target_entry reads are overwritten now, … */
+    if (row.kind == XENT_VALID) {
+      row_grad(io, a, k, &s, g_at, g, o.max, o.per_sum, maxima, keep);
     } else {
-      team_fill(g, a.classes, value);
+      span_fill(io->grad, g_at, a->classes, value_of(row.kind, a->flags), k->beta);
     }
-    team_barrier(); /* before the target's own entry, which team_grad wrote as any other */
+    team_barrier(); /* … and here one of those that row_grad wrote */
     if (team_rank() == 0) {
-      if (row.kind == ROW_VALID) g[row.target] = at_target;
-      store_row(row_loss, row_stats, &a, r, value, saved);
+      if (HAS_TARGET && row.kind == XENT_VALID) G(store1)(entry, io->grad, g_at + row.t);
+      store_row(io, a, r, row.kind, o, stats.first);
     }
-    total += value;
+    add_row(&total, a, row.kind, o, stats.greater);
   }
-  if (team_rank() == 0) ((global float *)region(work, a.sums))[block] = total;
+  if (team_rank() == 0) store_sums(io, a, get_group_id(0), &total);
 }
 
-/* Work-group (block, slice) of (ceil(rows / rows_per_group), slices). Its slice of the row's classes: */
-inline ulong slice_size(const xent_args *a) { return ((a->classes + a->slices - 1) / a->slices + 15) & ~(ulong)15; }
+/* Of work-group (block, slice): the slice's classes. */
+inline ulong slice_size(const xent_args *a) { return (ceil_div(a->classes, a->slices) + 15) & ~(ulong)15; }
 
 XENT_KERNEL(TEAM(xent_backward)) {
-  const ulong block = get_group_id(0) / a.slices;
-  const ulong size = slice_size(&a), begin = min(get_group_id(0) % a.slices * size, a.classes);
-  const ulong count = min(size, a.classes - begin);
-  const float divisor = divisor_of(work, &a);
-  FOR_ROWS_OF_BLOCK(r, block, &a) {
-    const xent_row row = row_of(targets, &a, r);
-    global float *g = grad + a.grad.offset + r * a.grad.stride + begin;
-    const bool owned = row.kind == ROW_VALID && row.target - begin < count; /* a target before begin wraps around */
-    float at_target = 0.0f;
-    if (row.kind == ROW_VALID) {
-      global const float *x = logits + a.logits.offset + r * a.logits.stride + begin;
-      const float2 saved = vload2(0, row_stats + a.row_stats.offset + r * a.row_stats.stride);
-      const float factor = factor_of(grad_loss, &a, r, divisor);
-      const float part = exp_neg_float(-saved.y);
-      if (owned) at_target = (exp_neg_float(x[row.target - begin] - saved.x) * part - 1.0f) * factor;
-      team_barrier(); /* in place, team_grad overwrites the target's logit */
-      team_grad(x, g, count, saved.x, part * factor, a.flags & XENT_PAST_CACHE);
+  const ulong block = get_group_id(0) / a->slices, size = slice_size(a), classes = a->classes;
+  const ulong begin = min(get_group_id(0) % a->slices * size, classes), n = min(size, classes - begin);
+  const divisors d = divisors_of(io, a, k);
+  FOR_ROWS(a, block, r) {
+    const row_target row = target_of(io, a, r);
+    const ulong g_at = a->grad.offset + r * a->grad.row_stride + begin;
+    /* a target before begin wraps to a huge number */
+    const bool owned = HAS_TARGET && row.kind == XENT_VALID && row.t - begin < n;
+    const span s = span_of(io, a, k, r, begin, row.kind == XENT_VALID ? n : 0);
+    const bool finds_q = s.spreads && a->slices == 1;
+    const real own_q = team_sum(finds_q ? span_q(&s) : 0, io->shared);
+    real max = 0, per_sum = 0, entry = 0;
+    gradient_one g = {0, 0, 0, 0};
+    if (row.kind == XENT_VALID) {
+      global const real *saved = reals(io->work, a->saved) + 3 * r;
+      global const real *given = io->row_stats + at_row(&a->row_stats, r);
+      const bool is_given = a->flags & XENT_STATS_GIVEN;
+      const real log_sum = is_given ? given[1] : saved[1], q = finds_q ? own_q : s.spreads ? saved[2] : 0;
+      const row_one facts = {0, class_weight_of(io, a, row.t), row_weight_of(io, a, r)};
+      max = is_given ? given[0] : saved[0];
+      per_sum = exp_neg(-log_sum);
+      g = row_gradient(max + log_sum, q, upstream_of(io, a, r), facts, d, a->flags, k);
+      if (owned) entry = target_entry(io, k, &s, g_at, g, max, per_sum, row.t - begin, z_one(&s, row.t - begin));
+    }
+    team_barrier();
+    if (row.kind == XENT_VALID) {
+      row_grad(io, a, k, &s, g_at, g, max, per_sum, 0, false);
     } else {
-      team_fill(g, count, loss_of_invalid(row));
+      span_fill(io->grad, g_at, n, value_of(row.kind, a->flags), k->beta);
     }
     team_barrier();
     if (team_rank() == 0) {
-      if (owned) g[row.target - begin] = at_target;
+      if (owned) G(store1)(entry, io->grad, g_at + (row.t - begin));
     }
   }
 }
 
 /* ---- split rows ---- */
 
+/* The statistics of a slice are a tile of a larger problem; joined in order they are the row's. */
+inline global span_stats *tiles_of(const xent_io *io, const xent_args *a, ulong r) {
+  return (global span_stats *)(io->work + a->tiles) + r * a->slices;
+}
+
 XENT_KERNEL(TEAM(xent_partial)) {
-  TEAM_SHARED(shared);
-  const ulong r = get_group_id(0) / a.slices, slice = get_group_id(0) % a.slices;
-  const ulong size = slice_size(&a), begin = min(slice * size, a.classes), count = min(size, a.classes - begin);
-  if (row_of(targets, &a, r).kind != ROW_VALID) return;
-  const span_stats s = team_stats(logits + a.logits.offset + r * a.logits.stride + begin, count, shared);
-  if (team_rank() == 0)
-    vstore2((float2)(s.max, s.sum), r * a.slices + slice, (global float *)region(work, a.partials));
+  const ulong r = get_group_id(0) / a->slices, slice = get_group_id(0) % a->slices;
+  const ulong size = slice_size(a), classes = a->classes;
+  const ulong begin = min(slice * size, classes), n = min(size, classes - begin);
+  const row_target row = target_of(io, a, r);
+  const bool ranked = row.kind == XENT_VALID && (a->flags & XENT_ANY_METRIC);
+  const span s = ranked_span(io, a, k, r, row, begin, n, ranked ? target_z(io, a, k, r, row) : 0);
+  const span_stats stats = span_statistics(&s, false, 0, io->shared);
+  if (team_rank() == 0) tiles_of(io, a, r)[slice] = stats;
 }
 
-/* One work-group joins all rows, item by item, and leaves (m, log s) in row_stats for xent_backward. */
+/* One work-group joins the tiles of all rows, row by row, and leaves what xent_backward needs in the workspace. Unless
+ * the rows are a part of more, it weighs and finishes too: they are few, and each kernel saved is a launch saved. */
 XENT_KERNEL(TEAM(xent_merge)) {
-  TEAM_SHARED(shared);
-  ulong valid = 0;
-  float total = 0.0f;
-  for (ulong r = team_rank(); r < a.rows; r += team_size()) {
-    const xent_row row = row_of(targets, &a, r);
-    float value = loss_of_invalid(row);
-    float2 saved = saved_of_invalid(row);
-    if (row.kind == ROW_VALID) {
-      global const float *pairs = (global const float *)region(work, a.partials) + 2 * r * a.slices;
-      span_stats s = {-INFINITY, 0.0f};
-      for (ulong i = 0; i < a.slices; ++i) s.max = LARGER(pairs[2 * i], s.max);
-      /* A slice that is all −inf has m = −inf and s = 0, or s = NaN: measure it from 0 to keep both. */
-      for (ulong i = 0; i < a.slices; ++i) {
-        const float from = s.max == -INFINITY ? 0.0f : s.max;
-        const float scale = pairs[2 * i] == -INFINITY ? 1.0f : exp_neg_float(pairs[2 * i] - from);
-        s.sum += pairs[2 * i + 1] * scale;
-      }
-      saved = saved_of(s);
-      value = loss_of(saved, logits[a.logits.offset + r * a.logits.stride + row.target]);
-      ++valid;
+  const bool alone = !(a->flags & XENT_PART);
+  weigh(io, a, 0, alone ? a->rows : 0, 0, alone);
+  for (ulong r = team_rank(); r < a->rows; r += team_size()) {
+    const row_target row = target_of(io, a, r);
+    results_one o = results_of_invalid(row.kind, a->flags);
+    span_stats stats = NO_STATS;
+    if (row.kind == XENT_VALID) {
+      for (ulong i = 0; i < a->slices; ++i) stats = join_stats(stats, tiles_of(io, a, r)[i]);
+      const span s = span_of(io, a, k, r, 0, a->classes);
+      const row_one facts = {HAS_TARGET ? z_one(&s, row.t) : 0, class_weight_of(io, a, row.t),
+                             row_weight_of(io, a, r)};
+      o = row_results(stats, facts, k);
     }
-    store_row(row_loss, row_stats, &a, r, value, saved);
-    total += value;
+    global real *saved = reals(io->work, a->saved) + 3 * r;
+    saved[0] = o.max;
+    saved[1] = o.log_sum;
+    saved[2] = stats.q;
+    if (!(a->flags & XENT_STATS_GIVEN)) store_row(io, a, r, row.kind, o, stats.first);
+    sums own = NO_SUMS;
+    add_row(&own, a, row.kind, o, stats.greater);
+    store_sums(io, a, r, &own);
   }
-  total = team_sum(total, shared);
-  valid = team_sum_ulong(valid, shared);
-  if (team_rank() == 0) {
-    ((global ulong *)region(work, a.counts))[0] = valid;
-    if (a.flags & XENT_LOSS) loss[a.loss.offset] = a.flags & XENT_MEAN ? total / (float)valid : total;
-  }
+  team_barrier();
+  if (alone && team_rank() == 0) finish(io, a, k);
 }
 
-/* ---- the reduced loss ---- */
-
-XENT_KERNEL(TEAM(xent_finish)) {
-  TEAM_SHARED(shared);
-  global const float *sums = (global const float *)region(work, a.sums);
-  float total = 0.0f;
-  /* in blocks of 256, so that the rounding grows with n / 256 */
-  for (ulong b = 256 * (ulong)team_rank(); b < a.n_sums; b += 256 * (ulong)team_size()) {
-    float sum = 0.0f;
-    for (ulong i = b, end = min(b + 256, a.n_sums); i < end; ++i) sum += sums[i];
-    total += sum;
-  }
-  total = team_sum(total, shared);
-  if (team_rank() == 0) loss[a.loss.offset] = total / divisor_of(work, &a);
-}
-
-#ifndef CLLOSS_TEAM_GROUP
 #include "xent_rows.clh"
-#endif

@@ -7,11 +7,19 @@
 enum xent_array {
   XENT_LOGITS,
   XENT_TARGETS,
+  XENT_CLASS_WEIGHT,
+  XENT_ROW_WEIGHT,
   XENT_GRAD_LOSS,
+  XENT_DIVISOR,
   XENT_ROW_STATS,
   XENT_LOSS,
   XENT_ROW_LOSS,
   XENT_GRAD,
+  XENT_METRICS,
+  XENT_COUNTS,
+  XENT_PREDICTED,
+  XENT_CONFIDENCE,
+  XENT_ENTROPY,
   XENT_WORKSPACE
 };
 
@@ -35,8 +43,8 @@ enum xent_fill {
   XENT_NAN,            /* one NaN anywhere, perhaps at the target */
   XENT_POSITIVE_INF,   /* one +inf anywhere */
   XENT_BAD_TARGET, /* −1, classes, the type's extremes, and i64 values that are classes when cut to 32 bits */
-  XENT_IGNORED_NAN, /* ignored rows hold NaN only; needs `ignore` */
-  XENT_ALL_IGNORED, /* needs `ignore` */
+  XENT_IGNORED_NAN, /* ignored rows hold NaN only; needs CLLOSS_IGNORE_INDEX */
+  XENT_ALL_IGNORED, /* likewise */
   XENT_MIXED,       /* each row one of the above, but for the last two */
   XENT_FILLS
 };
@@ -44,33 +52,94 @@ enum xent_fill {
 /* Outputs that aren't bound. Forward keeps row_loss where nothing would be left. */
 enum { XENT_NO_LOSS = 1, XENT_NO_ROW_LOSS = 2, XENT_NO_ROW_STATS = 4 };
 
-/* All zero but rows and classes: packed, mean, i32 targets, no upstream gradient, out of place, random
- * data, the ctx's pool for workspace, every output bound. */
+/* Views that are, beyond the usual. */
+enum {
+  XENT_WITH_CLASS_WEIGHT = 1,
+  XENT_WITH_ROW_WEIGHT = 2,
+  XENT_WITH_ONE_ROW_WEIGHT = 4, /* broadcast */
+  XENT_WITH_DIVISOR = 8,
+  XENT_WITH_METRICS = 16,
+  XENT_WITH_COUNTS = 32,
+  XENT_WITH_PREDICTED = 64,
+  XENT_WITH_CONFIDENCE = 128,
+  XENT_WITH_ENTROPY = 256
+};
+
+/* All zero but rows and classes: f32, packed, the default options, i32 targets, no upstream gradient, out of
+ * place, random data, the ctx's pool for workspace, the usual outputs bound. */
 typedef struct xent_shape {
   size_t rows, classes;
-  uint32_t reduction;
+  size_t inner; /* 0: 1 */
+  uint32_t dtype, grad_dtype,
+      targets_dtype;           /* 0: f32, that of the logits, i32. Floating targets are probabilities */
+  clloss_xent_options options; /* struct_size is the case's business */
+  uint32_t with, without;      /* XENT_WITH_…, XENT_NO_… */
   enum xent_fill fill;
   enum xent_upstream upstream;
-  uint32_t without; /* XENT_NO_… */
-  bool targets_i64;
-  bool ignore; /* a fifth of the rows have the target ignore_index */
-  int64_t ignore_index;
   bool in_place;
-  bool workspace; /* the caller's own */
-  size_t offset;  /* elements before the first of every array; a workspace rounds it up to 8 */
-  size_t pad;     /* elements between rows of logits and grad */
-  size_t row_pad; /* the same of everything that has one value or pair per row */
+  bool workspace;   /* the caller's own */
+  size_t offset;    /* elements before the first of every array; a workspace rounds it up to 8 */
+  size_t pad;       /* elements between rows of logits, grad and probabilities (outer rows where inner > 1) */
+  size_t class_pad; /* and between their classes */
+  size_t row_pad;   /* the same of everything that has one value or pair per row */
 } xent_shape;
 
 extern const harness_case xent_forward_case, xent_backward_case, xent_fused_case;
 extern const harness_passes xent_passes;
 
+enum { XENT_FORWARD, XENT_BACKWARD, XENT_FUSED }; /* harness_case.pass */
+
 const char *xent_fill_name(enum xent_fill fill);
 
-/* Fills of case_xent_fill.c: logits and targets (of the type that the shape says) from the seed, and the
- * upstream gradient. */
+/* What the shape's zeros stand for. */
+uint32_t xent_dtype(const xent_shape *s);
+uint32_t xent_grad_dtype(const xent_shape *s);
+uint32_t xent_targets_dtype(const xent_shape *s);
+bool xent_has_probabilities(const xent_shape *s);
+
+/* Fills of case_xent_fill.c, from the seed alone. xent_fill makes every input but row_stats. xent_fill_rows
+ * makes what stands in it for logits and class indices (of the type that the shape says; i32 where it has
+ * probabilities). */
+clloss_status xent_fill(const xent_shape *s, uint64_t seed, harness_data *d);
 void xent_fill_rows(const xent_shape *s, uint64_t seed, float *logits, void *targets);
-void xent_fill_upstream(const xent_shape *s, uint64_t seed, float *grad_loss);
+
+/* The class index of a row; 0 where there are probabilities. */
 int64_t xent_target(const xent_shape *s, const void *targets, size_t row);
+
+/* case_xent_ref.c: truth, plain and notes; and row_stats for a backward pass alone, the truth rounded. */
+clloss_status xent_reference(const harness_case *c, const void *shape, harness_data *d);
+clloss_status xent_fill_row_stats(const xent_shape *s, harness_data *d);
+
+/* What xent_reference notes about a row that has a softmax and a valid target, in f64; the formulas are in
+ * case_xent_bound.c. */
+typedef struct xent_note {
+  bool valid;
+  double max, log_sum, to_target; /* m, L, m − z_t */
+  double spread, spread2;         /* Σ p |d|, Σ p d² with d = z − m */
+  double gap, q;                  /* Σ q |d|, Σ q */
+  double most;                    /* largest |z| of a class that isn't masked */
+  double records;                 /* how often the running maximum grows */
+  double class_weight, row_weight, upstream;
+  double nearest, farthest; /* class indices between which rounding may put the maximum */
+  bool top1, topk;          /* whether rounding may decide about the hit */
+} xent_note;
+
+typedef struct xent_notes {
+  double divisor, z_divisor; /* 1 where nothing divides */
+  double near_top1, near_topk;
+  xent_note row[];
+} xent_notes;
+
+/* case_xent_bound.c */
+void xent_bound(const harness_case *c, const void *shape, const clloss_plan *plan, const harness_data *d,
+                int array, size_t row, double *bound);
+
+/* z of a logit, in f64; and what smoothing leaves to the target, gives to a probability and to all classes.
+ * */
+double xent_z(const xent_shape *s, double x);
+typedef struct xent_smoothing {
+  double hard, q_scale, q_shift;
+} xent_smoothing;
+xent_smoothing xent_smoothing_of(const xent_shape *s);
 
 #endif

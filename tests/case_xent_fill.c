@@ -1,5 +1,6 @@
 /* What stands in the rows of a softmax cross-entropy case. */
 #include <math.h>
+#include <stdlib.h>
 
 #include "case_xent.h"
 
@@ -25,8 +26,18 @@ static const char *const names[XENT_FILLS] = {
 
 const char *xent_fill_name(enum xent_fill fill) { return names[fill]; }
 
+uint32_t xent_dtype(const xent_shape *s) { return s->dtype ? s->dtype : CLLOSS_F32; }
+uint32_t xent_grad_dtype(const xent_shape *s) { return s->grad_dtype ? s->grad_dtype : xent_dtype(s); }
+uint32_t xent_targets_dtype(const xent_shape *s) { return s->targets_dtype ? s->targets_dtype : CLLOSS_I32; }
+
+bool xent_has_probabilities(const xent_shape *s) {
+  const uint32_t dtype = xent_targets_dtype(s);
+  return dtype != CLLOSS_I32 && dtype != CLLOSS_I64;
+}
+
 int64_t xent_target(const xent_shape *s, const void *targets, size_t row) {
-  return s->targets_i64 ? ((const int64_t *)targets)[row] : ((const int32_t *)targets)[row];
+  if (xent_has_probabilities(s)) return 0;
+  return s->targets_dtype == CLLOSS_I64 ? ((const int64_t *)targets)[row] : ((const int32_t *)targets)[row];
 }
 
 /* A target that must not be used as an index. Of i64 there are some that are classes when cut to 32 bits. */
@@ -41,12 +52,12 @@ static int64_t bad_target(const xent_shape *s, uint64_t *state) {
                           -((int64_t)1 << 32),
                           INT32_MIN,
                           ((int64_t)1 << 32) + classes - 1};
-  return s->targets_i64 ? wide[harness_pick(state, sizeof wide / sizeof *wide)]
-                        : narrow[harness_pick(state, sizeof narrow / sizeof *narrow)];
+  return s->targets_dtype == CLLOSS_I64 ? wide[harness_pick(state, sizeof wide / sizeof *wide)]
+                                        : narrow[harness_pick(state, sizeof narrow / sizeof *narrow)];
 }
 
 static void put_target(const xent_shape *s, void *targets, size_t row, int64_t target) {
-  if (s->targets_i64)
+  if (s->targets_dtype == CLLOSS_I64)
     ((int64_t *)targets)[row] = target;
   else
     ((int32_t *)targets)[row] = (int32_t)target;
@@ -112,23 +123,86 @@ static int64_t fill_row(const xent_shape *s, enum xent_fill fill, float *x, uint
 void xent_fill_rows(const xent_shape *s, uint64_t seed, float *logits, void *targets) {
   uint64_t state = seed;
   const bool blank = s->fill == XENT_IGNORED_NAN || s->fill == XENT_MIXED;
+  const bool ignores = s->options.flags & CLLOSS_IGNORE_INDEX;
   for (size_t row = 0; row < s->rows; row++) {
     float *x = logits + row * s->classes;
     const enum xent_fill fill = s->fill == XENT_MIXED ? (enum xent_fill)harness_pick(&state, XENT_IGNORED_NAN)
                                                       : s->fill;
     const int64_t target = fill_row(s, fill, x, &state);
-    const bool ignored = s->ignore && (s->fill == XENT_ALL_IGNORED || harness_pick(&state, 5) == 0);
-    put_target(s, targets, row, ignored ? s->ignore_index : target);
+    const bool ignored = ignores && (s->fill == XENT_ALL_IGNORED || harness_pick(&state, 5) == 0);
+    put_target(s, targets, row, ignored ? s->options.ignore_index : target);
     for (size_t c = 0; ignored && blank && c < s->classes; c++) x[c] = NAN;
   }
 }
 
-void xent_fill_upstream(const xent_shape *s, uint64_t seed, float *grad_loss) {
+static void fill_upstream(const xent_shape *s, uint64_t *state, void *grad_loss) {
   static const double magnitudes[] = {0.01, 1, 50};
-  uint64_t state = ~seed;
   const size_t n = s->upstream == XENT_UPSTREAM_ROWS ? s->rows : 1;
+  const uint32_t real = xent_dtype(s) == CLLOSS_F64 ? CLLOSS_F64 : CLLOSS_F32;
   for (size_t i = 0; i < n; i++) {
-    grad_loss[i] = either_sign(&state, magnitudes[harness_pick(&state, 3)]);
-    if (grad_loss[i] == 1.0f) grad_loss[i] = -0.75f; /* a factor of 1 would hide a factor that is missing */
+    const float value = either_sign(state, magnitudes[harness_pick(state, 3)]);
+    /* a factor of 1 would hide a factor that is missing */
+    harness_put(real, grad_loss, i, value == 1.0f ? -0.75 : (double)value);
   }
+}
+
+/* Weights from 0 to 2, some of them 0 where `zeros`. */
+static void fill_weights(uint32_t real, void *weights, size_t n, bool zeros, uint64_t *state) {
+  for (size_t i = 0; weights && i < n; i++)
+    harness_put(real, weights, i, zeros && harness_pick(state, 8) == 0 ? 0 : 2 * harness_uniform(state));
+}
+
+/* One row of probabilities, which need not sum to 1: those of a class alone, of a few, of all, or none at
+ * all. A masked class has one only now and then. */
+static void fill_probabilities(const xent_shape *s, const float *x, void *t, size_t row, uint64_t *state) {
+  const size_t n = s->classes, kind = harness_pick(state, 8), only = harness_pick(state, n);
+  const bool of_masked = harness_pick(state, 8) == 0;
+  const double scale = (kind == 3 ? 2 : 1) / (double)n;
+  for (size_t c = 0; c < n; c++) {
+    double p = kind == 0   ? c == only
+               : kind == 1 ? 0
+               : kind == 2 ? (harness_pick(state, 4) ? 0 : harness_uniform(state))
+                           : 2 * scale * harness_uniform(state);
+    if (isinf(x[c]) && !of_masked) p = 0;
+    harness_put(s->targets_dtype, t, row * n + c, p);
+  }
+}
+
+/* Of f64 the low bits as well, but for the fills that have to stay exact. */
+static void store_logits(const xent_shape *s, const float *x, void *logits, uint64_t *state) {
+  const bool exact = s->fill == XENT_SIXTEENTHS || s->fill == XENT_SIXTEENTHS_1E6 || s->fill == XENT_EQUAL;
+  const bool wide = xent_dtype(s) == CLLOSS_F64 && !exact;
+  for (size_t i = 0; i < s->rows * s->classes; i++) {
+    const double low = wide ? 1 + 0x1p-24 * harness_uniform(state) : 1;
+    harness_put(xent_dtype(s), logits, i, (double)x[i] * low);
+  }
+}
+
+clloss_status xent_fill(const xent_shape *s, uint64_t seed, harness_data *d) {
+  const size_t n = s->rows * s->classes;
+  const uint32_t real = xent_dtype(s) == CLLOSS_F64 ? CLLOSS_F64 : CLLOSS_F32;
+  float *x = malloc((n + 1) * sizeof *x);
+  int64_t *indices = malloc((s->rows + 1) * sizeof *indices);
+  uint64_t state = ~seed;
+  if (x && indices) {
+    const bool whole = !xent_has_probabilities(s);
+    xent_fill_rows(s, seed, x, whole ? d->data[XENT_TARGETS] : indices);
+    store_logits(s, x, d->data[XENT_LOGITS], &state);
+    for (size_t row = 0; !whole && row < s->rows; row++)
+      fill_probabilities(s, x + row * s->classes, d->data[XENT_TARGETS], row, &state);
+    /* A mean whose divisor is 0 though its sum isn't has no meaning: what smoothing gives to the other
+     * classes. */
+    fill_weights(real, d->data[XENT_CLASS_WEIGHT], s->classes, s->options.label_smoothing == 0, &state);
+    fill_weights(real, d->data[XENT_ROW_WEIGHT], s->with & XENT_WITH_ONE_ROW_WEIGHT ? 1 : s->rows, true,
+                 &state);
+    if (s->with & XENT_WITH_ONE_ROW_WEIGHT) harness_put(real, d->data[XENT_ROW_WEIGHT], 0, 1.75);
+    if (d->data[XENT_DIVISOR]) harness_put(real, d->data[XENT_DIVISOR], 0, 1 + 16 * harness_uniform(&state));
+    if (d->data[XENT_GRAD_LOSS]) fill_upstream(s, &state, d->data[XENT_GRAD_LOSS]);
+    for (size_t i = 0; d->data[XENT_GRAD] && i < n; i++)
+      harness_put(xent_grad_dtype(s), d->data[XENT_GRAD], i, (double)either_sign(&state, 1));
+  }
+  const bool room = x && indices;
+  free(x);
+  free(indices);
+  return room ? CLLOSS_SUCCESS : CL_OUT_OF_HOST_MEMORY;
 }

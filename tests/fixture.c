@@ -133,7 +133,10 @@ bool problem_open(problem *p, cl_command_queue queue, size_t rows, size_t classe
   memset(p, 0, sizeof *p);
   p->rows = rows;
   p->classes = classes;
-  p->options = (clloss_xent_options){sizeof p->options, reduction, CLLOSS_IGNORE_INDEX, IGNORED};
+  p->options = (clloss_xent_options){.struct_size = sizeof p->options,
+                                     .reduction = reduction,
+                                     .flags = CLLOSS_IGNORE_INDEX,
+                                     .ignore_index = IGNORED};
   clGetCommandQueueInfo(queue, CL_QUEUE_CONTEXT, sizeof p->context, &p->context, NULL);
   const size_t elements[SLOT_COUNT] = {n, rows, 1, rows, rows * 2, n, reduction == CLLOSS_NONE ? rows : 1, 0};
   for (int slot = 0; slot < WORKSPACE && !status; slot++) {

@@ -11,11 +11,6 @@
 
 enum { GUARD = 64 }; /* elements: four vectors of the widest kind */
 
-uint32_t harness_poison(int run) {
-  /* Once a large finite number, once a NaN: whatever is right, one of them is wrong. */
-  return run == 0 ? 0x5a5a5a5au : 0x7fc0deadu;
-}
-
 void harness_fire(experiment *e, harness_check_kind kind, const char *format, ...) {
   harness_result *r = e->result;
   if (r->count[kind]++ == 0) {
@@ -37,9 +32,10 @@ static bool failed(experiment *e, clloss_status status, const char *doing) {
 
 /* ---- layout ---- */
 
-static size_t element_bytes(uint32_t dtype) { return dtype == CLLOSS_I64 ? 8 : dtype == CLLOSS_U8 ? 1 : 4; }
-
-static bool has_data(const layout *l) { return l->array.role == HARNESS_INPUT; }
+/* Whether the memory holds data before the call. */
+static bool has_data(const layout *l) {
+  return l->array.role == HARNESS_INPUT || l->array.role == HARNESS_UPDATED;
+}
 
 static void lay_out(experiment *e, const harness_array arrays[HARNESS_ARRAYS]) {
   for (int i = 0; i < HARNESS_ARRAYS; i++) {
@@ -48,47 +44,56 @@ static void lay_out(experiment *e, const harness_array arrays[HARNESS_ARRAYS]) {
     l->array = *a;
     l->memory = a->in_place ? (int)(a->in_place - arrays) : i;
     if (a->role == HARNESS_UNBOUND) continue;
-    l->element_bytes = element_bytes(a->dtype);
+    l->element_bytes = harness_bytes(a->dtype);
+    l->inner = a->inner ? a->inner : 1;
+    l->step = a->class_stride ? a->class_stride : l->inner;
+    const size_t width = (a->columns ? a->columns - 1 : 0) * l->step + l->inner;
+    l->pitch = a->row_stride ? a->row_stride : width;
     l->first = GUARD + a->offset;
-    l->pitch = a->row_stride ? a->row_stride : a->columns;
-    l->total = l->first + (a->rows ? (a->rows - 1) * l->pitch + a->columns : 0) + GUARD;
+    l->last = l->first + (a->rows ? (a->rows / l->inner - 1) * l->pitch + width : 0);
+    l->total = l->last + GUARD;
   }
 }
 
 /* Elements that no call has business with: NaN, or a target that no class has. */
 static void blank_input(const layout *l, unsigned char *buffer) {
-  const float nan = NAN;
-  const int32_t least32 = INT32_MIN;
-  const int64_t least64 = INT64_MIN;
-  const void *blank = l->array.dtype == CLLOSS_F32 ? (const void *)&nan
-                      : l->element_bytes == 8      ? (const void *)&least64
-                                                   : (const void *)&least32;
-  for (size_t i = 0; i < l->total; i++) memcpy(buffer + i * l->element_bytes, blank, l->element_bytes);
+  const bool whole = l->array.dtype == CLLOSS_I32 || l->array.dtype == CLLOSS_I64;
+  const double least = l->array.dtype == CLLOSS_I64 ? (double)INT64_MIN : (double)INT32_MIN;
+  for (size_t i = 0; i < l->total; i++) harness_put(l->array.dtype, buffer, i, whole ? least : (double)NAN);
 }
 
+/* Once a large finite number, once a NaN: whatever is right, one of them is wrong. */
 static void poison(const layout *l, unsigned char *buffer, int run) {
-  const uint32_t bits = harness_poison(run);
+  const uint32_t bits = run == 0 ? 0x5a5a5a5au : 0x7fc0deadu;
   for (size_t i = 0; i < l->total * l->element_bytes; i++) buffer[i] = (unsigned char)(bits >> 8 * (i % 4));
+}
+
+static void place_data(experiment *e, int i, int run) {
+  layout *l = &e->layouts[i];
+  const size_t size = l->element_bytes, columns = l->array.columns;
+  blank_input(l, l->sent[run]);
+  for (size_t k = 0; k < l->array.rows * columns; k++)
+    memcpy(layout_at(l, l->sent[run], k / columns, k % columns), (const char *)e->data.data[i] + k * size,
+           size);
 }
 
 static bool make_images(experiment *e) {
   for (int i = 0; i < HARNESS_ARRAYS; i++) {
     layout *l = &e->layouts[i];
     if (l->array.role == HARNESS_UNBOUND || l->memory != i) continue;
+    l->owned = calloc(l->total, 1);
+    if (!l->owned) return !failed(e, CL_OUT_OF_HOST_MEMORY, "making the buffers' images");
+    for (size_t row = 0; row < l->array.rows; row++)
+      for (size_t c = 0; c < l->array.columns; c++) l->owned[layout_index(l, row, c)] = 1;
     for (int run = 0; run < RUNS; run++) {
       l->sent[run] = malloc(l->total * l->element_bytes);
       l->got[run] = malloc(l->total * l->element_bytes);
       if (!l->sent[run] || !l->got[run])
         return !failed(e, CL_OUT_OF_HOST_MEMORY, "making the buffers' images");
-      if (!has_data(l)) {
+      if (has_data(l))
+        place_data(e, i, run);
+      else
         poison(l, l->sent[run], run);
-        continue;
-      }
-      blank_input(l, l->sent[run]);
-      const size_t row_bytes = l->array.columns * l->element_bytes;
-      for (size_t row = 0; row < l->array.rows; row++)
-        memcpy(layout_at(l, l->sent[run], row, 0), (const char *)e->data.data[i] + row * row_bytes,
-               row_bytes);
     }
   }
   return true;
@@ -100,21 +105,21 @@ static bool make_data(experiment *e, uint64_t seed, const harness_outputs *given
   for (int i = 0; i < HARNESS_ARRAYS; i++) {
     const layout *l = &e->layouts[i];
     const size_t n = l->array.rows * l->array.columns;
-    if (l->array.role == HARNESS_INPUT) {
+    if (has_data(l)) {
       e->data.data[i] = malloc(n * l->element_bytes + 1);
       if (!e->data.data[i]) return !failed(e, CL_OUT_OF_HOST_MEMORY, "making the inputs");
     }
-    if (l->array.role == HARNESS_OUTPUT) {
+    if (is_output(&l->array)) {
       e->data.truth[i] = malloc((n + 1) * sizeof(double));
-      e->data.plain[i] = malloc((n + 1) * sizeof(float));
+      e->data.plain[i] = malloc((n + 1) * sizeof(double));
       if (!e->data.truth[i] || !e->data.plain[i])
         return !failed(e, CL_OUT_OF_HOST_MEMORY, "making room for the reference");
     }
   }
   if (failed(e, e->c->fill(e->c, e->shape, seed, &e->data), "fill")) return false;
   for (int i = 0; given && i < HARNESS_ARRAYS; i++)
-    if (given->data[i] && e->data.data[i])
-      memcpy(e->data.data[i], given->data[i], given->count[i] * sizeof(float));
+    if (given->data[i] && e->layouts[i].array.role == HARNESS_INPUT)
+      memcpy(e->data.data[i], given->data[i], given->count[i] * e->layouts[i].element_bytes);
   return !failed(e, e->c->reference(e->c, e->shape, &e->data), "reference");
 }
 
@@ -122,6 +127,7 @@ static void free_all(experiment *e) {
   for (int i = 0; i < HARNESS_ARRAYS; i++) {
     layout *l = &e->layouts[i];
     if (l->memory == i && l->mem) clReleaseMemObject(l->mem);
+    free(l->owned);
     for (int run = 0; run < RUNS; run++) {
       free(l->sent[run]);
       free(l->got[run]);
@@ -139,7 +145,7 @@ static bool make_buffers(experiment *e, const harness_device *device) {
   for (int i = 0; i < HARNESS_ARRAYS; i++) {
     layout *l = &e->layouts[i];
     if (l->array.role == HARNESS_UNBOUND || l->memory != i) continue;
-    const cl_mem_flags flags = has_data(l) ? CL_MEM_READ_ONLY : CL_MEM_READ_WRITE;
+    const cl_mem_flags flags = l->array.role == HARNESS_INPUT ? CL_MEM_READ_ONLY : CL_MEM_READ_WRITE;
     bool shared = false;
     for (int j = 0; j < HARNESS_ARRAYS; j++) shared |= j != i && e->layouts[j].memory == i;
     cl_int error;
@@ -174,6 +180,7 @@ static bool run_once(experiment *e, const harness_device *device, clloss_ctx *ct
     views[i] = (clloss_view){.mem = l->mem,
                              .offset = l->first,
                              .row_stride = l->array.row_stride,
+                             .class_stride = l->array.class_stride,
                              .dtype = l->array.dtype,
                              .flags = l->array.flags};
   }
@@ -197,13 +204,15 @@ static bool run_once(experiment *e, const harness_device *device, clloss_ctx *ct
 static bool keep_outputs(experiment *e, harness_outputs *kept) {
   for (int i = 0; i < HARNESS_ARRAYS; i++) {
     const layout *l = &e->layouts[i];
-    if (l->array.role != HARNESS_OUTPUT) continue;
-    kept->count[i] = l->array.rows * l->array.columns;
-    kept->data[i] = malloc((kept->count[i] + 1) * sizeof(float));
+    const size_t size = l->element_bytes, columns = l->array.columns;
+    if (!is_output(&l->array)) continue;
+    kept->count[i] = l->array.rows * columns;
+    kept->dtype[i] = l->array.dtype;
+    kept->data[i] = malloc(kept->count[i] * size + 1);
     if (!kept->data[i]) return !failed(e, CL_OUT_OF_HOST_MEMORY, "keeping the outputs");
-    for (size_t row = 0; row < l->array.rows; row++)
-      memcpy(kept->data[i] + row * l->array.columns, layout_at(l, e->layouts[l->memory].got[0], row, 0),
-             l->array.columns * sizeof(float));
+    for (size_t k = 0; k < kept->count[i]; k++)
+      memcpy((char *)kept->data[i] + k * size,
+             layout_at(l, e->layouts[l->memory].got[0], k / columns, k % columns), size);
   }
   return true;
 }
@@ -211,8 +220,8 @@ static bool keep_outputs(experiment *e, harness_outputs *kept) {
 /* ---- the whole ---- */
 
 static bool same_rows(const harness_array *a, const harness_array *b) {
-  return a->dtype == b->dtype && a->rows == b->rows && a->columns == b->columns && a->offset == b->offset &&
-         a->row_stride == b->row_stride;
+  return a->dtype == b->dtype && a->rows == b->rows && a->columns == b->columns && a->inner == b->inner &&
+         a->offset == b->offset && a->row_stride == b->row_stride && a->class_stride == b->class_stride;
 }
 
 static bool prepare(experiment *e, clloss_ctx *ctx, uint64_t seed, const harness_outputs *given) {
@@ -221,8 +230,7 @@ static bool prepare(experiment *e, clloss_ctx *ctx, uint64_t seed, const harness
   if (failed(e, e->c->arrays(e->c, e->shape, ctx, arrays), "arrays")) return false;
   for (int i = 0; i < HARNESS_ARRAYS; i++) {
     const harness_array *a = &arrays[i];
-    const bool output = a->role == HARNESS_OUTPUT;
-    if ((output && a->dtype != CLLOSS_F32) || (a->in_place && (!output || !same_rows(a, a->in_place))))
+    if (a->in_place && (a->role != HARNESS_OUTPUT || !same_rows(a, a->in_place)))
       return !failed(e, CLLOSS_DTYPE, "the case describes an output that the harness can't judge");
   }
   e->plan.struct_size = sizeof e->plan;
@@ -258,10 +266,15 @@ static void agree(const harness_passes *passes, const harness_outputs *forward, 
   experiment e = {.c = passes->fused, .result = result};
   for (int i = 0; i < HARNESS_ARRAYS; i++) {
     if (!forward->data[i] || !fused->data[i]) continue;
-    for (size_t k = 0; k < forward->count[i]; k++)
-      if (memcmp(forward->data[i] + k, fused->data[i] + k, sizeof(float)) != 0)
-        harness_fire(&e, HARNESS_AGREE, "array %d, value %zu: %.9g, in forward %.9g", i, k,
-                     (double)fused->data[i][k], (double)forward->data[i][k]);
+    const size_t size = harness_bytes(forward->dtype[i]);
+    for (size_t k = 0; k < forward->count[i]; k++) {
+      const double one = harness_get(forward->dtype[i], forward->data[i], k),
+                   other = harness_get(fused->dtype[i], fused->data[i], k);
+      /* the sign of a NaN says nothing */
+      if (isnan(one) && isnan(other)) continue;
+      if (memcmp((char *)forward->data[i] + k * size, (char *)fused->data[i] + k * size, size) != 0)
+        harness_fire(&e, HARNESS_AGREE, "array %d, value %zu: %.17g, in forward %.17g", i, k, other, one);
+    }
   }
 }
 

@@ -12,7 +12,7 @@
  *   - checks that the call succeeds; guards; padding between rows; inputs bit for bit; that every element
  *     of every output was written; that NaN, +inf, -inf and finite values are where the reference has
  *     them; and that |result - f64|  <=  largest |f32 reference - f64| in the row  +  the case's derived
- *     bound;
+ *     bound  +  half a unit in the last place of a result that is stored in 16 bits;
  *   - checks that both runs gave the same bits.
  *
  * harness_check_passes() does that for forward, fused, and backward from forward's statistics, and checks
@@ -28,13 +28,14 @@
 
 /* ---- what a case is ---- */
 
-enum { HARNESS_ARRAYS = 8 };
+enum { HARNESS_ARRAYS = 16 };
 
 typedef enum harness_role {
   HARNESS_UNBOUND, /* the call gets a view without a buffer */
   HARNESS_INPUT,
-  HARNESS_OUTPUT, /* f32 in this version */
-  HARNESS_SCRATCH /* may be written; what it holds afterwards says nothing */
+  HARNESS_OUTPUT,
+  HARNESS_UPDATED, /* an output that is read first: its data is what stands there before the call */
+  HARNESS_SCRATCH  /* may be written; what it holds afterwards says nothing */
 } harness_role;
 
 typedef struct harness_array {
@@ -43,19 +44,27 @@ typedef struct harness_array {
   uint32_t dtype;
   uint32_t flags;                       /* of the view: CLLOSS_BROADCAST */
   size_t rows, columns;                 /* what of it belongs to the call */
+  size_t inner;                         /* rows that lie between two columns; 0: 1 */
   size_t offset;                        /* elements before the first, on top of the guard */
-  size_t row_stride;                    /* as in the view: 0 is packed */
+  size_t row_stride, class_stride;      /* as in the view: 0 is packed */
   const struct harness_array *in_place; /* the input whose memory this output takes, or NULL */
 } harness_array;
 
-/* The data of a case, packed: data[i] belongs to array i, NULL where that is unbound. Outputs have truth
- * (f64) and plain (the f32 reference) instead. */
+/* The data of a case, packed, row by row whatever the layout: data[i] belongs to array i, NULL where that is
+ * unbound. Outputs have truth (f64) and plain (the f32 reference) instead, updated ones as well. */
 typedef struct harness_data {
   void *data[HARNESS_ARRAYS];
-  double *truth[HARNESS_ARRAYS];
-  float *plain[HARNESS_ARRAYS];
-  double *notes; /* whatever reference() leaves for bound(): from malloc, freed by the harness */
+  double *truth[HARNESS_ARRAYS], *plain[HARNESS_ARRAYS];
+  void *notes; /* whatever reference() leaves for bound(): from malloc, freed by the harness */
 } harness_data;
+
+/* Elements of every type as doubles. harness_put rounds once, to nearest even; harness_half_ulp is what that
+ * may cost a number about as large as x in a type of 16 bits, and 0 for the others, whose rounding belongs
+ * to bounds. */
+size_t harness_bytes(uint32_t dtype);
+double harness_get(uint32_t dtype, const void *array, size_t i);
+void harness_put(uint32_t dtype, void *array, size_t i, double value);
+double harness_half_ulp(uint32_t dtype, double x);
 
 /* `shape` is the loss's own struct throughout. The functions never fail but by the status they return. */
 typedef struct harness_case harness_case;
@@ -119,7 +128,8 @@ typedef struct harness_device {
 
 /* Results of one run, packed, by array; NULL where the array is no output. */
 typedef struct harness_outputs {
-  float *data[HARNESS_ARRAYS];
+  void *data[HARNESS_ARRAYS];
+  uint32_t dtype[HARNESS_ARRAYS];
   size_t count[HARNESS_ARRAYS];
 } harness_outputs;
 
@@ -167,7 +177,8 @@ typedef struct harness {
   uint64_t seed;
   size_t only; /* SIZE_MAX: all */
   size_t point, run, failed;
-  double max_used; /* over all that ran */
+  uint64_t most_programs; /* more than this, built over all ctx, is a failure; 0: no limit */
+  double max_used;        /* over all that ran */
   harness_device devices[HARNESS_DEVICES];
   size_t n_devices;
   struct {

@@ -1,14 +1,13 @@
 #!/bin/sh
-# Every OpenCL source compiles alone as OpenCL C 1.2, without a warning: with its macros' defaults, and with each of
-# the CLLOSS_ macros that it tests with #ifdef or #if defined given in turn. Unused parameters are no fault here:
-# kernels of one loss share one list of arguments. Drivers define __OPENCL_VERSION__, clang by itself doesn't.
+# Every OpenCL source compiles as OpenCL C 1.2 without a warning; those of the library as each team and with each group
+# of storage types that the host asks for (host/program.c), and with the defaults of its macros. Headers are compiled
+# in their sources alone: a team's needs its width, the others a team. Unused parameters are no fault here: kernels of
+# one loss share one list of arguments. Drivers define __OPENCL_VERSION__, clang by itself doesn't.
 # Usage: kernel_syntax.sh SOURCE_DIR CLANG
 set -eu
 cd "$1"
 clang=$2
 failed=0 count=0
-macros=$(mktemp)
-trap 'rm -f "$macros"' EXIT
 
 compile() {
   file=$1
@@ -21,12 +20,36 @@ compile() {
   fi
 }
 
-for file in kernels/*.cl bench/*.cl examples/*.cl; do
-  [ -f "$file" ] || continue
-  compile "$file"
-  sed -n 's/^ *# *if\(def\| defined\)[ (]*\(CLLOSS_[A-Z0-9_]*\).*/\2/p' "$file" | sort -u >"$macros"
-  while read -r macro; do compile "$file" "-D$macro"; done <"$macros"
+# The word splitting is meant: a line of types is several options.
+# shellcheck disable=SC2086
+variants() {
+  while read -r types; do
+    compile "$1" $types
+    compile "$1" -DCLLOSS_TEAM_GROUP $types
+  done <<END
+
+-DCLLOSS_X=F32 -DCLLOSS_G=F32 -DCLLOSS_T=F32
+-DCLLOSS_REAL_F64 -DCLLOSS_REAL=F64 -DCLLOSS_X=F64 -DCLLOSS_G=F64
+-DCLLOSS_REAL_F64 -DCLLOSS_REAL=F64 -DCLLOSS_X=F64 -DCLLOSS_G=F64 -DCLLOSS_T=F64
+-DCLLOSS_X=F16 -DCLLOSS_G=F16
+-DCLLOSS_X=F16 -DCLLOSS_G=F32 -DCLLOSS_T=F16
+-DCLLOSS_X=BF16 -DCLLOSS_G=BF16
+-DCLLOSS_X=BF16 -DCLLOSS_G=F32 -DCLLOSS_T=F32
+END
+}
+
+# A switch that no variant above turns on would compile one way only.
+switches=$(sed -n 's/^ *# *if[nd]* *\(ef\|def\|defined\)[ (]*\(CLLOSS_[A-Z0-9_]*\).*/\2/p' kernels/*.cl kernels/*.clh |
+  grep -v '_CLH$' | sort -u)
+for switch in $switches; do
+  case $switch in
+    CLLOSS_TEAM_GROUP | CLLOSS_REAL_F64 | CLLOSS_REAL | CLLOSS_X | CLLOSS_G | CLLOSS_T) ;;
+    *) echo "kernel_syntax: no variant defines $switch" && failed=1 ;;
+  esac
 done
-[ "$count" -ge 3 ] || { echo "only $count compilations" && exit 1; }
+
+for file in kernels/*.cl; do variants "$file"; done
+for file in bench/*.cl examples/*.cl; do compile "$file"; done
+[ "$count" -ge 18 ] || { echo "only $count compilations" && exit 1; }
 [ $failed = 0 ] || exit 1
 echo "$count compilations, no warning"

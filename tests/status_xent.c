@@ -8,19 +8,7 @@
 #include <stdalign.h>
 #include <stdlib.h>
 
-enum { ROWS = 5, CLASSES = 8, ROOT_BYTES = 1 << 16, MAX_SCRATCH = 8 };
-
-typedef struct call {
-  clloss_ctx *ctx;
-  const clloss_xent *xent;
-  const clloss_xent_options *options;
-  cl_command_queue queue;
-  cl_uint n_wait;
-  const cl_event *wait;
-  clloss_xent x;         /* what xent points to */
-  clloss_xent_options o; /* what options points to */
-  cl_event no_event;     /* NULL: a wait list of one event that isn't */
-} call;
+enum { MAX_SCRATCH = 8 };
 
 static struct bench {
   fixture f, other; /* other: a second context on the same device */
@@ -28,9 +16,27 @@ static struct bench {
   problem p;
   size_t align; /* what origins of sub-buffers must be a multiple of */
   cl_mem root;
+  cl_mem optional[VIEW_COUNT - SLOT_COUNT];
   cl_mem scratch[MAX_SCRATCH];
   int n_scratch;
 } b;
+
+/* The views that a problem doesn't have: the buffers hold zeros, or what the last good call left there. */
+static const struct {
+  const char *name;
+  uint32_t dtype;
+  size_t bytes;
+  bool output;
+} optional[VIEW_COUNT - SLOT_COUNT] = {
+    {"class_weight", CLLOSS_F32, 4 * CLASSES, false},
+    {"row_weight", CLLOSS_F32, 4 * ROWS, false},
+    {"divisor", CLLOSS_F32, 4, false},
+    {"metrics", CLLOSS_F32, 4 * CLLOSS_METRICS, true},
+    {"counts", CLLOSS_I64, 8 * CLLOSS_COUNTS, true},
+    {"predicted", CLLOSS_I32, 4 * ROWS, true},
+    {"confidence", CLLOSS_F32, 4 * ROWS, true},
+    {"entropy", CLLOSS_F32, 4 * ROWS, true},
+};
 
 static alignas(64) char host_memory[ROOT_BYTES];
 
@@ -54,75 +60,99 @@ static cl_mem sub(cl_mem root, size_t origin, size_t bytes) {
   return keep(mem, status);
 }
 
+clloss_view *status_view(call *c, int view) {
+  clloss_xent *x = &c->x;
+  clloss_view *const more[] = {&x->class_weight, &x->row_weight, &x->divisor,    &x->metrics,
+                               &x->counts,       &x->predicted,  &x->confidence, &x->entropy};
+  return view < SLOT_COUNT ? xent_slot(x, (enum slot)view) : more[view - SLOT_COUNT];
+}
+
+void status_bind(call *c, int view) {
+  const int i = view - SLOT_COUNT;
+  *status_view(c, view) = (clloss_view){.mem = b.optional[i], .dtype = optional[i].dtype};
+}
+
+cl_mem status_root(void) { return b.root; }
+
+static size_t bytes_of(int view) {
+  return view < SLOT_COUNT ? b.p.bytes[view] : optional[view - SLOT_COUNT].bytes;
+}
+
+static const char *name_of(int view) {
+  return view < SLOT_COUNT ? slot_names[view] : optional[view - SLOT_COUNT].name;
+}
+
 /* ---- what can be wrong with any view ------------------------------------------------------------------------ */
 
-static void one_byte_short(call *c, enum slot s) {
-  xent_slot(&c->x, s)->mem = buffer(b.f.context, CL_MEM_READ_WRITE, b.p.bytes[s] - 1, NULL);
+static void one_byte_short(call *c, int s) {
+  status_view(c, s)->mem = buffer(b.f.context, CL_MEM_READ_WRITE, bytes_of(s) - 1, NULL);
 }
-static void offset_past_end(call *c, enum slot s) { xent_slot(&c->x, s)->offset = s == WORKSPACE ? 256 : 1; }
-static void offset_huge(call *c, enum slot s) { xent_slot(&c->x, s)->offset = SIZE_MAX - 255; }
+static void offset_past_end(call *c, int s) { status_view(c, s)->offset = s == WORKSPACE ? 256 : 1; }
+static void offset_huge(call *c, int s) { status_view(c, s)->offset = SIZE_MAX - 255; }
 /* times four bytes it wraps round to 0 */
-static void offset_wraps(call *c, enum slot s) { xent_slot(&c->x, s)->offset = SIZE_MAX / 4 + 1; }
-static void sub_buffer_short(call *c, enum slot s) {
-  xent_slot(&c->x, s)->mem = sub(b.root, b.align, b.p.bytes[s] - 1);
+static void offset_wraps(call *c, int s) { status_view(c, s)->offset = SIZE_MAX / 4 + 1; }
+static void sub_buffer_short(call *c, int s) {
+  status_view(c, s)->mem = sub(b.root, b.align, bytes_of(s) - 1);
 }
-static void other_context(call *c, enum slot s) {
-  xent_slot(&c->x, s)->mem = buffer(b.other.context, CL_MEM_READ_WRITE, ROOT_BYTES, NULL);
+static void other_context(call *c, int s) {
+  status_view(c, s)->mem = buffer(b.other.context, CL_MEM_READ_WRITE, ROOT_BYTES, NULL);
 }
-static void dtype_unset(call *c, enum slot s) { xent_slot(&c->x, s)->dtype = 0; }
-static void dtype_unknown(call *c, enum slot s) { xent_slot(&c->x, s)->dtype = 99; }
-static void dtype_of_another(call *c, enum slot s) {
-  xent_slot(&c->x, s)->dtype = s == WORKSPACE || s == TARGETS ? CLLOSS_F32 : CLLOSS_I32;
+static void dtype_unset(call *c, int s) { status_view(c, s)->dtype = 0; }
+static void dtype_unknown(call *c, int s) { status_view(c, s)->dtype = 99; }
+static void dtype_of_another(call *c, int s) {
+  status_view(c, s)->dtype = s == TARGETS || s == COUNTS || s == PREDICTED ? CLLOSS_U8 : CLLOSS_I32;
 }
-static void flag_unknown(call *c, enum slot s) { xent_slot(&c->x, s)->flags = 1u << 31; }
-static void broadcast(call *c, enum slot s) { xent_slot(&c->x, s)->flags = CLLOSS_BROADCAST; }
-static void reserved_set(call *c, enum slot s) { xent_slot(&c->x, s)->reserved = 77; }
-static void class_stride(call *c, enum slot s) { xent_slot(&c->x, s)->class_stride = 2; }
-static void odd_address(call *c, enum slot s) {
-  xent_slot(&c->x, s)->mem = buffer(b.f.context, CL_MEM_READ_WRITE | CL_MEM_USE_HOST_PTR, ROOT_BYTES - 64,
-                                    host_memory + 1);
+static void flag_unknown(call *c, int s) { status_view(c, s)->flags = 1u << 31; }
+static void broadcast(call *c, int s) { status_view(c, s)->flags = CLLOSS_BROADCAST; }
+static void reserved_set(call *c, int s) { status_view(c, s)->reserved = 77; }
+static void class_stride(call *c, int s) { status_view(c, s)->class_stride = 2; }
+static void odd_address(call *c, int s) {
+  status_view(c, s)->mem = buffer(b.f.context, CL_MEM_READ_WRITE | CL_MEM_USE_HOST_PTR, ROOT_BYTES - 64,
+                                  host_memory + 1);
 }
 /* Inputs in memory that kernels may not read, outputs in memory that they may not write. */
-static void no_access(call *c, enum slot s) {
-  bool input = s == LOGITS || s == TARGETS || s == GRAD_LOSS;
-  xent_slot(&c->x, s)->mem = buffer(b.f.context, input ? CL_MEM_WRITE_ONLY : CL_MEM_READ_ONLY, ROOT_BYTES,
-                                    NULL);
+static void no_access(call *c, int s) {
+  bool input = s == LOGITS || s == TARGETS || s == GRAD_LOSS || s == CLASS_WEIGHT || s == ROW_WEIGHT ||
+               s == DIVISOR;
+  status_view(c, s)->mem = buffer(b.f.context, input ? CL_MEM_WRITE_ONLY : CL_MEM_READ_ONLY, ROOT_BYTES,
+                                  NULL);
 }
 
-/* slots: a bit each of those that the row is about. The words gain the slot's name. */
-#define ALL       ((1u << SLOT_COUNT) - 1u)
-#define BUT(slot) (ALL & ~(1u << (slot)))
+/* views: a bit each of those that the row is about. The words gain the view's name. */
+#define ALL        ((1u << VIEW_COUNT) - 1u)
+#define ONLY(view) (1u << (view))
+#define BUT(views) (ALL & ~(views))
 static const struct {
   const char *name;
-  void (*spoil)(call *, enum slot);
+  void (*spoil)(call *, int);
   clloss_status status;
-  unsigned slots;
+  unsigned views;
   const char *words;
 } view_rows[] = {
-    {"one byte short", one_byte_short, CLLOSS_BUFFER_SIZE, BUT(WORKSPACE), ""},
-    {"offset past the end", offset_past_end, CLLOSS_BUFFER_SIZE, BUT(WORKSPACE), "needs"},
-    {"offset huge", offset_huge, CLLOSS_STRIDE, BUT(WORKSPACE), "offset 18446744073709551360"},
-    {"offset wraps", offset_wraps, CLLOSS_STRIDE, BUT(WORKSPACE), "offset 4611686018427387904"},
-    {"sub-buffer short", sub_buffer_short, CLLOSS_BUFFER_SIZE, BUT(WORKSPACE), ""},
-    {"workspace one byte short", one_byte_short, CLLOSS_WORKSPACE, 1u << WORKSPACE, ""},
-    {"workspace offset past the end", offset_past_end, CLLOSS_WORKSPACE, 1u << WORKSPACE, "needs"},
-    {"workspace offset huge", offset_huge, CLLOSS_STRIDE, 1u << WORKSPACE, "18446744073709551360"},
-    {"workspace sub-buffer short", sub_buffer_short, CLLOSS_WORKSPACE, 1u << WORKSPACE, ""},
+    {"one byte short", one_byte_short, CLLOSS_BUFFER_SIZE, BUT(ONLY(WORKSPACE)), ""},
+    {"offset past the end", offset_past_end, CLLOSS_BUFFER_SIZE, BUT(ONLY(WORKSPACE)), "needs"},
+    {"offset huge", offset_huge, CLLOSS_STRIDE, BUT(ONLY(WORKSPACE)), "offset 18446744073709551360"},
+    {"offset wraps", offset_wraps, CLLOSS_STRIDE, BUT(ONLY(WORKSPACE)), "offset 4611686018427387904"},
+    {"sub-buffer short", sub_buffer_short, CLLOSS_BUFFER_SIZE, BUT(ONLY(WORKSPACE)), ""},
+    {"workspace one byte short", one_byte_short, CLLOSS_WORKSPACE, ONLY(WORKSPACE), ""},
+    {"workspace offset past the end", offset_past_end, CLLOSS_WORKSPACE, ONLY(WORKSPACE), "needs"},
+    {"workspace offset huge", offset_huge, CLLOSS_STRIDE, ONLY(WORKSPACE), "18446744073709551360"},
+    {"workspace sub-buffer short", sub_buffer_short, CLLOSS_WORKSPACE, ONLY(WORKSPACE), ""},
     {"other context", other_context, CLLOSS_MEMORY_CONTEXT, ALL, ""},
     {"dtype unset", dtype_unset, CLLOSS_DTYPE, ALL, "dtype 0"},
     {"dtype unknown", dtype_unknown, CLLOSS_DTYPE, ALL, "dtype 99"},
     {"dtype of another", dtype_of_another, CLLOSS_DTYPE, ALL, "dtype"},
     {"unknown flag", flag_unknown, CLLOSS_OPTION, ALL, "flags"},
-    {"broadcast", broadcast, CLLOSS_OPTION, BUT(GRAD_LOSS), "flags broadcast"},
+    {"broadcast", broadcast, CLLOSS_OPTION, BUT(ONLY(GRAD_LOSS) | ONLY(ROW_WEIGHT)), "flags broadcast"},
     {"reserved", reserved_set, CLLOSS_OPTION, ALL, "reserved 77"},
-    {"class stride", class_stride, CLLOSS_STRIDE, ALL, "class_stride 2"},
-    {"odd address", odd_address, CLLOSS_ALIGNMENT, BUT(WORKSPACE), ""},
+    {"class stride", class_stride, CLLOSS_STRIDE, BUT(ONLY(LOGITS) | ONLY(GRAD)), "class_stride 2"},
+    {"class stride past the end", class_stride, CLLOSS_BUFFER_SIZE, ONLY(LOGITS) | ONLY(GRAD), "needs 300"},
+    {"odd address", odd_address, CLLOSS_ALIGNMENT, BUT(ONLY(WORKSPACE)), ""},
     {"no access", no_access, CLLOSS_ACCESS, ALL, ""},
 };
 
 /* ---- what is wrong in one place ----------------------------------------------------------------------------- */
 
-/* name, pass, status, words, statements */
 /* clang-format off */
 #define CALL_ROWS(X) \
   X(xent_null, FUSED, NULL_ARGUMENT, "xent", c->xent = NULL;) \
@@ -210,8 +240,8 @@ static const struct {
   X(row_loss_in_backward, BACKWARD, UNUSED_VIEW, "row_loss", \
     c->x.row_loss = (clloss_view){.mem = b.p.mem[ROW_LOSS], .dtype = CLLOSS_F32};) \
   X(reduction_unknown, FUSED, OPTION, "reduction 3", c->o.reduction = 3;) \
-  X(option_flag_unknown, FORWARD, OPTION, "flags 2", c->o.flags = 2;) \
-  X(ignore_index_unflagged, BACKWARD, OPTION, "ignore_index -100", c->o.flags = 0;) \
+  X(option_flag_unknown, FORWARD, OPTION, "flags 0x21", c->o.flags |= 1u << 5;) \
+  X(ignore_index_unflagged, BACKWARD, OPTION, "ignore_index CLLOSS_IGNORE_INDEX", c->o.flags = 0;) \
   X(upstream_too_short, FUSED, BUFFER_SIZE, "grad_loss", \
     c->o.reduction = CLLOSS_NONE; c->x.loss.mem = NULL;)
 
@@ -241,18 +271,10 @@ static const struct {
   X(host_pointer_aligned, FUSED, SUCCESS, "", \
     c->x.logits.mem = buffer(b.f.context, CL_MEM_USE_HOST_PTR, ROOT_BYTES, host_memory);)
 
-#define ROW_FUNCTION(name, pass, status, words, ...) static void name(call *c) { __VA_ARGS__ }
 CALL_ROWS(ROW_FUNCTION) GOOD_ROWS(ROW_FUNCTION)
-/* clang-format on */
+    /* clang-format on */
 
-#define CLLOSS_ROW(name, pass, status, words, ...) {#name, name, pass, CLLOSS_##status, words},
-    static const struct {
-  const char *name;
-  void (*spoil)(call *);
-  pass which;
-  clloss_status status;
-  const char *words;
-} call_rows[] = {CALL_ROWS(CLLOSS_ROW) GOOD_ROWS(CLLOSS_ROW)};
+    static const call_row call_rows[] = {CALL_ROWS(ROW_ENTRY) GOOD_ROWS(ROW_ENTRY)};
 
 /* ---- running a row ------------------------------------------------------------------------------------------ */
 
@@ -279,6 +301,29 @@ static void good_call(const char *after) {
   fprintf(stderr, "after '%s' a good call goes wrong: %s\n", after, clloss_ctx_message(b.split));
 }
 
+/* The optional outputs: a pattern before each call, and whether it is all still there. The inputs are rewritten too, as
+ * rows may have bound them to be written. */
+static void poison_optional(void) {
+  const unsigned char poison = 0xA5, zero = 0;
+  for (int i = 0; i < VIEW_COUNT - SLOT_COUNT; i++)
+    CHECK_STATUS(clEnqueueFillBuffer(b.f.queue, b.optional[i], optional[i].output ? &poison : &zero, 1, 0,
+                                     optional[i].bytes, 0, NULL, NULL),
+                 CL_SUCCESS);
+}
+
+static bool optional_untouched(void) {
+  unsigned char host[256];
+  for (int i = 0; i < VIEW_COUNT - SLOT_COUNT; i++) {
+    if (!optional[i].output) continue;
+    CHECK_STATUS(
+        clEnqueueReadBuffer(b.f.queue, b.optional[i], CL_TRUE, 0, optional[i].bytes, host, 0, NULL, NULL),
+        CL_SUCCESS);
+    for (size_t at = 0; at < optional[i].bytes; at++)
+      if (host[at] != 0xA5) return false;
+  }
+  return true;
+}
+
 /* Runs the spoilt call. True if all is as it should be. */
 static bool judge(call *c, pass which, clloss_status expected, const char *words) {
   int failures = check_failures;
@@ -296,6 +341,7 @@ static bool judge(call *c, pass which, clloss_status expected, const char *words
     CHECK(!done || done == none);
     CHECK_EQ(kernels(c->ctx), before);
     CHECK(problem_untouched(&b.p, which, b.f.queue));
+    CHECK(optional_untouched());
     CHECK(*message);
     if (!says(message, words)) {
       check_fail(__FILE__, __LINE__);
@@ -305,22 +351,25 @@ static bool judge(call *c, pass which, clloss_status expected, const char *words
   return failures == check_failures;
 }
 
-static bool run_row(const char *name, pass which, clloss_status expected, const char *words,
-                    void (*spoil)(call *), void (*spoil_slot)(call *, enum slot), enum slot slot) {
-  call c = {.ctx = b.split, .x = problem_xent(&b.p, which), .o = b.p.options, .queue = b.f.queue};
+/* Of a row about one view `spoil` is NULL, and every view that the call can use is bound. */
+static bool run_row(const call_row *row, void (*spoil_view)(call *, int), int view) {
+  call c = {.ctx = b.split, .x = problem_xent(&b.p, row->which), .o = b.p.options, .queue = b.f.queue};
   c.xent = &c.x;
   c.options = &c.o;
-  if (spoil)
-    spoil(&c);
-  else
-    spoil_slot(&c, slot);
-  problem_poison(&b.p, which, b.f.queue);
-  bool ok = judge(&c, which, expected, words);
+  if (row->spoil) {
+    row->spoil(&c);
+  } else {
+    for (int i = SLOT_COUNT; i < VIEW_COUNT; i++) status_bind(&c, i);
+    spoil_view(&c, view);
+  }
+  problem_poison(&b.p, row->which, b.f.queue);
+  poison_optional();
+  bool ok = judge(&c, row->which, row->status, row->words);
   if (!ok)
-    fprintf(stderr, "  in row '%s', %s%s%s; the message is \"%s\"\n", name, pass_names[which],
-            spoil ? "" : ", of view ", spoil ? "" : slot_names[slot], clloss_ctx_message(c.ctx));
+    fprintf(stderr, "  in row '%s', %s%s%s; the message is \"%s\"\n", row->name, pass_names[row->which],
+            row->spoil ? "" : ", of view ", row->spoil ? "" : name_of(view), clloss_ctx_message(c.ctx));
   while (b.n_scratch) clReleaseMemObject(b.scratch[--b.n_scratch]);
-  good_call(name);
+  good_call(row->name);
   return ok;
 }
 
@@ -335,6 +384,8 @@ static bool open_bench(const fixture *f) {
   b.align = bits / 8;
   while (b.align < ROWS * CLASSES * 4) b.align *= 2;
   b.root = clCreateBuffer(f->context, CL_MEM_READ_WRITE, ROOT_BYTES, NULL, &status);
+  for (int i = 0; i < VIEW_COUNT - SLOT_COUNT && !status; i++)
+    b.optional[i] = clCreateBuffer(f->context, CL_MEM_READ_WRITE, optional[i].bytes, NULL, &status);
   if (!status) status = clloss_ctx_create(&b.split, f->context, f->device, &split);
   CHECK_STATUS(status, CL_SUCCESS);
   return !status && problem_open(&b.p, f->queue, ROWS, CLASSES, CLLOSS_MEAN, 1) &&
@@ -345,6 +396,8 @@ static void close_bench(void) {
   problem_close(&b.p);
   clloss_ctx_destroy(&b.split);
   if (b.root) clReleaseMemObject(b.root);
+  for (int i = 0; i < VIEW_COUNT - SLOT_COUNT; i++)
+    if (b.optional[i]) clReleaseMemObject(b.optional[i]);
   fixture_close(&b.other);
 }
 
@@ -354,17 +407,17 @@ int status_xent(const fixture *f, void (*seen)(clloss_status)) {
   CHECK(!open || b.p.bytes[WORKSPACE] > 0);
   if (open) good_call("nothing");
   for (size_t i = 0; open && i < sizeof view_rows / sizeof *view_rows; i++)
-    for (int slot = 0; slot < SLOT_COUNT; slot++) {
+    for (int view = 0; view < VIEW_COUNT; view++) {
       char words[96];
-      snprintf(words, sizeof words, "%s %s", slot_names[slot], view_rows[i].words);
-      if (view_rows[i].slots >> slot & 1 && run_row(view_rows[i].name, FUSED, view_rows[i].status, words,
-                                                    NULL, view_rows[i].spoil, (enum slot)slot))
-        seen(view_rows[i].status);
+      if (!(view_rows[i].views >> view & 1)) continue;
+      snprintf(words, sizeof words, "%s %s", name_of(view), view_rows[i].words);
+      const call_row row = {view_rows[i].name, NULL, FUSED, view_rows[i].status, words};
+      if (run_row(&row, view_rows[i].spoil, view)) seen(row.status);
     }
   for (size_t i = 0; open && i < sizeof call_rows / sizeof *call_rows; i++)
-    if (run_row(call_rows[i].name, call_rows[i].which, call_rows[i].status, call_rows[i].words,
-                call_rows[i].spoil, NULL, LOGITS))
-      seen(call_rows[i].status);
+    if (run_row(&call_rows[i], NULL, 0)) seen(call_rows[i].status);
+  for (size_t i = 0; open && i < n_option_rows; i++)
+    if (run_row(&option_rows[i], NULL, 0)) seen(option_rows[i].status);
   close_bench();
   return check_failures;
 }

@@ -11,19 +11,29 @@
 
 /* Each member where the ones before it end, and nothing after the last. A member added to the header and not here
  * shows as a size that doesn't match. */
+/* clang-format off */
 #define MEMBERS_clloss_ctx_options(M) \
   M(struct_size) M(message) M(message_size_bytes) M(family) M(local_size) M(rows_per_group) M(slices)
 #define MEMBERS_clloss_ctx_stats(M) \
-  M(struct_size)                    \
-  M(programs_built)                 \
-  M(kernels_enqueued) M(work_groups_enqueued) M(pool_bytes) M(pool_peak_bytes) M(pool_allocations)
+  M(struct_size) M(programs_built) M(kernels_enqueued) M(work_groups_enqueued) M(pool_bytes) M(pool_peak_bytes) \
+  M(pool_allocations)
 #define MEMBERS_clloss_view(M) M(mem) M(offset) M(row_stride) M(class_stride) M(dtype) M(flags) M(reserved)
 #define MEMBERS_clloss_xent(M) \
-  M(struct_size)               \
-  M(rows) M(classes) M(logits) M(targets) M(loss) M(row_loss) M(row_stats) M(grad) M(grad_loss) M(workspace)
-#define MEMBERS_clloss_xent_options(M) M(struct_size) M(reduction) M(flags) M(ignore_index)
+  M(struct_size) M(rows) M(classes) M(inner) M(logits) M(targets) M(class_weight) M(row_weight) M(loss) M(row_loss) \
+  M(row_stats) M(grad) M(grad_loss) M(divisor) M(metrics) M(counts) M(predicted) M(confidence) M(entropy) M(workspace)
+#define MEMBERS_clloss_xent_options(M) \
+  M(struct_size) M(reduction) M(flags) M(ignore_index) M(label_smoothing) M(z_loss) M(logit_scale) M(softcap) \
+  M(divisor) M(grad_alpha) M(grad_beta) M(top_k)
+#define MEMBERS_clloss_xent_arrays(M) \
+  M(struct_size) M(rows) M(classes) M(inner) M(logits_dtype) M(targets_dtype) M(grad_dtype) M(reserved) M(logits) \
+  M(targets) M(class_weight) M(row_weight) M(grad_loss) M(loss) M(row_loss) M(row_stats) M(grad) M(metrics) \
+  M(predicted) M(confidence) M(entropy) M(counts) M(part_bytes) M(progress) M(user)
+#define MEMBERS_clloss_softmax(M) \
+  M(struct_size) M(rows) M(classes) M(inner) M(input) M(output) M(grad_output) M(grad_input)
+#define MEMBERS_clloss_softmax_options(M) M(struct_size) M(flags) M(reserved) M(scale)
 #define MEMBERS_clloss_plan(M) \
   M(struct_size) M(family) M(local_size) M(rows_per_group) M(slices) M(groups) M(variant)
+/* clang-format on */
 
 static void check_layouts(void) {
 #define MEMBER(name)                          \
@@ -39,8 +49,11 @@ static void check_layouts(void) {
   LAYOUT(clloss_ctx_options, 48);
   LAYOUT(clloss_ctx_stats, 56);
   LAYOUT(clloss_view, 48); /* embedded by value: frozen from the first release */
-  LAYOUT(clloss_xent, 408);
-  LAYOUT(clloss_xent_options, 24);
+  LAYOUT(clloss_xent, 800);
+  LAYOUT(clloss_xent_options, 88);
+  LAYOUT(clloss_xent_arrays, 184);
+  LAYOUT(clloss_softmax, 224);
+  LAYOUT(clloss_softmax_options, 24);
   LAYOUT(clloss_plan, 64);
 }
 
@@ -87,6 +100,7 @@ typedef struct world {
   clloss_ctx *ctx;
   problem p;
   clloss_xent x;
+  clloss_softmax softmax;
   edge e;
 } world;
 
@@ -127,6 +141,19 @@ static clloss_status take_xent_plan(world *w, void *xent) {
 }
 static clloss_status take_options(world *w, void *options) {
   return clloss_xent_forward(w->ctx, &w->x, options, w->f.queue, 0, NULL, NULL);
+}
+
+static clloss_status take_arrays(world *w, void *arrays) {
+  return clloss_xent_host(w->ctx, arrays, &w->p.options);
+}
+static clloss_status take_softmax(world *w, void *softmax) {
+  return clloss_softmax_forward(w->ctx, softmax, NULL, w->f.queue, 0, NULL, NULL);
+}
+static clloss_status take_softmax_back(world *w, void *softmax) {
+  return clloss_softmax_backward(w->ctx, softmax, NULL, w->f.queue, 0, NULL, NULL);
+}
+static clloss_status take_softmax_options(world *w, void *options) {
+  return clloss_softmax_forward(w->ctx, &w->softmax, options, w->f.queue, 0, NULL, NULL);
 }
 
 static void check_sizes(world *w, const subject *s) {
@@ -174,6 +201,59 @@ static bool open_world(world *w) {
          problem_open(&w->p, w->f.queue, 4, 6, CLLOSS_SUM, 1);
 }
 
+static void check_struct_sizes(world *w) {
+  const int32_t targets[4] = {0, 1, 2, 3};
+  float loss;
+  const clloss_ctx_options ctx_options = {.struct_size = sizeof ctx_options, .family = CLLOSS_FAMILY_LANE};
+  const clloss_ctx_stats stats = {.struct_size = sizeof stats};
+  const clloss_plan plan = {.struct_size = sizeof plan};
+  clloss_xent_options options = w->p.options;
+  clloss_xent fused = problem_xent(&w->p, FUSED), backward = problem_xent(&w->p, BACKWARD);
+  w->x = problem_xent(&w->p, FORWARD);
+  options.flags = 0, options.ignore_index = 0;
+  w->p.options = options;
+  w->softmax = (clloss_softmax){.struct_size = sizeof w->softmax, .rows = 4, .classes = 6};
+  w->softmax.input = w->x.logits;
+  w->softmax.output = fused.grad;
+  clloss_softmax back = {.struct_size = sizeof back, .rows = 4, .classes = 6};
+  back.output = back.grad_output = w->x.logits;
+  back.grad_input = fused.grad;
+  const clloss_softmax_options log_of = {.struct_size = sizeof log_of, .flags = CLLOSS_LOG_SOFTMAX};
+  const clloss_xent_arrays arrays = {.struct_size = sizeof arrays,
+                                     .rows = 4,
+                                     .classes = 6,
+                                     .logits_dtype = CLLOSS_F32,
+                                     .targets_dtype = CLLOSS_I32,
+                                     .logits = w->p.logits,
+                                     .targets = targets,
+                                     .loss = &loss};
+  const subject subjects[] = {
+      {"clloss_ctx_options", &ctx_options, sizeof ctx_options, offsetof(clloss_ctx_options, local_size),
+       take_ctx_options},
+      {"clloss_ctx_options, all zero", &(clloss_ctx_options){0}, sizeof ctx_options, sizeof(size_t),
+       take_ctx_options},
+      {"clloss_ctx_stats", &stats, sizeof stats, sizeof(size_t), take_stats},
+      {"clloss_plan", &plan, sizeof plan, sizeof(size_t), take_plan},
+      {"clloss_xent in forward", &w->x, sizeof w->x, offsetof(clloss_xent, grad), take_xent},
+      {"clloss_xent in backward", &backward, sizeof w->x, offsetof(clloss_xent, grad_loss),
+       take_xent_backward},
+      {"clloss_xent in fused", &fused, sizeof w->x, offsetof(clloss_xent, grad_loss), take_xent_fused},
+      {"clloss_xent in workspace", &w->x, sizeof w->x, offsetof(clloss_xent, logits), take_xent_workspace},
+      {"clloss_xent in plan", &w->x, sizeof w->x, offsetof(clloss_xent, logits), take_xent_plan},
+      {"clloss_xent_options", &options, sizeof options, offsetof(clloss_xent_options, ignore_index),
+       take_options},
+      {"clloss_xent_options, all zero", &(clloss_xent_options){0}, sizeof options, sizeof(size_t),
+       take_options},
+      {"clloss_xent_arrays", &arrays, sizeof arrays, offsetof(clloss_xent_arrays, row_loss), take_arrays},
+      {"clloss_softmax in forward", &w->softmax, sizeof back, offsetof(clloss_softmax, grad_output),
+       take_softmax},
+      {"clloss_softmax in backward", &back, sizeof back, sizeof back - sizeof(uint64_t), take_softmax_back},
+      {"clloss_softmax_options", &log_of, sizeof log_of, offsetof(clloss_softmax_options, reserved),
+       take_softmax_options},
+  };
+  for (size_t i = 0; i < sizeof subjects / sizeof *subjects; i++) check_sizes(w, &subjects[i]);
+}
+
 int main(void) {
   world w = {0};
   check_layouts();
@@ -181,33 +261,7 @@ int main(void) {
   bool open = open_world(&w);
   CHECK(open);
   if (open) {
-    const clloss_ctx_options ctx_options = {.struct_size = sizeof ctx_options, .family = CLLOSS_FAMILY_LANE};
-    const clloss_ctx_stats stats = {.struct_size = sizeof stats};
-    const clloss_plan plan = {.struct_size = sizeof plan};
-    clloss_xent_options options = w.p.options;
-    clloss_xent fused = problem_xent(&w.p, FUSED), backward = problem_xent(&w.p, BACKWARD);
-    w.x = problem_xent(&w.p, FORWARD);
-    options.flags = 0, options.ignore_index = 0;
-    w.p.options = options;
-    const subject subjects[] = {
-        {"clloss_ctx_options", &ctx_options, sizeof ctx_options, offsetof(clloss_ctx_options, local_size),
-         take_ctx_options},
-        {"clloss_ctx_options, all zero", &(clloss_ctx_options){0}, sizeof ctx_options, sizeof(size_t),
-         take_ctx_options},
-        {"clloss_ctx_stats", &stats, sizeof stats, sizeof(size_t), take_stats},
-        {"clloss_plan", &plan, sizeof plan, sizeof(size_t), take_plan},
-        {"clloss_xent in forward", &w.x, sizeof w.x, offsetof(clloss_xent, grad), take_xent},
-        {"clloss_xent in backward", &backward, sizeof w.x, offsetof(clloss_xent, grad_loss),
-         take_xent_backward},
-        {"clloss_xent in fused", &fused, sizeof w.x, offsetof(clloss_xent, grad_loss), take_xent_fused},
-        {"clloss_xent in workspace", &w.x, sizeof w.x, offsetof(clloss_xent, logits), take_xent_workspace},
-        {"clloss_xent in plan", &w.x, sizeof w.x, offsetof(clloss_xent, logits), take_xent_plan},
-        {"clloss_xent_options", &options, sizeof options, offsetof(clloss_xent_options, ignore_index),
-         take_options},
-        {"clloss_xent_options, all zero", &(clloss_xent_options){0}, sizeof options, sizeof(size_t),
-         take_options},
-    };
-    for (size_t i = 0; i < sizeof subjects / sizeof *subjects; i++) check_sizes(&w, &subjects[i]);
+    check_struct_sizes(&w);
     check_short_outputs(&w);
     CHECK_STATUS(clFinish(w.f.queue), CL_SUCCESS);
   }

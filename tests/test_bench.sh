@@ -15,10 +15,11 @@ tiny='--rows 7 --classes 1,10,300 --reps 3'
 
 # shellcheck disable=SC2086
 "$clloss" bench $tiny --json >"$work/json" 2>"$work/err" || fail "--json: exit status $?: $(cat "$work/err")"
-[ "$(wc -l <"$work/json")" -eq 12 ] || fail "--json: 4 cases at 3 V are 12 lines, not $(wc -l <"$work/json")"
+[ "$(wc -l <"$work/json")" -eq 24 ] || fail "--json: 8 cases at 3 V are 24 lines, not $(wc -l <"$work/json")"
 keys='case rows classes dtype inplace ms ms_min gbps scale_ms copy_ms read_ms of_limit ref_ms speedup max_err device plan'
 number='[0-9.][0-9.e+-]*'
-line='^\{"case": "xent_(fused|forward|backward)", "rows": 7, "classes": (1|10|300), "dtype": "f32", "inplace": (true|false)'
+line='^\{"case": "xent_(fused|forward|backward|fused_options|fused_probabilities)", "rows": 7, "classes": (1|10|300)'
+line="$line, \"dtype\": \"(f32|bf16|f16)\", \"inplace\": (true|false)"
 for key in ms ms_min gbps scale_ms copy_ms read_ms of_limit ref_ms speedup max_err; do line="$line, \"$key\": $number"; done
 line="$line, \"device\": \"[^\"]+\", \"plan\": \"[a-z_]+/[0-9]+×[0-9]+(/[0-9]+)?\", .*\"failed\": null}\$"
 while read -r object; do
@@ -26,25 +27,36 @@ while read -r object; do
   [ "$found" = "$keys" ] || fail "the keys are '$found', not '$keys'"
   echo "$object" | grep -qE "$line" || fail "not as it should be: $object"
 done <"$work/json"
-[ "$(grep -c '"inplace": true' "$work/json")" -eq 3 ] || fail 'one case per V is in place'
+[ "$(grep -c '"inplace": true' "$work/json")" -eq 15 ] || fail 'five cases per V are in place'
+for dtype in f32:18 bf16:3 f16:3; do
+  [ "$(grep -c "\"dtype\": \"${dtype%:*}\"" "$work/json")" -eq "${dtype#*:}" ] || fail "how many cases are of ${dtype%:*}?"
+done
+# The last four of each V are timed beside the plain one; three of them have an aim.
+[ "$(grep -c "\"over_plain\": $number," "$work/json")" -eq 12 ] || fail 'four cases per V have a ratio to the plain one'
+[ "$(grep -c "\"over_plain\": $number,.*\"aim\": $number," "$work/json")" -eq 9 ] || fail 'three cases per V have an aim'
 
 # Yardsticks of the other form work here too, and the families can be asked for.
 for form in lane group; do
-  "$clloss" bench --rows 5 --classes 1000 --reps 2 --yardstick $form --family $form --json >"$work/json" 2>"$work/err" ||
+  "$clloss" bench --rows 5 --classes 1000 --reps 2 --case place --yardstick $form --family $form --json \
+    >"$work/json" 2>"$work/err" ||
     fail "--yardstick $form --family $form: exit status $?: $(cat "$work/err")"
-  [ "$(grep -c "\"plan\": \"$form.*\"scale_by\": \"$form kernel\"" "$work/json")" -eq 4 ] ||
+  [ "$(grep -c "\"plan\": \"$form.*\"scale_by\": \"$form kernel\"" "$work/json")" -eq 2 ] ||
     fail "--family $form --yardstick $form ran something else: $(cat "$work/json")"
 done
 
 "$clloss" bench --size-mb 1 --classes 10 --reps 2 --case fused >"$work/table" 2>"$work/err" ||
   fail "the table: exit status $?"
 [ "$(grep -cE '^fused( in place)? +26214 × 10 ' "$work/table")" -eq 2 ] || fail "the table: $(cat "$work/table")"
+[ "$(grep -cE '^(options|probabilities|fused) in place(, b?f16)? +26214 × 10 ' "$work/table")" -eq 5 ] ||
+  fail "the table: $(cat "$work/table")"
+[ "$(grep -cE '^  .* V = 10 +[0-9.]+ +±[0-9]+ %   aim: at most [0-9.]+, (met|missed)$' "$work/table")" -eq 3 ] ||
+  fail "the table compares nothing with the plain case: $(cat "$work/table")"
 grep -q '^device   .' "$work/table" || fail 'the table names no device'
 grep -q 'V = 10  *scale .* ms (.*), copy .* ms (.*), read .* ms (.*)' "$work/table" || fail 'the table has no yardsticks'
 if grep -q "$(printf '\033')" "$work/table" "$work/err"; then fail 'escape sequences in a pipe'; fi
 
 "$clloss" bench --list >"$work/list" || fail "--list: exit status $?"
-[ "$(wc -l <"$work/list")" -eq 4 ] || fail "--list: $(cat "$work/list")"
+[ "$(wc -l <"$work/list")" -eq 8 ] || fail "--list: $(cat "$work/list")"
 "$clloss" bench --help >"$work/help" || fail "--help: exit status $?"
 for option in $(grep -oE '^  --[a-z-]+' "$work/help"); do
   case $option in --quick | --json | --list | --help) continue ;; esac
@@ -85,7 +97,7 @@ OCL_ICD_VENDORS="$work/none" "$clloss" bench --rows 1 --classes 2 >"$work/out" 2
 
 # What doesn't check clean isn't timed. PoCL takes macros from its environment: this one breaks the library's kernels and
 # leaves the yardsticks alone.
-broken='-Dsum16=3'
+broken='-Dexp_neg=3'
 rc=0
 # shellcheck disable=SC2086
 POCL_EXTRA_BUILD_FLAGS=$broken "$clloss" bench $tiny --case backward --json >"$work/json" 2>"$work/err" || rc=$?

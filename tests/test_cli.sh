@@ -1,72 +1,14 @@
 #!/bin/sh
 # The program `clloss` to the letter of its help: what it prints, what it refuses and how, and that result files
-# appear whole or not at all. The inputs are made here, byte by byte, so that broken ones can be made too.
+# appear whole or not at all. The inputs are made here, byte by byte, so that broken ones can be made too. What the
+# options of eval mean is test_eval.sh's.
 # Usage: test_cli.sh CLLOSS
 set -u
+name=test_cli
 clloss=$1
-# shellcheck source=tests/npy.sh
-. "$(dirname "$0")/npy.sh"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
+# shellcheck source=tests/cli.sh
+. "$(dirname "$0")/cli.sh"
 mkdir none # a folder without OpenCL platforms
-failures=0
-checks=0
-
-fail() {
-  failures=$((failures + 1))
-  echo "test_cli: $*"
-}
-
-# check WHAT COMMAND…: the command succeeds.
-check() {
-  what=$1
-  shift
-  checks=$((checks + 1))
-  "$@" || fail "$what"
-}
-
-# is BOUND FILE VALUE…: the numbers of a result file.
-is() {
-  bound=$1 file=$2
-  shift 2
-  values "$file" >got
-  printf '%s\n' "$@" >want
-  close_to "$bound" got want
-}
-
-# field KEY: of the JSON in `out`.
-field() { sed -n "s/^.*\"$1\": \\([^,}]*\\)[,}].*\$/\\1/p" out; }
-
-# field_is BOUND KEY VALUE
-field_is() {
-  field "$2" >got
-  echo "$3" >want
-  close_to "$1" got want
-}
-
-softmax() { "$clloss" eval --loss softmax "$@"; }
-
-# refused STATUS WORD ARGUMENT…: that status, nothing on stdout, one line with WORD on stderr, no file made or changed.
-refused() {
-  status=$1 word=$2
-  shift 2
-  checks=$((checks + 1))
-  ls -lR >before
-  "$clloss" "$@" >out 2>err
-  got=$?
-  [ $got = "$status" ] || fail "exit $got, not $status: $*"
-  [ ! -s out ] || fail "prints on stdout: $*"
-  [ "$(wc -l <err)" -eq 1 ] || fail "not one line but $(wc -l <err): $*: $(cat err)"
-  grep -qF -e "$word" err || fail "doesn't name '$word': $*: $(cat err)"
-  ls -lR >after
-  grep -v -e ' before$' -e ' after$' -e ' out$' -e ' err$' -e '^total' before >before.files
-  grep -v -e ' before$' -e ' after$' -e ' out$' -e ' err$' -e '^total' -e ' before.files$' after |
-    cmp -s - before.files || fail "leaves files behind: $*"
-  rm -f before before.files after
-}
-
-contents() { [ "$(cat "$1")" = "$2" ]; }
 
 # Without any OpenCL.
 without_opencl() (
@@ -81,7 +23,8 @@ for page in "--help" "help" "help devices" "help eval" "devices --help" "eval --
   check "$page says something" test -s out
 done
 check "the version is one line" test "$(without_opencl --version | grep -cE '^clloss [0-9]+\.[0-9]+\.[0-9]+$')" = 1
-for option in --loss --reduction --ignore-index --grad --row-loss --upstream --device --reference --json; do
+for option in --loss --reduction --ignore-index --grad --row-loss --upstream --device --reference --json --label-smoothing --smoothing-formula \
+  --weight --row-weight --z-loss --softcap --logit-scale --dtype; do
   check "help explains $option" sh -c '"$1" eval --help | grep -q -e "^  $2 "' sh "$clloss" "$option"
 done
 
@@ -192,10 +135,14 @@ refused 2 "--device -1" eval --loss softmax x.npy t.npy --device -1
 refused 2 "--device x" eval --loss softmax x.npy t.npy --device x
 refused 2 --device eval --loss softmax x.npy t.npy --device 0 --reference
 refused 2 --upstream eval --loss softmax x.npy t.npy --upstream u.npy --reference
+for option in "--label-smoothing 1.5" "--label-smoothing -0.1" "--label-smoothing x" "--z-loss -1" "--z-loss inf" \
+  "--softcap nan" "--softcap -3" "--logit-scale 0" "--logit-scale 1e999" "--logit-scale 1x" "--dtype f8" \
+  "--smoothing-formula keras"; do
+  # shellcheck disable=SC2086
+  refused 2 "$option" eval --loss softmax x.npy t.npy $option
+done
 refused 1 "--device 99" eval --loss softmax x.npy t.npy --device 99
-for option in "--label-smoothing 0.1" "--smoothing-formula pytorch" "--weight w.npy" "--row-weight=w.npy" \
-  "--pos-weight w.npy" "--z-loss 1" "--softcap 1" "--logit-scale 2" "--log-target" "--delta 1" "--gamma 1" "--alpha 1" \
-  "--clip 0" "--dtype f16" "--plot a.svg"; do
+for option in "--pos-weight w.npy" "--log-target" "--delta 1" "--gamma 1" "--alpha 1" "--clip 0" "--plot a.svg"; do
   # shellcheck disable=SC2086
   refused 2 "${option%%[ =]*}: not in this version" eval --loss softmax x.npy t.npy $option
 done
@@ -250,15 +197,15 @@ dict() {
   bad_input "$1" "$2"
 }
 order="'fortran_order': False"
-dict f8.npy "'<f8'" "{'descr': '<f8', $order, 'shape': (1, 3), }"
+dict wide8.npy "'<u8'" "{'descr': '<u8', $order, 'shape': (1, 3), }"
+dict bool.npy "'|b1'" "{'descr': '|b1', $order, 'shape': (8, 3), }"
 dict big.npy "'>f4'" "{'descr': '>f4', $order, 'shape': (2, 3), }"
 dict object.npy "'|O'" "{'descr': '|O', $order, 'shape': (3,), }"
-dict ints.npy "aren't '<f4'" "{'descr': '<i4', $order, 'shape': (2, 3), }"
+dict ints.npy "aren't reals" "{'descr': '<i4', $order, 'shape': (2, 3), }"
 dict fortran.npy "Fortran order" "{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3), }"
 dict maybe.npy "neither True nor False" "{'descr': '<f4', 'fortran_order': Maybe, 'shape': (2, 3), }"
 dict struct.npy "structs" "{'descr': [('a', '<f4')], $order, 'shape': (2, 3), }"
 dict flat.npy "shape (6,), not (rows, classes)" "{'descr': '<f4', $order, 'shape': (6,), }"
-dict deep.npy "shape (2, 3, 1), not" "{'descr': '<f4', $order, 'shape': (2, 3, 1), }"
 dict scalar.npy "24 bytes of items, where shape ()" "{'descr': '<f4', $order, 'shape': (), }"
 dict notuple.npy "isn't a tuple" "{'descr': '<f4', $order, 'shape': (6), }"
 dict nocomma.npy "isn't a tuple" "{'descr': '<f4', $order, 'shape': (2 3), }"
@@ -277,14 +224,29 @@ dict list.npy "isn't a dict" "['descr']"
 npy noclass.npy f4 '(2, 0)'
 bad_input noclass.npy "zero classes"
 npy t3.npy i4 '(3,)' 0 1 2
-bad_file t3.npy "shape (3,), x.npy has 2 rows" x.npy t3.npy
+bad_file t3.npy "shape (3,), not (2,), for x.npy" x.npy t3.npy
 npy t21.npy i4 '(2, 1)' 0 1
-bad_file t21.npy "shape (2, 1), x.npy has 2 rows" x.npy t21.npy
+bad_file t21.npy "shape (2, 1), not (2,)" x.npy t21.npy
 npy tf.npy f4 '(2,)' 0 1
-bad_file tf.npy "class indices" x.npy tf.npy
+bad_file tf.npy "shape (2,), not (2, 3)" x.npy tf.npy
+npy deep.npy f4 '(2, 3, 1)' 0 1 2 3 4 5
+bad_file t.npy "shape (2,), not (2, 1)" deep.npy t.npy
 npy u3.npy f4 '(3,)' 0 1 2
-bad_file u3.npy "shape (3,), x.npy has 2 rows" x.npy t.npy --reduction none --upstream u3.npy
-bad_file t.npy "isn't '<f4'" x.npy t.npy --reduction none --upstream t.npy
+for option in "--reduction none --upstream" --row-weight; do
+  # shellcheck disable=SC2086
+  bad_file u3.npy "shape (3,), not (2,)" x.npy t.npy $option u3.npy
+  # shellcheck disable=SC2086
+  bad_file t.npy "not reals" x.npy t.npy $option t.npy
+done
+bad_file u.npy "shape (2,), not (3,)" x.npy t.npy --weight u.npy
+bad_file missing.npy "No such file" x.npy t.npy --weight missing.npy
+npy p.npy f4 '(2, 3)' 1 0 0 0 1 0
+refused 2 "--ignore-index: p.npy" eval --loss softmax x.npy p.npy --ignore-index 1
+npy one.npy f4 '(2, 1)' 0 1
+refused 2 "--smoothing-formula megatron: one.npy" eval --loss softmax one.npy t.npy --smoothing-formula megatron \
+  --label-smoothing 0.1
+npy w.npy f4 '(3,)' 1 2 3
+refused 2 "--grad w.npy" eval --loss softmax x.npy t.npy --weight w.npy --grad w.npy
 
 # Outputs that can't be written.
 cannot_write() {
@@ -333,48 +295,6 @@ check "the gradient" is 1e-6 old.npy 0.0625 -0.375 0.3125 -0.25 0.25 0
 check "with the rights of the file it replaces" test "$(ls -l old.npy | cut -c1-10)" = -rw-r-----
 check "or those of a new file" test "$(ls -l fresh.npy | cut -c1-10)" = -rw-r-----
 check "and nothing beside" test "$(find . -name '*.npy.*' | wc -l)" = 0
-
-# The device against the reference.
-# agree LABEL ARGUMENT…
-agree() {
-  label=$1
-  shift
-  softmax "$@" --json --grad dg.npy --row-loss dl.npy >device 2>err
-  check "$label: the device runs: $(cat err)" test $? = 0
-  softmax "$@" --json --reference --grad rg.npy --row-loss rl.npy >reference
-  check "$label: the reference runs" test $? = 0
-  for key in loss perplexity bits accuracy entropy uniform_baseline normalized; do
-    cp device out && field $key >got
-    cp reference out && field $key >want
-    check "$label: $key" close_to 3e-6+3e-6 got want
-  done
-  cp device out
-  check "$label: names the device" test "$(field device)" != '"reference"' -a -n "$(field device)"
-  for kind in l:3e-6+3e-6 g:4e-7+4e-6; do
-    values "d${kind%%:*}.npy" >got
-    values "r${kind%%:*}.npy" >want
-    check "$label: file ${kind%%:*}" close_to "${kind#*:}" got want
-  done
-}
-
-seed=7
-for shape in 1x1 1x2 7x10 40x3 3x1000 2x4097; do
-  rows=${shape%x*} classes=${shape#*x}
-  numbers="BEGIN { srand($seed); for (i = 0; i < $rows * $classes; i++) print 16 * rand() - 8 }"
-  # shellcheck disable=SC2046
-  npy dx.npy f4 "($rows, $classes)" $(awk "$numbers")
-  # shellcheck disable=SC2046
-  npy dt.npy i8 "($rows,)" $(awk "BEGIN { srand($seed); for (i = 0; i < $rows; i++) print int($classes * rand()) }")
-  # shellcheck disable=SC2046
-  npy du.npy f4 "($rows,)" $(awk "BEGIN { srand($seed); for (i = 0; i < $rows; i++) print 6 * rand() - 3 }")
-  agree "$shape mean" dx.npy dt.npy
-  agree "$shape sum, ignoring 1" dx.npy dt.npy --reduction sum --ignore-index 1
-  agree "$shape none, seed $seed" dx.npy dt.npy --reduction none --upstream du.npy
-done
-# shellcheck disable=SC2086
-npy dx.npy f4 '(5, 3)' 0 0.6931471805599453 1.6094379124341003 0 0 -inf $nan 1 2 3 1 inf 1
-npy dt.npy i4 '(5,)' 1 2 -100 3 0
-agree "masked, ignored, bad and NaN rows" dx.npy dt.npy --ignore-index -100 --reduction sum
 
 # More rows than fit one batch: 20480, the same five over and over.
 # shellcheck disable=SC2046
@@ -456,5 +376,4 @@ check "names kernels for 1024 x 32768" grep -q '1024 x 32768' out
 check "of a known family" grep -qE '^ +0 .*(lane|group|split)' out
 check "and nothing on stderr" test ! -s err
 
-echo "test_cli: $failures of $checks checks failed"
-[ $failures = 0 ]
+verdict

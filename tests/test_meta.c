@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FORWARD, BACKWARD, FUSED };
+#define FORWARD  XENT_FORWARD
+#define BACKWARD XENT_BACKWARD
+#define FUSED    XENT_FUSED
 
 typedef enum damage {
   NONE,
@@ -33,7 +35,8 @@ typedef enum damage {
   READS_PADDING, /* adds the logit after the row's last to the row's result */
   READS_IGNORED, /* multiplies an ignored row's logit by 0 */
   SECOND_RUN,    /* one ulp more, but only the second time */
-  ONE_ULP        /* more than the other pass, both times */
+  ONE_ULP,       /* more than the other pass, both times */
+  ONE_MORE       /* than is right: of a count or an index */
 } damage;
 
 #define ON(check) (1u << HARNESS_##check)
@@ -46,53 +49,76 @@ static const struct defect {
   unsigned fires;
   enum xent_fill fill;
   bool in_place;
+  uint32_t dtype;
+  size_t inner;
 } defects[] = {
-    {"nothing wrong", FUSED, NONE, XENT_GRAD, 0, XENT_RANDOM, false},
-    {"nothing wrong in place", FUSED, NONE, XENT_GRAD, 0, XENT_RANDOM, true},
-    {"nothing wrong, all kinds of rows", FUSED, NONE, XENT_GRAD, 0, XENT_MIXED, false},
-    {"the call fails", FORWARD, FAILS, XENT_LOSS, ON(STATUS), XENT_RANDOM, false},
-    {"no event", FORWARD, NO_EVENT, XENT_LOSS, ON(STATUS), XENT_RANDOM, false},
-    {"writes before grad", FUSED, BEFORE, XENT_GRAD, ON(GUARD), XENT_RANDOM, false},
-    {"writes before grad in place", FUSED, BEFORE, XENT_GRAD, ON(GUARD), XENT_RANDOM, true},
-    {"writes before loss", FORWARD, BEFORE, XENT_LOSS, ON(GUARD), XENT_RANDOM, false},
-    {"writes after grad", BACKWARD, AFTER, XENT_GRAD, ON(GUARD), XENT_RANDOM, false},
-    {"writes after grad in place", FUSED, AFTER, XENT_GRAD, ON(GUARD), XENT_RANDOM, true},
-    {"writes after row_loss", FORWARD, AFTER, XENT_ROW_LOSS, ON(GUARD), XENT_RANDOM, false},
-    {"writes into the padding of grad", FUSED, BETWEEN, XENT_GRAD, ON(PADDING), XENT_RANDOM, false},
-    {"writes into the padding in place", BACKWARD, BETWEEN, XENT_GRAD, ON(PADDING), XENT_RANDOM, true},
-    {"writes between row_stats", FORWARD, BETWEEN, XENT_ROW_STATS, ON(PADDING), XENT_RANDOM, false},
-    {"an element of grad unwritten", FUSED, SKIPS, XENT_GRAD, ON(UNWRITTEN), XENT_RANDOM, false},
-    {"grad unwritten", BACKWARD, SKIPS_ALL, XENT_GRAD, ON(UNWRITTEN), XENT_RANDOM, false},
-    {"loss unwritten", FORWARD, SKIPS, XENT_LOSS, ON(UNWRITTEN), XENT_RANDOM, false},
-    {"row_stats unwritten", FUSED, SKIPS_ALL, XENT_ROW_STATS, ON(UNWRITTEN), XENT_BAD_TARGET, false},
-    {"NaN unwritten", FORWARD, SKIPS_ALL, XENT_ROW_LOSS, ON(UNWRITTEN), XENT_MASK_ROW, false},
-    {"writes to the logits", FORWARD, CHANGES, XENT_LOGITS, ON(INPUT_CHANGED), XENT_RANDOM, false},
-    {"writes to the targets", FUSED, CHANGES, XENT_TARGETS, ON(INPUT_CHANGED), XENT_RANDOM, false},
-    {"writes to grad_loss", BACKWARD, CHANGES, XENT_GRAD_LOSS, ON(INPUT_CHANGED), XENT_RANDOM, false},
-    {"writes around the targets", FUSED, CHANGES_OUTSIDE, XENT_TARGETS, ON(INPUT_CHANGED), XENT_RANDOM,
-     false},
-    {"NaN in grad", FUSED, NAN_FOR_FINITE, XENT_GRAD, ON(CLASS), XENT_RANDOM, false},
-    {"NaN loss", FORWARD, NAN_FOR_FINITE, XENT_LOSS, ON(CLASS), XENT_RANDOM, false},
-    {"no NaN for a bad target", FUSED, FINITE_FOR_NAN, XENT_GRAD, ON(CLASS), XENT_BAD_TARGET, false},
-    {"no NaN loss for a masked row", FORWARD, FINITE_FOR_NAN, XENT_ROW_LOSS, ON(CLASS), XENT_MASK_ROW, false},
+    {"nothing wrong", FUSED, NONE, XENT_GRAD, 0, XENT_RANDOM, false, 0, 0},
+    {"nothing wrong in place", FUSED, NONE, XENT_GRAD, 0, XENT_RANDOM, true, 0, 0},
+    {"nothing wrong, all kinds of rows", FUSED, NONE, XENT_GRAD, 0, XENT_MIXED, false, 0, 0},
+    {"the call fails", FORWARD, FAILS, XENT_LOSS, ON(STATUS), XENT_RANDOM, false, 0, 0},
+    {"no event", FORWARD, NO_EVENT, XENT_LOSS, ON(STATUS), XENT_RANDOM, false, 0, 0},
+    {"writes before grad", FUSED, BEFORE, XENT_GRAD, ON(GUARD), XENT_RANDOM, false, 0, 0},
+    {"writes before grad in place", FUSED, BEFORE, XENT_GRAD, ON(GUARD), XENT_RANDOM, true, 0, 0},
+    {"writes before loss", FORWARD, BEFORE, XENT_LOSS, ON(GUARD), XENT_RANDOM, false, 0, 0},
+    {"writes after grad", BACKWARD, AFTER, XENT_GRAD, ON(GUARD), XENT_RANDOM, false, 0, 0},
+    {"writes after grad in place", FUSED, AFTER, XENT_GRAD, ON(GUARD), XENT_RANDOM, true, 0, 0},
+    {"writes after row_loss", FORWARD, AFTER, XENT_ROW_LOSS, ON(GUARD), XENT_RANDOM, false, 0, 0},
+    {"writes into the padding of grad", FUSED, BETWEEN, XENT_GRAD, ON(PADDING), XENT_RANDOM, false, 0, 0},
+    {"writes into the padding in place", BACKWARD, BETWEEN, XENT_GRAD, ON(PADDING), XENT_RANDOM, true, 0, 0},
+    {"writes between row_stats", FORWARD, BETWEEN, XENT_ROW_STATS, ON(PADDING), XENT_RANDOM, false, 0, 0},
+    {"an element of grad unwritten", FUSED, SKIPS, XENT_GRAD, ON(UNWRITTEN), XENT_RANDOM, false, 0, 0},
+    {"grad unwritten", BACKWARD, SKIPS_ALL, XENT_GRAD, ON(UNWRITTEN), XENT_RANDOM, false, 0, 0},
+    {"loss unwritten", FORWARD, SKIPS, XENT_LOSS, ON(UNWRITTEN), XENT_RANDOM, false, 0, 0},
+    {"row_stats unwritten", FUSED, SKIPS_ALL, XENT_ROW_STATS, ON(UNWRITTEN), XENT_BAD_TARGET, false, 0, 0},
+    {"NaN unwritten", FORWARD, SKIPS_ALL, XENT_ROW_LOSS, ON(UNWRITTEN), XENT_MASK_ROW, false, 0, 0},
+    {"writes to the logits", FORWARD, CHANGES, XENT_LOGITS, ON(INPUT_CHANGED), XENT_RANDOM, false, 0, 0},
+    {"writes to the targets", FUSED, CHANGES, XENT_TARGETS, ON(INPUT_CHANGED), XENT_RANDOM, false, 0, 0},
+    {"writes to grad_loss", BACKWARD, CHANGES, XENT_GRAD_LOSS, ON(INPUT_CHANGED), XENT_RANDOM, false, 0, 0},
+    {"writes around the targets", FUSED, CHANGES_OUTSIDE, XENT_TARGETS, ON(INPUT_CHANGED), XENT_RANDOM, false,
+     0, 0},
+    {"NaN in grad", FUSED, NAN_FOR_FINITE, XENT_GRAD, ON(CLASS), XENT_RANDOM, false, 0, 0},
+    {"NaN loss", FORWARD, NAN_FOR_FINITE, XENT_LOSS, ON(CLASS), XENT_RANDOM, false, 0, 0},
+    {"no NaN for a bad target", FUSED, FINITE_FOR_NAN, XENT_GRAD, ON(CLASS), XENT_BAD_TARGET, false, 0, 0},
+    {"no NaN loss for a masked row", FORWARD, FINITE_FOR_NAN, XENT_ROW_LOSS, ON(CLASS), XENT_MASK_ROW, false,
+     0, 0},
     {"finite loss for a masked target", FORWARD, FINITE_FOR_INF, XENT_ROW_LOSS, ON(CLASS), XENT_MASK_TARGET,
-     false},
-    {"inf loss", FORWARD, INF_FOR_FINITE, XENT_LOSS, ON(CLASS), XENT_RANDOM, false},
-    {"-inf loss", FORWARD, WRONG_SIGN, XENT_ROW_LOSS, ON(CLASS), XENT_MASK_TARGET, false},
-    {"grad as wrong as allowed", FUSED, AT_BOUND, XENT_GRAD, 0, XENT_RANDOM, false},
-    {"grad slightly more wrong", FUSED, BEYOND_BOUND, XENT_GRAD, ON(BOUND), XENT_RANDOM, false},
-    {"grad slightly more wrong in place", BACKWARD, BEYOND_BOUND, XENT_GRAD, ON(BOUND), XENT_RANDOM, true},
-    {"loss as wrong as allowed", FORWARD, AT_BOUND, XENT_LOSS, 0, XENT_RANDOM, false},
-    {"loss slightly more wrong", FORWARD, BEYOND_BOUND, XENT_LOSS, ON(BOUND), XENT_RANDOM, false},
-    {"row_loss slightly more wrong", FUSED, BEYOND_BOUND, XENT_ROW_LOSS, ON(BOUND), XENT_RANDOM, false},
-    {"maximum not exact", FORWARD, BEYOND_BOUND, XENT_ROW_STATS, ON(BOUND), XENT_RANDOM, false},
-    {"ignored row not exactly 0", FUSED, TINY_FOR_ZERO, XENT_GRAD, ON(BOUND), XENT_RANDOM, false},
-    {"reads past the row", FORWARD, READS_PADDING, XENT_ROW_LOSS, ON(CLASS), XENT_RANDOM, false},
-    {"0 * NaN in an ignored row", FUSED, READS_IGNORED, XENT_GRAD, ON(CLASS), XENT_IGNORED_NAN, false},
-    {"not repeatable", FUSED, SECOND_RUN, XENT_GRAD, ON(REPEAT), XENT_RANDOM, false},
-    {"loss not repeatable", FORWARD, SECOND_RUN, XENT_LOSS, ON(REPEAT), XENT_RANDOM, false},
-    {"fused row_loss isn't forward's", FUSED, ONE_ULP, XENT_ROW_LOSS, ON(AGREE), XENT_RANDOM, false},
-    {"fused loss isn't forward's", FORWARD, ONE_ULP, XENT_LOSS, ON(AGREE), XENT_RANDOM, true},
+     false, 0, 0},
+    {"inf loss", FORWARD, INF_FOR_FINITE, XENT_LOSS, ON(CLASS), XENT_RANDOM, false, 0, 0},
+    {"-inf loss", FORWARD, WRONG_SIGN, XENT_ROW_LOSS, ON(CLASS), XENT_MASK_TARGET, false, 0, 0},
+    {"grad as wrong as allowed", FUSED, AT_BOUND, XENT_GRAD, 0, XENT_RANDOM, false, 0, 0},
+    {"grad slightly more wrong", FUSED, BEYOND_BOUND, XENT_GRAD, ON(BOUND), XENT_RANDOM, false, 0, 0},
+    {"grad slightly more wrong in place", BACKWARD, BEYOND_BOUND, XENT_GRAD, ON(BOUND), XENT_RANDOM, true, 0,
+     0},
+    {"loss as wrong as allowed", FORWARD, AT_BOUND, XENT_LOSS, 0, XENT_RANDOM, false, 0, 0},
+    {"loss slightly more wrong", FORWARD, BEYOND_BOUND, XENT_LOSS, ON(BOUND), XENT_RANDOM, false, 0, 0},
+    {"row_loss slightly more wrong", FUSED, BEYOND_BOUND, XENT_ROW_LOSS, ON(BOUND), XENT_RANDOM, false, 0, 0},
+    {"maximum not exact", FORWARD, BEYOND_BOUND, XENT_ROW_STATS, ON(BOUND), XENT_RANDOM, false, 0, 0},
+    {"ignored row not exactly 0", FUSED, TINY_FOR_ZERO, XENT_GRAD, ON(BOUND), XENT_RANDOM, false, 0, 0},
+    {"reads past the row", FORWARD, READS_PADDING, XENT_ROW_LOSS, ON(CLASS), XENT_RANDOM, false, 0, 0},
+    {"0 * NaN in an ignored row", FUSED, READS_IGNORED, XENT_GRAD, ON(CLASS), XENT_IGNORED_NAN, false, 0, 0},
+    {"not repeatable", FUSED, SECOND_RUN, XENT_GRAD, ON(REPEAT), XENT_RANDOM, false, 0, 0},
+    {"loss not repeatable", FORWARD, SECOND_RUN, XENT_LOSS, ON(REPEAT), XENT_RANDOM, false, 0, 0},
+    {"fused row_loss isn't forward's", FUSED, ONE_ULP, XENT_ROW_LOSS, ON(AGREE), XENT_RANDOM, false, 0, 0},
+    {"fused loss isn't forward's", FORWARD, ONE_ULP, XENT_LOSS, ON(AGREE), XENT_RANDOM, true, 0, 0},
+    {"nothing wrong, bf16", FUSED, NONE, XENT_GRAD, 0, XENT_RANDOM, false, CLLOSS_BF16, 0},
+    {"nothing wrong, f16, class axis in the middle", FUSED, NONE, XENT_GRAD, 0, XENT_MIXED, false, CLLOSS_F16,
+     5},
+    {"nothing wrong, f64", FUSED, NONE, XENT_GRAD, 0, XENT_RANDOM, false, CLLOSS_F64, 0},
+    {"bf16 as wrong as allowed", FUSED, AT_BOUND, XENT_GRAD, 0, XENT_RANDOM, false, CLLOSS_BF16, 0},
+    {"bf16 slightly more wrong", FUSED, BEYOND_BOUND, XENT_GRAD, ON(BOUND), XENT_RANDOM, false, CLLOSS_BF16,
+     0},
+    {"f16 slightly more wrong", FUSED, BEYOND_BOUND, XENT_GRAD, ON(BOUND), XENT_RANDOM, false, CLLOSS_F16, 0},
+    {"f64 slightly more wrong", FUSED, BEYOND_BOUND, XENT_GRAD, ON(BOUND), XENT_RANDOM, false, CLLOSS_F64, 0},
+    {"an element of bf16 unwritten", FUSED, SKIPS, XENT_GRAD, ON(UNWRITTEN), XENT_RANDOM, false, CLLOSS_BF16,
+     0},
+    {"writes between the images", FUSED, BETWEEN, XENT_GRAD, ON(PADDING), XENT_RANDOM, false, CLLOSS_F32, 5},
+    {"writes after the last image", FUSED, AFTER, XENT_GRAD, ON(GUARD), XENT_RANDOM, false, CLLOSS_F16, 5},
+    {"a class further", FORWARD, ONE_MORE, XENT_PREDICTED, ON(BOUND), XENT_RANDOM, false, 0, 0},
+    {"a row more counted", FORWARD, ONE_MORE, XENT_COUNTS, ON(BOUND), XENT_RANDOM, false, 0, 0},
+    {"a hit more counted", FUSED, ONE_MORE, XENT_COUNTS, ON(BOUND), XENT_BAD_TARGET, false, 0, 5},
+    {"entropy slightly more wrong", FORWARD, BEYOND_BOUND, XENT_ENTROPY, ON(BOUND), XENT_RANDOM, false, 0, 0},
+    {"metrics slightly more wrong", FORWARD, BEYOND_BOUND, XENT_METRICS, ON(BOUND), XENT_RANDOM, false, 0, 0},
+    {"confidence unwritten", FORWARD, SKIPS, XENT_CONFIDENCE, ON(UNWRITTEN), XENT_RANDOM, false, 0, 0},
 };
 
 /* The defect at work, how often each pass has been called, and the reference of the last one. */
@@ -151,30 +177,41 @@ static void free_images(device_state *s) {
 }
 
 static size_t columns_of(const xent_shape *s, int array) {
-  return array == XENT_LOGITS || array == XENT_GRAD ? s->classes : array == XENT_ROW_STATS ? 2 : 1;
+  switch (array) {
+  case XENT_LOGITS:
+  case XENT_GRAD: return s->classes;
+  case XENT_ROW_STATS: return 2;
+  case XENT_METRICS: return CLLOSS_METRICS;
+  case XENT_COUNTS: return CLLOSS_COUNTS;
+  default: return 1;
+  }
 }
 
-static size_t rows_of(const xent_shape *s, int array) { return array == XENT_LOSS ? 1 : s->rows; }
+static size_t rows_of(const xent_shape *s, int array) {
+  return array == XENT_LOSS || array == XENT_METRICS || array == XENT_COUNTS ? 1 : s->rows;
+}
 
 /* Element number `at` from the array's first one, in its buffer. */
 static unsigned char *element(const device_state *s, int array, ptrdiff_t at) {
-  const ptrdiff_t size = s->views[array].dtype == CLLOSS_I64 ? 8 : 4;
+  const ptrdiff_t size = (ptrdiff_t)harness_bytes(s->views[array].dtype);
   return s->images[array].bytes + ((ptrdiff_t)s->views[array].offset + at) * size;
 }
 
 static ptrdiff_t at_of(const device_state *s, int array, size_t row, size_t column) {
-  const size_t stride = s->views[array].row_stride;
-  return (ptrdiff_t)(row * (stride ? stride : columns_of(s->shape, array)) + column);
+  const clloss_view *v = &s->views[array];
+  const size_t middle = s->shape->inner ? s->shape->inner : 1, columns = columns_of(s->shape, array);
+  const size_t inner = array == XENT_LOGITS || array == XENT_GRAD ? middle : 1;
+  const size_t step = v->class_stride ? v->class_stride : inner;
+  const size_t pitch = v->row_stride ? v->row_stride : (columns - 1) * step + inner;
+  return (ptrdiff_t)(row / inner * pitch + row % inner + column * step);
 }
 
-static float get(const device_state *s, int array, size_t row, size_t column) {
-  float value;
-  memcpy(&value, element(s, array, at_of(s, array, row, column)), sizeof value);
-  return value;
+static double get(const device_state *s, int array, size_t row, size_t column) {
+  return harness_get(s->views[array].dtype, element(s, array, at_of(s, array, row, column)), 0);
 }
 
-static void put(const device_state *s, int array, size_t row, size_t column, float value) {
-  memcpy(element(s, array, at_of(s, array, row, column)), &value, sizeof value);
+static void put(const device_state *s, int array, size_t row, size_t column, double value) {
+  harness_put(s->views[array].dtype, element(s, array, at_of(s, array, row, column)), 0, value);
 }
 
 /* ---- right ---- */
@@ -182,7 +219,7 @@ static void put(const device_state *s, int array, size_t row, size_t column, flo
 /* plain holds what the f32 reference makes of the same inputs. */
 static void write_outputs(const device_state *s, const struct defect *d) {
   for (int i = 0; i < HARNESS_ARRAYS; i++) {
-    const float *from = reference_data->plain[i];
+    const double *from = reference_data->plain[i];
     const size_t columns = columns_of(s->shape, i);
     for (size_t k = 0; from && k < rows_of(s->shape, i) * columns; k++) {
       const bool skipped = i == d->array && (d->damage == SKIPS_ALL || (d->damage == SKIPS && k == 0));
@@ -194,7 +231,7 @@ static void write_outputs(const device_state *s, const struct defect *d) {
 /* ---- wrong ---- */
 
 static bool is_ignored(const device_state *s, size_t row) {
-  return xent_target(s->shape, reference_data->data[XENT_TARGETS], row) == s->shape->ignore_index;
+  return xent_target(s->shape, reference_data->data[XENT_TARGETS], row) == s->shape->options.ignore_index;
 }
 
 /* Whether the element is one that this damage is meant for. */
@@ -221,52 +258,71 @@ static bool find(const device_state *s, const struct defect *d, size_t *row, siz
   return false;
 }
 
-/* The last f32 above the truth whose error is allowed, by the rule of harness.h; or the next one. */
-static float at_bound(const device_state *s, const harness_case *c, const struct defect *d, size_t row,
-                      size_t column, bool beyond) {
+/* The next number of the type towards +inf, or -inf. */
+static double next(uint32_t dtype, double x, double towards) {
+  if (dtype == CLLOSS_F64) return nextafter(x, towards);
+  if (dtype == CLLOSS_F32) return (double)nextafterf((float)x, (float)towards);
+  /* past the middle to the next one, whose distance below a power of two is half of what it is above */
+  double wanted = x, step = harness_half_ulp(dtype, x) / 2;
+  for (int k = 1; wanted == x; k++) {
+    double stored;
+    harness_put(dtype, &stored, 0, towards > x ? x + k * step : x - k * step);
+    wanted = harness_get(dtype, &stored, 0);
+  }
+  return wanted;
+}
+
+/* The last number above the truth whose error is allowed, by the rule of harness.h; or the next one. */
+static double at_bound(const device_state *s, const harness_case *c, const struct defect *d, size_t row,
+                       size_t column, bool beyond) {
+  const uint32_t dtype = s->views[d->array].dtype;
   const size_t n = columns_of(s->shape, d->array);
-  const double *truth = reference_data->truth[d->array] + row * n;
-  double *bounds = malloc(n * sizeof *bounds), plain = 0;
-  if (!bounds) return NAN;
+  const double *truth = reference_data->truth[d->array] + row * n, exact = truth[column];
+  double *bounds = malloc(n * sizeof *bounds), plain = 0, stored;
+  if (!bounds) return (double)NAN;
   c->bound(c, s->shape, &s->plan, reference_data, d->array, row, bounds);
   for (size_t i = 0; i < n; i++)
-    plain = fmax(plain, fabs((double)reference_data->plain[d->array][row * n + i] - truth[i]));
-  const double allowed = plain + bounds[column];
+    plain = fmax(plain, fabs(reference_data->plain[d->array][row * n + i] - truth[i]));
+  const double before = plain + bounds[column];
+  const double allowed = before + harness_half_ulp(dtype, fabs(exact) + before);
   free(bounds);
-  float value = (float)(truth[column] + allowed);
-  while (fabs((double)value - truth[column]) <= allowed) value = nextafterf(value, INFINITY);
-  while (fabs((double)value - truth[column]) > allowed) value = nextafterf(value, -INFINITY);
-  return beyond ? nextafterf(value, INFINITY) : value;
+  harness_put(dtype, &stored, 0, exact + allowed);
+  double value = harness_get(dtype, &stored, 0);
+  while (fabs(value - exact) <= allowed) value = next(dtype, value, (double)INFINITY);
+  while (fabs(value - exact) > allowed) value = next(dtype, value, -(double)INFINITY);
+  return beyond ? next(dtype, value, (double)INFINITY) : value;
 }
 
 static void write_outside(const device_state *s, const struct defect *d) {
   const size_t rows = rows_of(s->shape, d->array), columns = columns_of(s->shape, d->array);
-  const float value = 0.5f;
+  const size_t inner = s->shape->inner ? s->shape->inner : 1;
   const ptrdiff_t at = d->damage == BEFORE    ? -1
-                       : d->damage == BETWEEN ? (ptrdiff_t)columns
+                       : d->damage == BETWEEN ? at_of(s, d->array, inner - 1, columns - 1) + 1
                                               : at_of(s, d->array, rows - 1, columns - 1) + 1;
-  memcpy(element(s, d->array, at), &value, sizeof value);
+  harness_put(s->views[d->array].dtype, element(s, d->array, at), 0, 0.5);
 }
 
 /* False where the data has no element to spoil. */
 static bool spoil(const device_state *s, const harness_case *c, const struct defect *d, int run) {
   size_t row = 0, column = 0;
   if (!find(s, d, &row, &column)) return false;
-  const float value = get(s, d->array, row, column);
-  float wrong = value;
+  const uint32_t dtype = s->views[d->array].dtype;
+  const double value = get(s, d->array, row, column), inf = (double)INFINITY;
+  double wrong = value;
   switch (d->damage) {
-  case NAN_FOR_FINITE: wrong = NAN; break;
-  case INF_FOR_FINITE: wrong = INFINITY; break;
+  case NAN_FOR_FINITE: wrong = (double)NAN; break;
+  case INF_FOR_FINITE: wrong = inf; break;
   case FINITE_FOR_NAN: wrong = 0; break;
-  case FINITE_FOR_INF: wrong = 3e38f; break;
-  case WRONG_SIGN: wrong = -INFINITY; break;
+  case FINITE_FOR_INF: wrong = 3e38; break;
+  case WRONG_SIGN: wrong = -inf; break;
   case AT_BOUND: wrong = at_bound(s, c, d, row, column, false); break;
   case BEYOND_BOUND: wrong = at_bound(s, c, d, row, column, true); break;
-  case TINY_FOR_ZERO: wrong = 1e-30f; break;
+  case TINY_FOR_ZERO: wrong = 1e-30; break;
   case READS_PADDING: wrong = value + get(s, XENT_LOGITS, row, s->shape->classes); break;
   case READS_IGNORED: wrong = 0 * get(s, XENT_LOGITS, row, column); break;
-  case SECOND_RUN: wrong = run == 1 ? nextafterf(value, INFINITY) : value; break;
-  default: wrong = nextafterf(value, INFINITY); break;
+  case SECOND_RUN: wrong = run == 1 ? next(dtype, value, inf) : value; break;
+  case ONE_MORE: wrong = value + 1; break;
+  default: wrong = next(dtype, value, inf); break;
   }
   put(s, d->array, row, column, wrong);
   return true;
@@ -349,17 +405,20 @@ int main(int argc, char **argv) {
   unsigned seen = 0;
   for (size_t i = 0; i < sizeof defects / sizeof *defects; i++) {
     const struct defect *d = at_work = &defects[i];
-    const xent_shape shape = {.rows = 60,
-                              .classes = 21,
-                              .reduction = CLLOSS_SUM,
-                              .fill = d->fill,
-                              .ignore = true,
-                              .ignore_index = -100,
-                              .upstream = XENT_UPSTREAM_ONE,
-                              .in_place = d->in_place,
-                              .offset = 5,
-                              .pad = 3,
-                              .row_pad = 2};
+    const xent_shape shape = {
+        .rows = 60,
+        .classes = 21,
+        .inner = d->inner,
+        .dtype = d->dtype,
+        .with = XENT_WITH_METRICS | XENT_WITH_COUNTS | XENT_WITH_PREDICTED | XENT_WITH_CONFIDENCE |
+                XENT_WITH_ENTROPY,
+        .options = {.reduction = CLLOSS_SUM, .flags = CLLOSS_IGNORE_INDEX, .ignore_index = -100},
+        .fill = d->fill,
+        .upstream = XENT_UPSTREAM_ONE,
+        .in_place = d->in_place,
+        .offset = 5,
+        .pad = 3,
+        .row_pad = 2};
     clloss_ctx *ctx = harness_ctx(&h, 0, &plan);
     uint64_t seed;
     harness_result result = {0};

@@ -1,34 +1,15 @@
-/* The scalar reference against arithmetic that doesn't come from it: values worked out on paper, finite differences
- * of the loss in f64, and the derived distance between f32 and f64. What is proved here is what every kernel is
- * compared with, so nothing in this file calls OpenCL, and each check runs in both types unless it says otherwise.
+/* The scalar reference of plain softmax cross-entropy against arithmetic that doesn't come from it: values worked out on
+ * paper, and the derived distance between f32 and f64. What is proved here is what every kernel is compared with, so
+ * nothing in this file calls OpenCL, and each check runs in both types unless it says otherwise. Options, and finite
+ * differences of them all: test_ref_options.c.
  *
  * Usage: test_ref [SEED] */
 #include "clloss/clloss_ref.h"
 
-#include <inttypes.h>
-#include <math.h>
-#include <stdio.h>
+#include "ref_check.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-static int failures;
-static const char *testing = "";
-
-#define CHECK(condition)       check(!!(condition), #condition, __LINE__)
-#define NEAR(got, want, bound) near(got, want, bound, #got, __LINE__)
-
-static void check(int holds, const char *what, int line) {
-  if (holds) return;
-  failures++;
-  printf("test_ref.c:%d: %s: failed: %s\n", line, testing, what);
-}
-
-/* Equal infinities are near, two NaN are near, and NaN is near nothing else. */
-static void near(double got, double want, double bound, const char *what, int line) {
-  if (got == want || fabs(got - want) <= bound || (isnan(got) && isnan(want))) return;
-  failures++;
-  printf("test_ref.c:%d: %s: %s is %.17g, not %.17g (bound %.3g)\n", line, testing, what, got, want, bound);
-}
 
 enum { MAX_ROWS = 600, MAX_VALUES = 6000 };
 
@@ -115,25 +96,6 @@ static const struct type {
   void (*solve)(const problem *);
   double eps; /* of hand values: a few roundings of numbers near 1 */
 } types[] = {{"f32", solve32, 3e-7}, {"f64", solve64, 1e-15}};
-
-static uint64_t state;
-
-/* splitmix64 */
-static uint64_t bits(void) {
-  uint64_t z = state += 0x9e3779b97f4a7c15u;
-  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-  return z ^ z >> 31;
-}
-
-static double uniform(double low, double high) {
-  return low + (high - low) * ((double)(bits() >> 11) * 0x1p-53);
-}
-
-/* Values that f32 holds exactly, so that both types see the same problem. */
-static void fill(double *x, size_t n, double low, double high) {
-  for (size_t i = 0; i < n; i++) x[i] = (double)(float)uniform(low, high);
-}
 
 /* Four equal logits: p = 1/4 each, loss ln 4, whatever the logits' common value. */
 static void uniform_row(const struct type *t) {
@@ -226,6 +188,8 @@ static void ignored_and_bad(const struct type *t) {
   for (size_t i = 0; i < 12; i++) NEAR(got.grad[i], grad[i], 0);
   for (size_t r = 0; r < 6; r++) NEAR(got.row_loss[r], ignored[r] == -100 ? 0 : log(2), t->eps);
   for (size_t i = 2; i < 4; i++) NEAR(got.row_stats[i], 0, 0);
+  CHECK(got.predicted[1] == -1);
+  NEAR(got.entropy[1], 0, 0);
 
   const int64_t bad[] = {0, -1, 1, INT64_MAX, 2, INT64_MIN};
   p.targets = bad;
@@ -238,8 +202,8 @@ static void ignored_and_bad(const struct type *t) {
     NEAR(got.row_stats[2 * r + 1], good ? log(2) : NAN, t->eps);
     for (size_t c = 0; c < 2; c++) NEAR(got.grad[2 * r + c], good ? grad[2 * r + c] : NAN, 0);
   }
-  CHECK(got.predicted[4] == 0); /* a prediction needs no target */
-  NEAR(got.entropy[5], log(2), t->eps);
+  CHECK(got.predicted[0] == 0 && got.predicted[4] == -1);
+  NEAR(got.entropy[5], NAN, 0);
 
   p.flags = 0; /* then -100 isn't ignored, it is a bad target */
   p.targets = ignored;
@@ -383,42 +347,6 @@ static void outputs_alone(void) {
   CHECK(!memcmp(entropy, got.entropy, sizeof entropy));
 }
 
-/* What the gradient is the gradient of: the reduced loss times its upstream value, or Σ g_r loss_r. */
-static double objective(const problem *p) {
-  clloss_ref_xent a = arguments(p);
-  double loss = 0, row_loss[MAX_ROWS], sum = 0;
-  a.logits = x, a.loss = &loss, a.row_loss = row_loss, a.predicted = NULL;
-  clloss_ref_xent_f64(&a);
-  if (p->reduction != CLLOSS_NONE) return *p->grad_loss * loss;
-  for (size_t r = 0; r < p->rows; r++) sum += p->grad_loss[r * p->grad_loss_stride] * row_loss[r];
-  return sum;
-}
-
-/* Central differences with step h err by h²/6 times the third derivative (at most 1/2 here, times |g| <= 3) plus the
- * roundings of two losses over 2h: 3e-9 + 1e-15 · 100 / 1e-4, for h = 1e-4. */
-static void finite_differences(uint32_t reduction) {
-  enum { ROWS = 6, CLASSES = 11 };
-  static double grad[ROWS * CLASSES], g[2 * ROWS];
-  const double h = 0x1p-13;
-  problem p = random_problem(ROWS, CLASSES, 6);
-  x[3] = -INFINITY, targets[0] = 5; /* a masked class that isn't the target */
-  targets[2] = -7;
-  fill(g, sizeof g / sizeof *g, -3, 3);
-  p.reduction = reduction, p.grad_loss = g, p.grad_loss_stride = 2;
-  p.flags = CLLOSS_IGNORE_INDEX, p.ignore_index = -7;
-  solve64(&p);
-  memcpy(grad, got.grad, sizeof grad);
-  for (size_t i = 0; i < ROWS * CLASSES; i++) {
-    double middle = x[i];
-    x[i] = middle + h;
-    double above = objective(&p);
-    x[i] = middle - h;
-    double slope = (above - objective(&p)) / (2 * h);
-    x[i] = middle;
-    NEAR(grad[i], slope, 1e-8);
-  }
-}
-
 /* f32 against f64 on the same logits, u = 2^-24. The exponent x - m is rounded by u |x - m|, which is the relative
  * error of the exponential; expf adds 2u, a blocked sum of n positive terms at most (256 + n/256) u. */
 static void distance(size_t rows, size_t classes, double spread) {
@@ -484,9 +412,6 @@ int main(int argc, char **argv) {
   BOTH(ignored_class), BOTH(edges), BOTH(upstream), BOTH(strides), BOTH(shift), BOTH(in_place),
       BOTH(many_rows);
   testing = "outputs_alone", outputs_alone();
-  testing = "finite_differences mean", finite_differences(CLLOSS_MEAN);
-  testing = "finite_differences sum", finite_differences(CLLOSS_SUM);
-  testing = "finite_differences none", finite_differences(CLLOSS_NONE);
   const size_t classes[] = {1, 2, 3, 255, 256, 257, 1000};
   testing = "f32 against f64";
   for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {

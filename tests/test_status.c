@@ -206,6 +206,10 @@ static void refused_tensors(const fixture *f, clloss_ctx *ctx) {
          "");
   CHECK_STATUS(clloss_tensor_unmap(t, f->queue, 0, NULL, NULL), CLLOSS_SUCCESS);
   clloss_tensor_destroy(&t);
+  const int64_t large = INT64_C(1) << 40;
+  int32_t small = 0;
+  expect("convert: too large", clloss_convert(CLLOSS_I32, &small, CLLOSS_I64, &large, 1), CLLOSS_VALUE, "",
+         "");
 }
 
 /* ---- fork --------------------------------------------------------------------------------------------------- */

@@ -1,5 +1,6 @@
 /* Typed device tensors: transfers and maps give back what was put in, with events and without; kernels see what was
- * written through a map, without a copy where the device shares the host's memory; odd sizes; life after the ctx. */
+ * written through a map, without a copy where the device shares the host's memory; odd sizes; life after the ctx;
+ * transfers that convert, against arithmetic on values that owes nothing to their bits. */
 #include "check.h"
 #include "fixture.h"
 
@@ -122,7 +123,7 @@ static void refusals(void) {
   CHECK_STATUS(clloss_tensor_create(&no, NULL, CLLOSS_F32, 1, 1), CLLOSS_NULL_ARGUMENT);
   CHECK(!no);
   CHECK_STATUS(clloss_tensor_create(&no, ctx, 0, 1, 1), CLLOSS_DTYPE);
-  CHECK_STATUS(clloss_tensor_create(&no, ctx, 5, 1, 1), CLLOSS_DTYPE);
+  CHECK_STATUS(clloss_tensor_create(&no, ctx, 99, 1, 1), CLLOSS_DTYPE);
   CHECK_STATUS(clloss_tensor_create(&no, ctx, CLLOSS_I64, SIZE_MAX / 8 + 1, 1), CLLOSS_SIZE);
   CHECK_STATUS(clloss_tensor_create(&no, ctx, CLLOSS_U8, SIZE_MAX / 2, 3), CLLOSS_SIZE);
   clloss_status huge = clloss_tensor_create(&no, ctx, CLLOSS_F32, SIZE_MAX / 16,
@@ -227,6 +228,165 @@ static void destroyed_in_flight(void) {
   problem_close(&p);
 }
 
+/* ---- conversions ---------------------------------------------------------------------------------------------- */
+
+/* The value of a number in a format of `fraction` bits of fraction and `exponent` of exponent, by its definition. */
+static double value_of(uint32_t bits, int exponent, int fraction) {
+  const int e = (int)(bits >> fraction) & ((1 << exponent) - 1), bias = (1 << (exponent - 1)) - 1;
+  const double digits = (double)(bits & ((1u << fraction) - 1));
+  const double sign = bits >> (exponent + fraction) & 1 ? -1 : 1;
+  if (e == (1 << exponent) - 1) return digits > 0 ? NAN : sign * HUGE_VAL;
+  if (e == 0) return sign * ldexp(digits, 1 - bias - fraction);
+  return sign * ldexp(digits + ldexp(1, fraction), e - bias - fraction);
+}
+
+static double value16(uint32_t dtype, uint32_t bits) {
+  return dtype == CLLOSS_F16 ? value_of(bits, 5, 10) : value_of(bits, 8, 7);
+}
+
+static bool same(double a, double b) {
+  return (isnan(a) && isnan(b)) || (a == b && signbit(a) == signbit(b));
+}
+
+/* Each of the 65536 numbers, up as it is and down as f32 and f64, and back from there. */
+static void all_of_16_bits(uint32_t dtype) {
+  enum { N = 65536 };
+  uint16_t *bits = malloc(N * sizeof *bits), *back = malloc(N * sizeof *back);
+  float *single = malloc(N * sizeof *single);
+  double *wide = malloc(N * sizeof *wide);
+  clloss_tensor *t = make(dtype, N, 1);
+  int wrong = 0;
+  if (!bits || !back || !single || !wide || !t) {
+    CHECK(false);
+    return;
+  }
+  for (int i = 0; i < N; i++) bits[i] = (uint16_t)i;
+  CHECK_STATUS(clloss_tensor_upload_as(t, dtype, bits, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  CHECK_STATUS(clloss_tensor_download_as(t, CLLOSS_F32, single, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  CHECK_STATUS(clloss_tensor_download_as(t, CLLOSS_F64, wide, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  for (uint32_t i = 0; i < N; i++)
+    wrong += !same(wide[i], value16(dtype, i)) || !same((double)single[i], value16(dtype, i));
+  CHECK_EQ(wrong, 0);
+  for (int from = 0; from < 2; from++) {
+    const void *host = from ? (const void *)wide : single;
+    CHECK_STATUS(clloss_tensor_upload_as(t, from ? CLLOSS_F64 : CLLOSS_F32, host, f.queue, 0, NULL, NULL),
+                 CLLOSS_SUCCESS);
+    CHECK_STATUS(clloss_tensor_download(t, back, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+    for (uint32_t i = 0; i < N; i++)
+      wrong += isnan(value16(dtype, i)) ? !isnan(value16(dtype, back[i])) : back[i] != i;
+    CHECK_EQ(wrong, 0);
+  }
+  clloss_tensor_destroy(&t);
+  free(bits), free(back), free(single), free(wide);
+}
+
+/* Between each number and the next: below the middle, at it, and above; from f64 also where rounding to f32 on the
+ * way would land on the middle. */
+static void rounds_once(uint32_t dtype) {
+  const uint32_t infinity = dtype == CLLOSS_F16 ? 0x7c00 : 0x7f80;
+  int wrong = 0;
+  for (uint32_t i = 0; i < infinity; i++) {
+    const double low = value16(dtype, i), step = value16(dtype, i < infinity - 1 ? i + 1 : i) -
+                                                 value16(dtype, i < infinity - 1 ? i : i - 1);
+    const double hair = step * 0x1p-40;
+    const double from[] = {low, low + step / 2 - hair, low + step / 2, low + step / 2 + hair,
+                           -low - step / 2};
+    const uint32_t even = i % 2 ? i + 1 : i, want[] = {i, i, even, i + 1, even | 0x8000};
+    uint16_t got[5];
+    CHECK_STATUS(clloss_convert(dtype, got, CLLOSS_F64, from, 5), CLLOSS_SUCCESS);
+    for (int k = 0; k < 5; k++) wrong += got[k] != want[k];
+  }
+  CHECK_EQ(wrong, 0);
+  const double beyond[] = {HUGE_VAL, -HUGE_VAL, 1e300, -1e300, 4e-324, -4e-324, NAN};
+  const uint32_t ends[] = {infinity, infinity | 0x8000, infinity, infinity | 0x8000, 0, 0x8000};
+  uint16_t got[7];
+  CHECK_STATUS(clloss_convert(dtype, got, CLLOSS_F64, beyond, 7), CLLOSS_SUCCESS);
+  for (int k = 0; k < 6; k++) CHECK_EQ(got[k], ends[k]);
+  CHECK(isnan(value16(dtype, got[6])));
+  const uint64_t faint = 0x7ff0000000000001; /* a NaN by its last bit alone, which has no place in 16 */
+  CHECK_STATUS(clloss_convert(dtype, got, CLLOSS_F64, &faint, 1), CLLOSS_SUCCESS);
+  CHECK(isnan(value16(dtype, got[0])));
+}
+
+/* f64 to f32 is what C does with a cast: normal, denormal, too large, too small. */
+static void narrows_as_casts(void) {
+  uint64_t state = 88172645463325252u;
+  int wrong = 0;
+  for (int i = 0; i < 200000; i++) {
+    double from;
+    float got;
+    state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+    uint64_t bits = (state & 0x800fffffffffffffu) | ((state >> 52 & 511) + 767) << 52;
+    if (i % 2) bits &= ~(uint64_t)0x0fffffff; /* ties */
+    memcpy(&from, &bits, sizeof from);
+    CHECK_STATUS(clloss_convert(CLLOSS_F32, &got, CLLOSS_F64, &from, 1), CLLOSS_SUCCESS);
+    wrong += !same((double)got, (double)(float)from);
+  }
+  CHECK_EQ(wrong, 0);
+}
+
+static void integers(void) {
+  const unsigned char u8[3] = {0, 7, 255};
+  const uint16_t u16[3] = {0, 7, 65535};
+  const int64_t fits[3] = {INT32_MIN, -100, INT32_MAX}, large[3] = {0, 7, (int64_t)INT32_MAX + 1};
+  int64_t wide[3];
+  int32_t i32[3] = {1, 2, 3};
+  unsigned char bytes[3] = {1, 2, 3};
+  clloss_tensor *a = make(CLLOSS_I32, 3, 1), *b = make(CLLOSS_I64, 3, 1);
+  if (!a || !b) return;
+  CHECK_STATUS(clloss_tensor_upload_as(b, CLLOSS_U8, u8, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  CHECK_STATUS(clloss_tensor_download(b, wide, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  for (int i = 0; i < 3; i++) CHECK_EQ(wide[i], u8[i]);
+  CHECK_STATUS(clloss_tensor_upload_as(a, CLLOSS_U16, u16, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  CHECK_STATUS(clloss_tensor_download_as(a, CLLOSS_I64, wide, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  for (int i = 0; i < 3; i++) CHECK_EQ(wide[i], u16[i]);
+  CHECK_STATUS(clloss_tensor_upload_as(a, CLLOSS_I64, fits, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  CHECK_STATUS(clloss_tensor_upload_as(a, CLLOSS_I64, large, f.queue, 0, NULL, NULL), CLLOSS_VALUE);
+  CHECK_STATUS(clloss_tensor_download_as(a, CLLOSS_I64, wide, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  for (int i = 0; i < 3; i++) CHECK_EQ(wide[i], fits[i]); /* the refused upload left it alone */
+  CHECK_STATUS(clloss_tensor_download_as(a, CLLOSS_U8, bytes, f.queue, 0, NULL, NULL), CLLOSS_VALUE);
+  for (int i = 0; i < 3; i++) CHECK_EQ(bytes[i], i + 1);
+  CHECK_STATUS(clloss_tensor_upload(b, large, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  CHECK_STATUS(clloss_tensor_download_as(b, CLLOSS_I32, i32, f.queue, 0, NULL, NULL), CLLOSS_VALUE);
+  for (int i = 0; i < 3; i++) CHECK_EQ(i32[i], i + 1);
+  clloss_tensor_destroy(&a);
+  clloss_tensor_destroy(&b);
+}
+
+/* Conversions wait for the wait list, and their own event orders what follows on a queue out of order. */
+static void conversions_and_events(void) {
+  double up[ROWS], down[ROWS];
+  cl_event e[2] = {NULL};
+  void *host = up;
+  cl_command_queue queue = fixture_queue(&f, CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE);
+  clloss_tensor *t = make(CLLOSS_BF16, ROWS, 1), *none = make(CLLOSS_F16, 0, 4);
+  if (!queue || !t || !none) return;
+  for (int i = 0; i < ROWS; i++) up[i] = i - 8;
+  CHECK_STATUS(clloss_tensor_upload_as(t, CLLOSS_F64, up, queue, 0, NULL, &e[0]), CLLOSS_SUCCESS);
+  CHECK_STATUS(clloss_tensor_download_as(t, CLLOSS_F64, down, queue, 1, &e[0], &e[1]), CLLOSS_SUCCESS);
+  CHECK(!memcmp(up, down, sizeof up));
+  if (e[1]) CHECK_STATUS(clWaitForEvents(1, &e[1]), CL_SUCCESS);
+  for (int i = 0; i < 2; i++) CHECK(e[i] != NULL);
+  for (int i = 0; i < 2; i++)
+    if (e[i]) clReleaseEvent(e[i]);
+  CHECK_STATUS(clloss_tensor_upload_as(none, CLLOSS_F32, NULL, queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  CHECK_STATUS(clloss_tensor_download_as(none, CLLOSS_F32, NULL, queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  CHECK_STATUS(clloss_tensor_upload_as(t, CLLOSS_I32, up, queue, 0, NULL, NULL), CLLOSS_DTYPE);
+  CHECK_STATUS(clloss_tensor_download_as(t, 0, down, queue, 0, NULL, NULL), CLLOSS_DTYPE);
+  CHECK_STATUS(clloss_tensor_upload_as(t, CLLOSS_F32, NULL, queue, 0, NULL, NULL), CLLOSS_NULL_ARGUMENT);
+  CHECK_STATUS(clloss_tensor_download_as(NULL, CLLOSS_F32, down, queue, 0, NULL, NULL), CLLOSS_NULL_ARGUMENT);
+  CHECK_STATUS(clloss_convert(CLLOSS_F32, NULL, CLLOSS_F64, up, 1), CLLOSS_NULL_ARGUMENT);
+  CHECK_STATUS(clloss_convert(CLLOSS_F32, down, 99, up, 1), CLLOSS_DTYPE);
+  CHECK_STATUS(clloss_convert(CLLOSS_F32, NULL, CLLOSS_F64, NULL, 0), CLLOSS_SUCCESS);
+  CHECK_STATUS(clloss_tensor_map(t, &host, queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  CHECK_STATUS(clloss_tensor_upload_as(t, CLLOSS_F64, up, queue, 0, NULL, NULL), CLLOSS_MAPPED);
+  CHECK_STATUS(clloss_tensor_download_as(t, CLLOSS_F64, down, queue, 0, NULL, NULL), CLLOSS_MAPPED);
+  clloss_tensor_destroy(&t);
+  clloss_tensor_destroy(&none);
+  CHECK_STATUS(clFinish(queue), CL_SUCCESS);
+  clReleaseCommandQueue(queue);
+}
+
 int main(void) {
   int64_t nothing[LAYER_KIND_COUNT] = {0};
   const layer_api *layer = layer_open();
@@ -237,12 +397,21 @@ int main(void) {
     round_trips(CLLOSS_I32, 4);
     round_trips(CLLOSS_I64, 8);
     round_trips(CLLOSS_U8, 1);
+    round_trips(CLLOSS_F64, 8);
+    round_trips(CLLOSS_BF16, 2);
     events_order_transfers();
     maps_one_at_a_time();
     no_elements();
     refusals();
     kernels_see_maps();
     outlives_the_ctx();
+    all_of_16_bits(CLLOSS_F16);
+    all_of_16_bits(CLLOSS_BF16);
+    rounds_once(CLLOSS_F16);
+    rounds_once(CLLOSS_BF16);
+    narrows_as_casts();
+    integers();
+    conversions_and_events();
     destroyed_in_flight();
   }
   clloss_ctx_destroy(&ctx);

@@ -13,6 +13,7 @@
 #define GROUP       CLLOSS_FAMILY_GROUP
 #define SPLIT       CLLOSS_FAMILY_SPLIT
 #define COUNT(list) (sizeof(list) / sizeof *(list))
+#define IGNORES(i)  .options.flags = CLLOSS_IGNORE_INDEX, .options.ignore_index = (i)
 
 /* Local sizes 2, 7, 8, 60, 64 and 256 are those at which PoCL 3.1 is known to miscompile a reduction. */
 static const harness_plan plans[] = {
@@ -54,12 +55,14 @@ static xent_shape draw(size_t size, size_t plan, uint64_t *state) {
   static const size_t offsets[] = {0, 0, 1, 3, 16}, pads[] = {0, 0, 1, 5, 16, 31};
   xent_shape s = {.rows = sizes[size].rows, .classes = sizes[size].classes};
   s.fill = (enum xent_fill)((size + plan) % XENT_FILLS);
-  s.reduction = (uint32_t)harness_pick(state, 3);
-  s.upstream = (enum xent_upstream)harness_pick(state, s.reduction == CLLOSS_NONE ? 3 : 2);
+  s.options.reduction = (uint32_t)harness_pick(state, 3);
+  s.upstream = (enum xent_upstream)harness_pick(state, s.options.reduction == CLLOSS_NONE ? 3 : 2);
   s.without = (uint32_t)harness_pick(state, 8);
-  s.targets_i64 = harness_pick(state, 2);
-  s.ignore = harness_pick(state, 2) || s.fill == XENT_IGNORED_NAN || s.fill == XENT_ALL_IGNORED;
-  if (s.ignore) s.ignore_index = harness_pick(state, 2) ? (int64_t)harness_pick(state, s.classes) : -100;
+  s.targets_dtype = harness_pick(state, 2) ? CLLOSS_I64 : CLLOSS_I32;
+  if (harness_pick(state, 2) || s.fill == XENT_IGNORED_NAN || s.fill == XENT_ALL_IGNORED) {
+    s.options.flags = CLLOSS_IGNORE_INDEX;
+    s.options.ignore_index = harness_pick(state, 2) ? (int64_t)harness_pick(state, s.classes) : -100;
+  }
   s.in_place = harness_pick(state, 2);
   s.workspace = harness_pick(state, 2);
   s.offset = offsets[harness_pick(state, COUNT(offsets))];
@@ -83,41 +86,41 @@ static void sweep(harness *h) {
 static const xent_shape named_shapes[] = {
     /* No rows: the reduced loss is written all the same, NaN and 0. */
     {.rows = 0, .classes = 5},
-    {.rows = 0, .classes = 1000, .reduction = CLLOSS_SUM, .upstream = XENT_UPSTREAM_ONE},
-    {.rows = 0, .classes = 33, .reduction = CLLOSS_NONE, .upstream = XENT_UPSTREAM_ROWS},
+    {.rows = 0, .classes = 1000, .options.reduction = CLLOSS_SUM, .upstream = XENT_UPSTREAM_ONE},
+    {.rows = 0, .classes = 33, .options.reduction = CLLOSS_NONE, .upstream = XENT_UPSTREAM_ROWS},
     /* Everything ignored: mean NaN, sum 0. */
-    {.rows = 21, .classes = 12, .fill = XENT_ALL_IGNORED, .ignore = true, .ignore_index = 3},
-    {.rows = 5, .classes = 300, .fill = XENT_ALL_IGNORED, .ignore = true, .reduction = CLLOSS_SUM},
+    {.rows = 21, .classes = 12, .fill = XENT_ALL_IGNORED, IGNORES(3)},
+    {.rows = 5, .classes = 300, .fill = XENT_ALL_IGNORED, IGNORES(0), .options.reduction = CLLOSS_SUM},
     /* Ignored rows are never read, in place neither. */
-    {.rows = 40, .classes = 10, .fill = XENT_IGNORED_NAN, .ignore = true, .ignore_index = -100},
-    {.rows = 9, .classes = 700, .fill = XENT_IGNORED_NAN, .ignore = true, .ignore_index = 255,
+    {.rows = 40, .classes = 10, .fill = XENT_IGNORED_NAN, IGNORES(-100)},
+    {.rows = 9, .classes = 700, .fill = XENT_IGNORED_NAN, IGNORES(255),
      .in_place = true},
     /* A masked block longer than any block of an online maximum. */
     {.rows = 3, .classes = 8192, .fill = XENT_MASK_LEADING, .upstream = XENT_UPSTREAM_ONE},
     {.rows = 2, .classes = 8192, .fill = XENT_MASK_LEADING, .in_place = true},
     {.rows = 2, .classes = 140000, .fill = XENT_MASK_LEADING, .in_place = true},
-    {.rows = 3, .classes = 8192, .fill = XENT_MASK_ROW, .reduction = CLLOSS_NONE},
-    {.rows = 17, .classes = 9, .fill = XENT_MASK_ROW, .reduction = CLLOSS_NONE, .in_place = true},
+    {.rows = 3, .classes = 8192, .fill = XENT_MASK_ROW, .options.reduction = CLLOSS_NONE},
+    {.rows = 17, .classes = 9, .fill = XENT_MASK_ROW, .options.reduction = CLLOSS_NONE, .in_place = true},
     {.rows = 3, .classes = 5000, .fill = XENT_MASK_TARGET, .upstream = XENT_UPSTREAM_ONE},
     {.rows = 2, .classes = 20000, .fill = XENT_RISING, .in_place = true},
     /* Bad targets, also those that are classes when cut to 32 bits. */
-    {.rows = 200, .classes = 257, .fill = XENT_BAD_TARGET, .targets_i64 = true,
+    {.rows = 200, .classes = 257, .fill = XENT_BAD_TARGET, .targets_dtype = CLLOSS_I64,
      .upstream = XENT_UPSTREAM_ONE},
-    {.rows = 200, .classes = 9, .fill = XENT_BAD_TARGET, .targets_i64 = true, .in_place = true},
-    {.rows = 200, .classes = 9, .fill = XENT_BAD_TARGET, .ignore = true, .ignore_index = -1},
-    {.rows = 50, .classes = 40, .fill = XENT_BAD_TARGET, .reduction = CLLOSS_NONE,
+    {.rows = 200, .classes = 9, .fill = XENT_BAD_TARGET, .targets_dtype = CLLOSS_I64, .in_place = true},
+    {.rows = 200, .classes = 9, .fill = XENT_BAD_TARGET, IGNORES(-1)},
+    {.rows = 50, .classes = 40, .fill = XENT_BAD_TARGET, .options.reduction = CLLOSS_NONE,
      .without = XENT_NO_ROW_STATS},
     /* An upstream gradient per row, strided; and one for all. */
-    {.rows = 50, .classes = 11, .reduction = CLLOSS_NONE, .upstream = XENT_UPSTREAM_ROWS, .row_pad = 3},
-    {.rows = 50, .classes = 111, .reduction = CLLOSS_NONE, .upstream = XENT_UPSTREAM_ROWS, .row_pad = 2,
+    {.rows = 50, .classes = 11, .options.reduction = CLLOSS_NONE, .upstream = XENT_UPSTREAM_ROWS, .row_pad = 3},
+    {.rows = 50, .classes = 111, .options.reduction = CLLOSS_NONE, .upstream = XENT_UPSTREAM_ROWS, .row_pad = 2,
      .offset = 1},
-    {.rows = 20, .classes = 77, .reduction = CLLOSS_NONE, .upstream = XENT_UPSTREAM_ONE, .in_place = true},
+    {.rows = 20, .classes = 77, .options.reduction = CLLOSS_NONE, .upstream = XENT_UPSTREAM_ONE, .in_place = true},
     /* Every kind of row side by side, so that none leaks into its neighbours. */
-    {.rows = 400, .classes = 13, .fill = XENT_MIXED, .ignore = true, .reduction = CLLOSS_NONE,
+    {.rows = 400, .classes = 13, .fill = XENT_MIXED, IGNORES(0), .options.reduction = CLLOSS_NONE,
      .upstream = XENT_UPSTREAM_ROWS},
-    {.rows = 300, .classes = 100, .fill = XENT_MIXED, .ignore = true, .ignore_index = 7, .pad = 4,
+    {.rows = 300, .classes = 100, .fill = XENT_MIXED, IGNORES(7), .pad = 4,
      .in_place = true},
-    {.rows = 60, .classes = 3000, .fill = XENT_MIXED, .reduction = CLLOSS_SUM, .targets_i64 = true, .pad = 1},
+    {.rows = 60, .classes = 3000, .fill = XENT_MIXED, .options.reduction = CLLOSS_SUM, .targets_dtype = CLLOSS_I64, .pad = 1},
 };
 /* clang-format on */
 
@@ -131,10 +134,15 @@ static void named(harness *h) {
 static void large(harness *h) {
   static const harness_plan few[] = {{0}, {SPLIT, 0, 0, 3}, {GROUP, 64, 0, 0}};
   static const xent_shape shapes[] = {
-      {.rows = 9001, .classes = 10, .ignore = true, .ignore_index = 4, .targets_i64 = true},
+      {.rows = 9001, .classes = 10, IGNORES(4), .targets_dtype = CLLOSS_I64},
       {.rows = 70001, .classes = 3, .fill = XENT_RANDOM, .upstream = XENT_UPSTREAM_ONE},
-      {.rows = 66000, .classes = 17, .ignore = true, .ignore_index = -100},
-      {.rows = 1101, .classes = 1000, .offset = 3, .pad = 7, .reduction = CLLOSS_SUM, .fill = XENT_MIXED},
+      {.rows = 66000, .classes = 17, IGNORES(-100)},
+      {.rows = 1101,
+       .classes = 1000,
+       .offset = 3,
+       .pad = 7,
+       .options.reduction = CLLOSS_SUM,
+       .fill = XENT_MIXED},
       {.rows = 1100, .classes = 1000, .in_place = true, .upstream = XENT_UPSTREAM_ONE},
       {.rows = 9, .classes = 131072, .offset = 5},
       {.rows = 2, .classes = 600000, .upstream = XENT_UPSTREAM_ONE, .in_place = true},
@@ -147,13 +155,14 @@ static void large(harness *h) {
 /* Compares two outputs bit for bit, but for the maxima, which differ by the offset. */
 static void same_bits(const harness_outputs *a, const harness_outputs *b, harness_result *result) {
   for (int i = 0; i < HARNESS_ARRAYS; i++) {
-    for (size_t k = 0; k < a->count[i] && a->data[i] && b->data[i]; k++) {
+    const float *x = a->data[i], *y = b->data[i];
+    for (size_t k = 0; k < a->count[i] && x && y; k++) {
       if (i == XENT_ROW_STATS && k % 2 == 0) continue;
-      if (memcmp(&a->data[i][k], &b->data[i][k], sizeof(float)) == 0) continue;
+      if (memcmp(&x[k], &y[k], sizeof *x) == 0) continue;
       if (result->count[HARNESS_AGREE]++ == 0)
         snprintf(result->first[HARNESS_AGREE], sizeof result->first[0],
-                 "array %d, value %zu: %.9g, and with 1e6 added to the logits %.9g", i, k,
-                 (double)a->data[i][k], (double)b->data[i][k]);
+                 "array %d, value %zu: %.9g, and with 1e6 added to the logits %.9g", i, k, (double)x[k],
+                 (double)y[k]);
     }
   }
 }

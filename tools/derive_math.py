@@ -1,17 +1,25 @@
 #!/usr/bin/env python3
 """Derives the polynomial coefficients of kernels/math.clh, and prints them as hexadecimal floats.
 
-    python3 tools/derive_math.py          (needs NumPy)
+    python3 tools/derive_math.py          (needs NumPy and mpmath)
 
+f32:
 exp(r) on |r| <= ln2 / 2, as 1 + r * P(r), P of degree 4: the constant term is exactly 1, so exp(0) = 1.
 log(1 + f) on sqrt(1/2) - 1 <= f <= sqrt(2) - 1, as f - f^2/2 + f^3 * Q(f), Q of degree 6: log(1) = 0.
+tanh(u) on 0 <= u <= 5/8, as u + u^3 * P(u^2), P of degree 4.
 
 Each is a minimax fit of the relative error of the whole function, found by Lawson's algorithm: least squares, with
 each point's weight multiplied by its error, again and again. (The Remez exchange needs basis functions that don't
 vanish inside the interval; these do, at 0.) The coefficients are rounded to f32 one by one, from the lowest, the rest
 fitted again after each, so that the next ones absorb the rounding of the last. The fit is done in float64, whose own
 error of 1e-15 is far below the 1e-8 that matters in f32.
+
+f64: float64 can't fit itself, so these are interpolated at Chebyshev's points in 200 bits, which is within a small
+factor of the minimax fit:
+exp(r) as 1 + r * P(r), P of degree 10.
+log(1 + f) as 2 atanh(s) = 2 s + s^3 * R(s^2), s = f / (2 + f), R of degree 7.
 """
+import mpmath as mp
 import numpy as np
 
 
@@ -30,10 +38,10 @@ def lawson(columns, wanted, rounds=2000):
     return best, least
 
 
-def derive(name, grid, function, rest, first_power, count):
-    """Fits rest(x) with powers first_power … of x so that the error relative to function(x) is least."""
+def derive(name, grid, function, rest, first_power, step, count):
+    """Fits rest(x) with powers first_power, first_power + step … of x, for the least error relative to function(x)."""
     scale = 1 / np.abs(function(grid))
-    columns = np.stack([grid ** (first_power + k) for k in range(count)], axis=1) * scale[:, None]
+    columns = np.stack([grid ** (first_power + step * k) for k in range(count)], axis=1) * scale[:, None]
     wanted = rest(grid) * scale
     fixed = []
     for k in range(count):
@@ -45,16 +53,44 @@ def derive(name, grid, function, rest, first_power, count):
     worst = np.max(np.abs(wanted - columns @ np.array(fixed)))
     print(f"{name}: relative error {worst:.2e} = {worst * 2**23:.2f} * 2^-23")
     for k, c in enumerate(fixed):
-        print(f"  x^{first_power + k}: {c.hex().replace('0000000p', 'p')}f  ({c:.9g})")
+        print(f"  x^{first_power + step * k}: {c.hex().replace('0000000p', 'p')}f  ({c:.9g})")
+
+
+def interpolate(name, function, lo, hi, count, whole, step):
+    """Coefficients of `function` on [lo, hi]; whole(x, value) is what the kernel makes of them and its true value."""
+    points = [(lo + hi) / 2 + (hi - lo) / 2 * mp.cos(mp.pi * (2 * k + 1) / (2 * count)) for k in range(count)]
+    powers = mp.matrix(count, count)
+    for i, x in enumerate(points):
+        for k in range(count):
+            powers[i, k] = x**k
+    exact = mp.lu_solve(powers, mp.matrix([function(x) for x in points]))
+    rounded = [float(c) for c in exact]
+    worst = 0
+    for i in range(1, 2001):
+        x = lo + (hi - lo) * i / 2000
+        got, true = whole(x, sum(mp.mpf(c) * x**k for k, c in enumerate(rounded)))
+        worst = max(worst, abs(got / true - 1))
+    print(f"{name}: relative error {mp.nstr(worst, 3)} = {mp.nstr(worst * 2**52, 2)} * 2^-52")
+    for k, c in enumerate(rounded):
+        print(f"  {step(k)}: {c.hex()}  ({c:.17g})")
 
 
 def main():
     nodes = np.cos((np.arange(1500) + 0.5) * np.pi / 1500)
     half = np.log(2) / 2
-    derive("exp", nodes * half, np.exp, lambda r: np.expm1(r), 1, 5)
+    derive("exp f32", nodes * half, np.exp, np.expm1, 1, 1, 5)
     lo, hi = np.sqrt(0.5) - 1, np.sqrt(2.0) - 1
     f = nodes * (hi - lo) / 2 + (hi + lo) / 2
-    derive("log", f, np.log1p, lambda f: np.log1p(f) - f + f * f / 2, 3, 7)
+    derive("log f32", f, np.log1p, lambda f: np.log1p(f) - f + f * f / 2, 3, 1, 7)
+    derive("tanh f32", (nodes + 1) * (0.625 / 2), np.tanh, lambda u: np.tanh(u) - u, 3, 2, 5)
+
+    mp.mp.prec = 200
+    half = mp.log(2) / 2
+    interpolate("exp f64", lambda r: mp.expm1(r) / r if abs(r) > 1e-30 else mp.mpf(1), -half, half, 11,
+                lambda r, p: (1 + r * p, mp.exp(r)), lambda k: f"r^{k + 1}")
+    most = (mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)
+    interpolate("log f64", lambda z: 2 * (mp.atanh(mp.sqrt(z)) / mp.sqrt(z) - 1) / z, mp.mpf(0), most**2, 8,
+                lambda z, p: (2 * mp.sqrt(z) + mp.sqrt(z)**3 * p, 2 * mp.atanh(mp.sqrt(z))), lambda k: f"s^{2 * k + 3}")
 
 
 if __name__ == "__main__":

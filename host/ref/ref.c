@@ -1,37 +1,88 @@
-/* The scalar reference of clloss_ref.h: what the two types share, and xent_ref.h once for each of them. */
+/* The scalar reference of clloss_ref.h: what the two types share, and each loss once for each of them. */
 #include "clloss/clloss_ref.h"
 
 #include <math.h>
 
 enum { BLOCK = 256 }; /* terms per partial sum */
 
-enum { TARGET_CLASS, TARGET_IGNORED, TARGET_BAD };
+enum { TARGET_VALID, TARGET_IGNORED, TARGET_BAD };
 
+/* A row whose targets are probabilities is always valid. */
 static int target_kind(const clloss_ref_xent *a, size_t row) {
+  if (a->probabilities) return TARGET_VALID;
   int64_t target = a->targets[row];
   if ((a->flags & CLLOSS_IGNORE_INDEX) && target == a->ignore_index) return TARGET_IGNORED;
-  return target >= 0 && (uint64_t)target < a->classes ? TARGET_CLASS : TARGET_BAD;
+  return target >= 0 && (uint64_t)target < a->classes ? TARGET_VALID : TARGET_BAD;
 }
 
-/* The mean's divisor: rows whose target is a class and isn't ignored. */
-static size_t count_valid(const clloss_ref_xent *a) {
-  size_t valid = 0;
-  for (size_t row = 0; row < a->rows; row++) valid += target_kind(a, row) == TARGET_CLASS;
-  return valid;
+/* The loss and gradient of a row of that kind, and its statistics: 0 or NaN. */
+static double value_of_invalid(const clloss_ref_xent *a, int kind) {
+  return kind == TARGET_IGNORED || (a->flags & CLLOSS_BAD_IS_IGNORED) ? 0 : (double)NAN;
 }
+
+static double smoothing_of(const clloss_ref_xent *a) {
+  double classes = (double)a->classes;
+  int megatron = (a->flags & CLLOSS_SMOOTHING_MEGATRON) && a->label_smoothing != 0;
+  return megatron ? a->label_smoothing * classes / (classes - 1) : a->label_smoothing;
+}
+
+/* Outputs about the prediction cost a walk over the row of their own, and the ranks another. */
+static int wants_prediction(const clloss_ref_xent *a) {
+  return a->predicted || a->confidence || a->entropy || a->metrics || a->counts;
+}
+
+static size_t inner_of(const clloss_ref_xent *a) { return a->inner ? a->inner : 1; }
+
+/* Where the row's first class is, outer rows lying `stride` apart. */
+static size_t row_offset(const clloss_ref_xent *a, size_t row, size_t stride) {
+  size_t inner = inner_of(a), step = stride ? stride : a->classes * inner;
+  return inner == 1 ? row * step : row / inner * step + row % inner;
+}
+
+static void count_start(int64_t *counts) {
+  for (size_t i = 0; i < CLLOSS_COUNTS; i++) counts[i] = 0;
+  counts[CLLOSS_COUNT_BAD_ROW] = -1;
+}
+
+static void count_target(const clloss_ref_xent *a, size_t row, int kind) {
+  int64_t *counts = a->counts;
+  counts[CLLOSS_COUNT_VALID] += kind == TARGET_VALID;
+  counts[CLLOSS_COUNT_IGNORED] += kind == TARGET_IGNORED;
+  if (kind != TARGET_BAD) return;
+  if (counts[CLLOSS_COUNT_BAD]++) return;
+  counts[CLLOSS_COUNT_BAD_ROW] = (int64_t)row;
+  counts[CLLOSS_COUNT_BAD_TARGET] = a->targets[row];
+}
+
+/* Of a valid row with a softmax in which `greater` logits exceed the target's. */
+static void count_rank(const clloss_ref_xent *a, size_t greater) {
+  a->counts[CLLOSS_COUNT_TOP1] += greater == 0;
+  a->counts[CLLOSS_COUNT_TOPK] += greater < (a->top_k ? a->top_k : 5);
+}
+
+/* Types of one instance. */
+#define ROW      F(row)
+#define RESULTS  F(results)
+#define SUMS     F(sums)
+#define DIVISORS F(divisors)
 
 #define REAL    float
 #define EXP     expf
 #define LOG     logf
+#define TANH    tanhf
 #define F(name) name##_f32
+#include "softmax_ref.h"
 #include "xent_ref.h"
 #undef REAL
 #undef EXP
 #undef LOG
+#undef TANH
 #undef F
 
 #define REAL    double
 #define EXP     exp
 #define LOG     log
+#define TANH    tanh
 #define F(name) name##_f64
+#include "softmax_ref.h"
 #include "xent_ref.h"

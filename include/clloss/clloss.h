@@ -48,10 +48,10 @@ typedef struct clloss_ctx_options {
   char *message;             /* receives, NUL-terminated, why clloss_ctx_create failed; caller's memory */
   size_t message_size_bytes; /* room there */
   /* Plan overrides: for tuning and tests. They hold for every call on the ctx. */
-  uint32_t family;           /* CLLOSS_FAMILY_… */
-  uint32_t local_size;       /* work-items per work-group of the group family; the lane family's is always 1 */
-  uint64_t rows_per_group;   /* rows that one work-group owns */
-  uint64_t slices;           /* work-groups per row of the split family, 2 … 64 */
+  uint32_t family;         /* CLLOSS_FAMILY_… */
+  uint32_t local_size;     /* work-items per work-group of the group family; the lane family's is always 1 */
+  uint64_t rows_per_group; /* rows that one work-group owns */
+  uint64_t slices;         /* work-groups per row of the split family, 2 … 64 */
 } clloss_ctx_options;
 
 /* Makes a ctx for one device of one cl_context. It retains the context, keeps the compiled kernels and a pool of
@@ -84,9 +84,9 @@ typedef struct clloss_ctx_stats {
   uint64_t programs_built;
   uint64_t kernels_enqueued;
   uint64_t work_groups_enqueued;
-  uint64_t pool_bytes;            /* workspace that the pool holds now */
-  uint64_t pool_peak_bytes;       /* its high-water mark */
-  uint64_t pool_allocations;      /* OpenCL buffers that the pool ever created */
+  uint64_t pool_bytes;       /* workspace that the pool holds now */
+  uint64_t pool_peak_bytes;  /* its high-water mark */
+  uint64_t pool_allocations; /* OpenCL buffers that the pool ever created */
 } clloss_ctx_stats;
 
 /* CLLOSS_NULL_ARGUMENT, CLLOSS_STRUCT_SIZE */
@@ -100,9 +100,9 @@ CLLOSS_API clloss_status clloss_ctx_trim(clloss_ctx *ctx);
 /* A window on a buffer. All sizes count elements of dtype. A view whose mem is NULL is not bound. */
 typedef struct clloss_view {
   cl_mem mem;
-  size_t offset;       /* elements before the first */
-  size_t row_stride;   /* from one row to the next; 0: packed */
-  size_t class_stride; /* from one class to the next; 0 or 1: packed, the only layout of this version */
+  size_t offset;     /* elements before the first */
+  size_t row_stride; /* from one row to the next, with inner > 1 from one outer row to the next; 0: packed */
+  size_t class_stride; /* from one class to the next; 0: packed, which is 1, or inner */
   uint32_t dtype;      /* CLLOSS_F32 … */
   uint32_t flags;      /* CLLOSS_BROADCAST */
   uint64_t reserved;   /* 0 */
@@ -115,8 +115,8 @@ typedef struct clloss_tensor clloss_tensor;
  * The contents are undefined. The tensor retains the cl_context and may outlive the ctx. Zero rows are valid.
  *   CLLOSS_NULL_ARGUMENT, CLLOSS_DTYPE, CLLOSS_SIZE, CLLOSS_FORKED, CL_INVALID_BUFFER_SIZE,
  *   CL_MEM_OBJECT_ALLOCATION_FAILURE, CL_OUT_OF_HOST_MEMORY */
-CLLOSS_API clloss_status clloss_tensor_create(clloss_tensor **out, clloss_ctx *ctx, uint32_t dtype, size_t rows,
-                                              size_t classes);
+CLLOSS_API clloss_status clloss_tensor_create(clloss_tensor **out, clloss_ctx *ctx, uint32_t dtype,
+                                              size_t rows, size_t classes);
 
 /* Releases the tensor and sets the pointer to NULL; legal with work in flight, with NULL, and on a mapped tensor
  * (the mapped pointer is then dead). */
@@ -132,8 +132,28 @@ CLLOSS_API clloss_view clloss_tensor_view(const clloss_tensor *tensor);
  *   CLLOSS_NULL_ARGUMENT, CLLOSS_QUEUE, CLLOSS_MAPPED, CLLOSS_FORKED, or OpenCL's */
 CLLOSS_API clloss_status clloss_tensor_upload(clloss_tensor *tensor, const void *host, cl_command_queue queue,
                                               cl_uint n_wait, const cl_event *wait, cl_event *done);
-CLLOSS_API clloss_status clloss_tensor_download(const clloss_tensor *tensor, void *host, cl_command_queue queue,
-                                                cl_uint n_wait, const cl_event *wait, cl_event *done);
+CLLOSS_API clloss_status clloss_tensor_download(const clloss_tensor *tensor, void *host,
+                                                cl_command_queue queue, cl_uint n_wait, const cl_event *wait,
+                                                cl_event *done);
+
+/* The same for a packed host array of another element type: f32, f64, f16 and bf16 among each other, each value rounded
+ * once to the nearest, ties to even, beyond the range to infinity, NaN to NaN; and the integers u8, u16, i32 and i64
+ * among each other, where all values have to fit: if one doesn't, nothing is written. Where the types differ the call
+ * waits for the wait list and goes through a map, so that the array may be used as soon as it returns, also with `done`.
+ *   CLLOSS_NULL_ARGUMENT, CLLOSS_DTYPE (no type, or a real and an integer), CLLOSS_VALUE, CLLOSS_QUEUE,
+ *   CLLOSS_MAPPED, CLLOSS_FORKED, or OpenCL's */
+CLLOSS_API clloss_status clloss_tensor_upload_as(clloss_tensor *tensor, uint32_t host_dtype, const void *host,
+                                                 cl_command_queue queue, cl_uint n_wait, const cl_event *wait,
+                                                 cl_event *done);
+CLLOSS_API clloss_status clloss_tensor_download_as(const clloss_tensor *tensor, uint32_t host_dtype,
+                                                   void *host, cl_command_queue queue, cl_uint n_wait,
+                                                   const cl_event *wait, cl_event *done);
+
+/* The same conversion between two arrays of n elements in host memory that don't overlap; needs no device. f16 and bf16
+ * are there as uint16_t.
+ *   CLLOSS_NULL_ARGUMENT, CLLOSS_DTYPE, CLLOSS_VALUE */
+CLLOSS_API clloss_status clloss_convert(uint32_t to_dtype, void *to, uint32_t from_dtype, const void *from,
+                                        size_t n);
 
 /* Makes the whole tensor addressable by the host until unmap, for reading and writing; kernels must not use it
  * meanwhile. `done` as for upload: without it the call returns when *host may be used. One map at a time.
@@ -151,46 +171,78 @@ CLLOSS_API clloss_status clloss_tensor_unmap(clloss_tensor *tensor, cl_command_q
 
 /* What to compute, and where. Mathematics, conventions and their sources: clloss_ref.h, which computes the same.
  *
+ * Logits are [rows][classes], or with inner > 1 [rows / inner][classes][inner], the class axis in the middle as in
+ * (N, C, H, W): row r = outer · inner + i. Their type T is f32, f64, f16 or bf16; "real" is f32, and f64 where T is.
+ *
  * Aliasing: grad may be the very same view as logits (in place). Otherwise the byte range of an output must not meet
  * that of any other view in the same root buffer; inputs may share. Buffers are the caller's throughout. */
 typedef struct clloss_xent {
   size_t struct_size;
-  size_t rows;           /* softmaxes; 0 is valid: reduced outputs are written all the same */
-  size_t classes;        /* logits per softmax, at least 1 */
-  clloss_view logits;    /* [rows][classes] f32, read */
-  clloss_view targets;   /* [rows] i32 or i64 class indices, read */
-  clloss_view loss;      /* [1] f32, written: the mean or the sum, in nats; not with CLLOSS_NONE */
-  clloss_view row_loss;  /* [rows] f32, written: the unreduced losses, whatever the reduction */
-  clloss_view row_stats; /* [rows][2] f32: (max, log Σ exp(x − max)); forward and fused write it, backward reads it.
-                            Ignored rows get (0, 0); rows with a bad target, or without a
-                            softmax (NaN, +inf or nothing but −inf), (NaN, NaN). */
-  clloss_view grad;      /* [rows][classes] f32, written: d loss / d logits, times the upstream gradient */
-  clloss_view grad_loss; /* upstream gradient, f32, read: [1]; [rows] with CLLOSS_NONE. Unbound: 1 */
-  clloss_view workspace; /* u8, scratch, offset a multiple of 8; unbound, the ctx's pool serves: up to
-                            8 calls that can't follow one another share it without waiting for one another */
+  size_t rows;         /* softmaxes; 0 is valid: reduced outputs are written all the same */
+  size_t classes;      /* logits per softmax, at least 1 */
+  size_t inner;        /* rows that lie between two classes; 0 or 1: the class axis is the last */
+  clloss_view logits;  /* T, read; strides: clloss_view */
+  clloss_view targets; /* [rows] i32 or i64 class indices, or probabilities of the logits' shape, T or real */
+  clloss_view class_weight; /* [classes] real. Unbound: 1 */
+  clloss_view row_weight;   /* [rows] real, may broadcast. Unbound: 1 */
+  clloss_view loss;         /* [1] real, written: the mean or the sum, in nats; not with CLLOSS_NONE */
+  clloss_view row_loss;     /* [rows] real, written: the unreduced losses, weights and z-loss included */
+  clloss_view
+      row_stats; /* [rows][2] real: (max z, log Σ exp(z − max)) of the z that the softmax sees; forward and
+                               fused write it, backward reads it. Ignored rows get (0, 0); rows with a bad target, or
+                               without a softmax (NaN, +inf or nothing but −inf), (NaN, NaN). */
+  clloss_view
+      grad; /* the logits' shape, T or real, written: grad_alpha · d loss / d logits times the upstream
+                               gradient, + grad_beta · what stood there */
+  clloss_view
+      grad_loss; /* upstream gradient, real, read: [1]; [rows], may broadcast, with CLLOSS_NONE. Unbound: 1 */
+  clloss_view divisor; /* [1] real, read: replaces the divisors of the mean */
+  clloss_view metrics; /* [CLLOSS_METRICS] real, written */
+  clloss_view counts;  /* [CLLOSS_COUNTS] i64, written */
+  clloss_view
+      predicted; /* [rows] i32, written: lowest index of the greatest z; −1 where there is none, and on rows
+                               that aren't valid */
+  clloss_view
+      confidence; /* [rows] real, written: its probability. Ignored rows 0, others that aren't valid NaN */
+  clloss_view entropy; /* [rows] real, written: −Σ p log p of the prediction, nats; likewise */
+  clloss_view
+      workspace; /* u8, scratch, offset a multiple of 8; unbound, the ctx's pool serves: up to 8 calls that
+                               can't follow one another share it without waiting for one another */
 } clloss_xent;
 
 typedef struct clloss_xent_options {
   size_t struct_size;
   uint32_t reduction;   /* CLLOSS_MEAN (0), CLLOSS_SUM, CLLOSS_NONE */
-  uint32_t flags;       /* CLLOSS_IGNORE_INDEX: ignore_index is meant. No index is ignored without it */
+  uint32_t flags;       /* CLLOSS_IGNORE_INDEX … */
   int64_t ignore_index; /* may lie outside [0, classes); class k, if given, stays in the softmax */
+  double
+      label_smoothing; /* ε in [0, 1]: (1 − ε) nll + (ε / classes) Σ −log p; with probabilities they are smoothed */
+  double z_loss;      /* s >= 0: + s · lse², times row_weight, in the mean over Σ row_weight */
+  double logit_scale; /* z = logit_scale · x; 0: 1 */
+  double softcap;     /* then z = softcap · tanh(z / softcap), −inf stays −inf; 0: none */
+  double divisor;     /* of the mean, in place of its own; 0: its own */
+  double grad_alpha;  /* with CLLOSS_GRAD_ALPHA */
+  double grad_beta;   /* 0: what stood in grad is not read */
+  uint64_t top_k;     /* of CLLOSS_COUNT_TOPK; 0: 5 */
 } clloss_xent_options;
 
-/* forward: reads logits and targets; writes loss, row_loss and row_stats, of which at least one is bound.
+/* forward: reads logits and targets; writes the outputs but grad, of which at least one is bound.
  * backward: reads logits, targets, row_stats and grad_loss; writes grad.
- * fused: forward and backward with one read of the logits from memory: writes grad, and loss, row_loss and row_stats
- * where bound. Its losses and row_stats have the same bits as forward's.
+ * fused: forward and backward with one read of the logits from memory: writes grad, and the others where bound. Its
+ * losses and row_stats have the same bits as forward's.
  *
  * `done`, if not NULL, receives an event, the caller's to release, that is complete when every output is.
  *
  *   CLLOSS_NULL_ARGUMENT   ctx, xent, queue; wait list NULL with n_wait > 0 or the reverse
  *   CLLOSS_STRUCT_SIZE     of xent or options
- *   CLLOSS_SIZE            zero classes; rows * classes overflows
+ *   CLLOSS_SIZE            zero classes; rows * classes overflows; rows isn't a multiple of inner
  *   CLLOSS_MISSING_VIEW, CLLOSS_UNUSED_VIEW   a view that this call needs, or can't use
  *   CLLOSS_DTYPE, CLLOSS_STRIDE, CLLOSS_BUFFER_SIZE, CLLOSS_ALIGNMENT, CLLOSS_ACCESS, CLLOSS_MEMORY_CONTEXT,
  *   CLLOSS_OVERLAP, CLLOSS_WORKSPACE          what the named view is at fault for
- *   CLLOSS_OPTION          unknown reduction or flag; ignore_index without CLLOSS_IGNORE_INDEX
+ *   CLLOSS_OPTION          unknown reduction or flag, a value out of its range, or a combination without a meaning:
+ *                          ignore_index without CLLOSS_IGNORE_INDEX or with probabilities, a divisor without the mean,
+ *                          grad_beta in place …
+ *   CLLOSS_DEVICE          f64 on a device without cl_khr_fp64
  *   CLLOSS_QUEUE           of another context or device
  *   CLLOSS_FORKED          in a child process
  *   or OpenCL's: CL_BUILD_PROGRAM_FAILURE, CL_OUT_OF_RESOURCES, CL_MEM_OBJECT_ALLOCATION_FAILURE …
@@ -203,8 +255,42 @@ CLLOSS_API clloss_status clloss_xent_backward(clloss_ctx *ctx, const clloss_xent
                                               const clloss_xent_options *options, cl_command_queue queue,
                                               cl_uint n_wait, const cl_event *wait, cl_event *done);
 CLLOSS_API clloss_status clloss_xent_fused(clloss_ctx *ctx, const clloss_xent *xent,
-                                           const clloss_xent_options *options, cl_command_queue queue, cl_uint n_wait,
-                                           const cl_event *wait, cl_event *done);
+                                           const clloss_xent_options *options, cl_command_queue queue,
+                                           cl_uint n_wait, const cl_event *wait, cl_event *done);
+
+/* The same for arrays in host memory of any size, which are given to the device in parts of whole rows: what doesn't fit
+ * on it, or into CL_DEVICE_MAX_MEM_ALLOC_SIZE, is no hindrance. Results have the bits that one call on the whole would
+ * give. Two parts are under way at a time, one moving while the other is computed; where the device shares the host's
+ * memory nothing is copied, and parts only bound what is worked on at once.
+ *
+ * Arrays are packed, in the layouts and with the meanings of clloss_xent's views; "real" is f32, or f64 where the logits
+ * are. Pointers are the caller's, aligned to their elements; outputs overlap nothing. NULL leaves an array out. */
+typedef struct clloss_xent_arrays {
+  size_t struct_size;
+  size_t rows, classes, inner;
+  uint32_t logits_dtype;  /* f32, f64, f16, bf16 */
+  uint32_t targets_dtype; /* i32, i64, or probabilities of the logits' type or real */
+  uint32_t grad_dtype;    /* the logits' type or real; 0: the logits' */
+  uint32_t reserved;      /* 0 */
+  const void *logits, *targets, *class_weight, *row_weight;
+  const void *grad_loss; /* [1], or [rows] with CLLOSS_NONE */
+  void *loss, *row_loss, *row_stats;
+  void *grad; /* not NULL: the fused operation, else forward */
+  void *metrics, *predicted, *confidence, *entropy;
+  int64_t *counts;
+  size_t part_bytes; /* of logits in one part, rounded to whole work-groups; 0: 64 MB */
+  void (*progress)(void *user, size_t rows_done, size_t rows); /* after each part; may be NULL */
+  void *user;
+} clloss_xent_arrays;
+
+/* Returns when the results are in the arrays. A failure half-way leaves outputs undefined, and nothing enqueued.
+ *   CLLOSS_NULL_ARGUMENT  ctx, arrays, logits or targets with rows
+ *   CLLOSS_MISSING_VIEW   no output
+ *   CLLOSS_UNUSED_VIEW    loss with CLLOSS_NONE; grad_loss without grad
+ *   CLLOSS_ALIGNMENT      a pointer that isn't a multiple of its element
+ *   CLLOSS_STRUCT_SIZE, CLLOSS_SIZE, CLLOSS_DTYPE, CLLOSS_OPTION, CLLOSS_DEVICE, CLLOSS_FORKED, or OpenCL's */
+CLLOSS_API clloss_status clloss_xent_host(clloss_ctx *ctx, const clloss_xent_arrays *arrays,
+                                          const clloss_xent_options *options);
 
 /* How many bytes a workspace view needs for any of the three calls on this shape; views may be unbound.
  *   CLLOSS_NULL_ARGUMENT, CLLOSS_STRUCT_SIZE, CLLOSS_SIZE, CLLOSS_OPTION, CLLOSS_FORKED */
@@ -227,6 +313,61 @@ CLLOSS_API clloss_status clloss_xent_plan(clloss_ctx *ctx, const clloss_xent *xe
 
 /* "lane", "group", "split"; "auto" for 0; NULL for others. */
 CLLOSS_API const char *clloss_family_name(uint32_t family);
+
+/* ---- softmax and log-softmax ----------------------------------------------------------------------------------- */
+
+/* y = softmax(scale · x) or its logarithm, along the class axis, and the gradient back through it. Layout, T, "real"
+ * and aliasing are clloss_xent's; in place, output may be the very same view as input, and grad_input as
+ * grad_output. */
+typedef struct clloss_softmax {
+  size_t struct_size;
+  size_t rows;             /* softmaxes; 0 is valid: nothing is written */
+  size_t classes;          /* at least 1 */
+  size_t inner;            /* rows that lie between two classes; 0 or 1: the class axis is the last */
+  clloss_view input;       /* T; forward reads it, backward can't use it */
+  clloss_view output;      /* T or real: forward writes it, backward reads what forward wrote */
+  clloss_view grad_output; /* of output's type; backward reads it */
+  clloss_view grad_input;  /* T or real; backward writes it */
+} clloss_softmax;
+
+typedef struct clloss_softmax_options {
+  size_t struct_size;
+  uint32_t flags;    /* CLLOSS_LOG_SOFTMAX */
+  uint32_t reserved; /* 0 */
+  double scale;      /* 0: 1 */
+} clloss_softmax_options;
+
+/* forward:  output = exp(z − m) / s, or (z − m) − log s with CLLOSS_LOG_SOFTMAX; z = scale · input, m = max z,
+ *           s = Σ exp(z − m).
+ * backward: grad_input = scale · y (dy − Σ dy · y), or scale · (dy − exp(y) Σ dy) with CLLOSS_LOG_SOFTMAX; y = output,
+ *           dy = grad_output. One of output and grad_input may be of type f16 or bf16 and the other f32.
+ *
+ * A masked class, −inf in the input, gets probability 0, or logarithm −inf. Backward, softmax has gradient 0 there;
+ * log-softmax, whose exp(y) is 0, passes scale · dy on. Arithmetic is IEEE's, so that an infinite or NaN dy shows. A row
+ * that is all −inf, or holds NaN or +inf, has no softmax: its output is NaN, and so is the gradient that is made of it.
+ * No other row notices.
+ *
+ * `done`, if not NULL, receives an event, the caller's to release, that is complete when the output is. A plan override
+ * to the split family runs whole rows. Two runs with the same device, plan and input give the same bits.
+ *
+ *   CLLOSS_NULL_ARGUMENT   ctx, softmax, queue; wait list NULL with n_wait > 0 or the reverse
+ *   CLLOSS_STRUCT_SIZE     of softmax or options
+ *   CLLOSS_SIZE            zero classes; rows * classes overflows; rows isn't a multiple of inner
+ *   CLLOSS_MISSING_VIEW, CLLOSS_UNUSED_VIEW   a view that this call needs, or can't use
+ *   CLLOSS_DTYPE, CLLOSS_STRIDE, CLLOSS_BUFFER_SIZE, CLLOSS_ALIGNMENT, CLLOSS_ACCESS, CLLOSS_MEMORY_CONTEXT,
+ *   CLLOSS_OVERLAP         what the named view is at fault for
+ *   CLLOSS_OPTION          unknown flag, reserved isn't 0, scale isn't finite; likewise in a view
+ *   CLLOSS_DEVICE          f64 on a device without cl_khr_fp64
+ *   CLLOSS_QUEUE           of another context or device
+ *   CLLOSS_FORKED          in a child process
+ *   or OpenCL's: CL_BUILD_PROGRAM_FAILURE, CL_OUT_OF_RESOURCES, CL_MEM_OBJECT_ALLOCATION_FAILURE … */
+CLLOSS_API clloss_status clloss_softmax_forward(clloss_ctx *ctx, const clloss_softmax *softmax,
+                                                const clloss_softmax_options *options, cl_command_queue queue,
+                                                cl_uint n_wait, const cl_event *wait, cl_event *done);
+CLLOSS_API clloss_status clloss_softmax_backward(clloss_ctx *ctx, const clloss_softmax *softmax,
+                                                 const clloss_softmax_options *options,
+                                                 cl_command_queue queue, cl_uint n_wait, const cl_event *wait,
+                                                 cl_event *done);
 
 #ifdef __cplusplus
 }

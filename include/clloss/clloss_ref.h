@@ -15,38 +15,88 @@ extern "C" {
 #endif
 
 /* Softmax cross-entropy of `rows` rows of `classes` logits. "real" below is float in clloss_ref_xent_f32 and double
- * in clloss_ref_xent_f64. All losses in nats. For row r with logits x, m = max x, s = Σ exp(x_c − m), target t:
+ * in clloss_ref_xent_f64. All losses in nats. With z = softcap · tanh(logit_scale · x / softcap) (or logit_scale · x; a
+ * masked class, −inf, stays masked; +inf becomes NaN), m = max z, s = Σ exp(z_c − m), L = log s, nll_c = (m − z_c) + L
+ * (never −log p, which is inf once p underflows), class weights w and smoothing ε:
  *
- *   loss_r    = (m − x_t) + log s         never −log p, which is inf once p underflows
- *   grad_rc   = g_r (exp(x_c − m) / s − [c = t])      g_r: upstream gradient, over the divisor when the mean is taken
+ *   index t:          loss = (1 − ε) w_t nll_t + (ε / C) Σ_c w_c nll_c
+ *   probabilities t:  loss = Σ_c w_c t'_c nll_c,  t' = (1 − ε) t + ε / C;  the t_c need not sum to 1, and 0 · ∞ = 0
+ *   both:             row_loss = row_weight (loss + z_loss (m + L)²)
+ *   mean:             Σ row_weight loss / Σ row_weight w_t (probabilities: / Σ row_weight)
+ *                     + Σ row_weight z_loss (m + L)² / Σ row_weight, sums over valid rows
  *
- * Ignored rows (CLLOSS_IGNORE_INDEX set and t = ignore_index) are never read: loss 0, gradient 0, and outside the
- * mean's divisor. A target outside [0, classes) makes that row's loss and gradient NaN, hence the reduced loss too;
- * it is outside the divisor as well. −inf is a masked class. A row that is all −inf, or holds NaN or +inf, has no
- * softmax: its loss, gradient and both statistics are NaN.
- * Source of the conventions: torch.nn.functional.cross_entropy. */
+ * and grad its derivative with respect to the logits, times the upstream gradient and grad_alpha, + grad_beta · grad.
+ * With CLLOSS_SMOOTHING_MEGATRON ε is label_smoothing · C / (C − 1). `divisor`, if not 0, replaces both divisors.
+ *
+ * Ignored rows (CLLOSS_IGNORE_INDEX set and t = ignore_index) are never read: loss 0, gradient 0, and outside the mean's
+ * divisors. A target outside [0, classes) makes that row's loss and gradient NaN, hence the reduced loss too (with
+ * CLLOSS_BAD_IS_IGNORED they are 0); it is outside the divisors as well. A row that is all −inf, or holds NaN or +inf,
+ * has no softmax: its loss, gradient and both statistics are NaN. A mean over a divisor of 0 is NaN (±inf if what
+ * is divided isn't 0), and with CLLOSS_EMPTY_IS_ZERO each of its two parts is 0 with gradient 0, but where a row has
+ * no loss. A masked class of weight 0 costs 0, as 0 · ∞ = 0 everywhere.
+ * Sources: torch.nn.functional.cross_entropy; z-loss: Chowdhery et al. 2022 (PaLM), section 5; softcap: Gemma 2 report,
+ * section 2; Megatron-LM's vocab_parallel_cross_entropy. */
 typedef struct clloss_ref_xent {
   size_t rows, classes;
-  size_t row_stride;       /* elements from one row of logits to the next; 0: classes */
-  const void *logits;      /* real [rows][row_stride] */
-  const int64_t *targets;  /* [rows] */
-  uint32_t reduction;      /* CLLOSS_MEAN, CLLOSS_SUM, CLLOSS_NONE */
-  uint32_t flags;          /* CLLOSS_IGNORE_INDEX or 0 */
+  size_t inner;              /* rows between two classes, as in N, C, H, W; 0: 1 */
+  size_t row_stride;         /* elements from one outer row of logits to the next; 0: classes · inner */
+  const void *logits;        /* real */
+  const int64_t *targets;    /* [rows]; NULL where probabilities are given */
+  const void *probabilities; /* real, packed in the logits' shape; NULL: none */
+  const void *class_weight;  /* real [classes]; NULL: 1 */
+  const void *row_weight;    /* real [rows]; NULL: 1 */
+  uint32_t reduction;        /* CLLOSS_MEAN, CLLOSS_SUM, CLLOSS_NONE */
+  uint32_t flags;            /* CLLOSS_IGNORE_INDEX … as in clloss_xent_options */
   int64_t ignore_index;
+  double label_smoothing, z_loss;
+  double logit_scale; /* 0: 1 */
+  double softcap;     /* 0: none */
+  double divisor;     /* 0: the mean's own */
+  double grad_alpha;  /* with CLLOSS_GRAD_ALPHA, else 1 */
+  double grad_beta;
+  uint64_t top_k;          /* 0: 5 */
   const void *grad_loss;   /* upstream gradient, real: one value, per row with CLLOSS_NONE; NULL: 1 */
   size_t grad_loss_stride; /* elements between rows with CLLOSS_NONE; 0 repeats one value */
   /* outputs, each may be NULL */
-  void *loss;              /* real [1]: mean or sum; with CLLOSS_NONE untouched */
-  void *row_loss;          /* real [rows]: what CLLOSS_NONE returns, whatever the reduction */
-  void *row_stats;         /* real [rows][2]: (m, log s); ignored rows (0, 0), rows with a bad target (NaN, NaN) */
-  void *grad;              /* real [rows][grad_stride]; may be the logits */
-  size_t grad_stride;      /* 0: classes */
-  int64_t *predicted;      /* [rows]: lowest index of the maximum; −1 where the row is NaN; any target */
-  void *entropy;           /* real [rows]: −Σ p log p of the prediction, nats; any target */
+  void *loss;         /* real [1]: mean or sum; with CLLOSS_NONE untouched */
+  void *row_loss;     /* real [rows]: what CLLOSS_NONE returns, whatever the reduction */
+  void *row_stats;    /* real [rows][2]: (m, L); ignored rows (0, 0), rows with a bad target (NaN, NaN) */
+  void *grad;         /* real, the logits' shape; may be the logits, but not with grad_beta */
+  size_t grad_stride; /* elements from one outer row to the next; 0: classes · inner */
+  int64_t
+      *predicted; /* [rows]: lowest index of the greatest z; −1 where there is none, or the row isn't valid */
+  void *confidence; /* real [rows]: its probability; ignored rows 0, others that aren't valid NaN */
+  void *entropy;    /* real [rows]: −Σ p log p of the prediction, nats; likewise */
+  void *metrics;    /* real [CLLOSS_METRICS] */
+  int64_t *counts;  /* [CLLOSS_COUNTS]; with probabilities ranks are of the likeliest class */
 } clloss_ref_xent;
 
 CLLOSS_API void clloss_ref_xent_f32(const clloss_ref_xent *args);
 CLLOSS_API void clloss_ref_xent_f64(const clloss_ref_xent *args);
+
+/* Softmax and log-softmax of `rows` rows, arrays packed as [rows / inner][classes][inner]. forward: output from input;
+ * backward: grad_input from output and grad_output. With z = scale · x (−inf stays masked, +inf becomes NaN), m = max z
+ * and s = Σ exp(z_c − m):
+ *
+ *   softmax:      y = exp(z − m) / s        dx = scale · y (dy − Σ dy · y)
+ *   log-softmax:  y = (z − m) − log s       dx = scale · (dy − exp(y) Σ dy)
+ *
+ * Rows without a softmax (all −inf, NaN, +inf) are NaN. Source: torch.nn.functional.softmax and log_softmax. */
+typedef struct clloss_ref_softmax {
+  size_t rows, classes;
+  size_t inner;      /* 0: 1 */
+  uint32_t flags;    /* CLLOSS_LOG_SOFTMAX */
+  double scale;      /* 0: 1 */
+  const void *input; /* real */
+  void *output;      /* may be the input */
+  const void *grad_output;
+  void *grad_input; /* may be grad_output */
+} clloss_ref_softmax;
+
+CLLOSS_API void clloss_ref_softmax_forward_f32(const clloss_ref_softmax *args);
+CLLOSS_API void clloss_ref_softmax_forward_f64(const clloss_ref_softmax *args);
+CLLOSS_API void clloss_ref_softmax_backward_f32(const clloss_ref_softmax *args);
+CLLOSS_API void clloss_ref_softmax_backward_f64(const clloss_ref_softmax *args);
 
 #ifdef __cplusplus
 }

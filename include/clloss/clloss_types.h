@@ -52,7 +52,8 @@ typedef int32_t clloss_status;
   X(PLAN,               -6016, "a plan override can't run on this device")                                     \
   X(DEVICE,             -6017, "the device can't do this, or isn't one of the context's")                      \
   X(FORKED,             -6018, "the ctx was made by the parent of this process: OpenCL doesn't survive fork()") \
-  X(MAPPED,             -6019, "the tensor is mapped, or the pointer isn't the one that map gave")
+  X(MAPPED,             -6019, "the tensor is mapped, or the pointer isn't the one that map gave")            \
+  X(VALUE,              -6020, "an integer doesn't fit the element type that it was to be converted to")
 /* clang-format on */
 
 enum {
@@ -61,26 +62,69 @@ enum {
 #undef CLLOSS_STATUS_ENUM
 };
 
-/* Element types. 0 is none of them: a bound view must say what it holds. */
-enum { CLLOSS_F32 = 1, CLLOSS_I32 = 2, CLLOSS_I64 = 3, CLLOSS_U8 = 4 };
+/* Element types. 0 is none of them: a bound view must say what it holds. f16 is IEEE binary16, bf16 the upper half of
+ * an f32; both are storage types, all arithmetic on them is f32, and they work on any device. */
+enum {
+  CLLOSS_F32 = 1,
+  CLLOSS_I32 = 2,
+  CLLOSS_I64 = 3,
+  CLLOSS_U8 = 4,
+  CLLOSS_U16 = 5,
+  CLLOSS_F64 = 6, /* logits of it need cl_khr_fp64 */
+  CLLOSS_F16 = 7,
+  CLLOSS_BF16 = 8
+};
 
 /* Reductions, PyTorch's default first. */
 enum {
-  CLLOSS_MEAN = 0, /* the sum over the rows that aren't ignored, divided by their number: NaN if there is none */
+  CLLOSS_MEAN = 0, /* the sum over the rows that aren't ignored, divided by their number or weight */
   CLLOSS_SUM = 1,
-  CLLOSS_NONE = 2  /* row_loss is the result, and the upstream gradient is per row */
+  CLLOSS_NONE = 2 /* row_loss is the result, and the upstream gradient is per row */
 };
 
 /* clloss_view.flags */
 enum { CLLOSS_BROADCAST = 1u << 0 /* every row reads the one element at `offset` */ };
 
-/* Option flags, where zero is a meaning of its own and so can't stand for "not given". */
-enum { CLLOSS_IGNORE_INDEX = 1u << 0 /* the field ignore_index is meant: rows with this target are ignored */ };
+/* Option flags, where zero is a meaning of its own and so can't stand for "not given", and policies. */
+enum {
+  CLLOSS_IGNORE_INDEX = 1u << 0, /* the field ignore_index is meant: rows with this target are ignored */
+  CLLOSS_SMOOTHING_MEGATRON =
+      1u << 1, /* label_smoothing ε means ε · classes / (classes − 1), as in Megatron-LM */
+  CLLOSS_EMPTY_IS_ZERO = 1u << 2,  /* a mean whose divisor is 0 is 0 with gradient 0, not NaN */
+  CLLOSS_BAD_IS_IGNORED = 1u << 3, /* a target out of range is as if ignored, not NaN */
+  CLLOSS_GRAD_ALPHA = 1u << 4      /* the field grad_alpha is meant; 1 without it */
+};
+
+/* Where clloss_xent.metrics and .counts hold what: over the valid rows of the call. */
+enum {
+  CLLOSS_METRIC_LOSS, /* Σ −log p of the target, without weights, smoothing and z-loss, nats; with probabilities
+                               Σ of the losses without row weights and z-loss */
+  CLLOSS_METRIC_ENTROPY,    /* Σ entropy of the prediction, nats */
+  CLLOSS_METRIC_CONFIDENCE, /* Σ probability of the likeliest class */
+  CLLOSS_METRIC_DIVISOR, /* what the sum of losses was divided by: Σ row_weight · class_weight with the mean */
+  CLLOSS_METRIC_Z_DIVISOR, /* and the sum of z-losses */
+  CLLOSS_METRICS
+};
+enum {
+  CLLOSS_COUNT_VALID,
+  CLLOSS_COUNT_IGNORED,
+  CLLOSS_COUNT_BAD,        /* targets out of range */
+  CLLOSS_COUNT_BAD_ROW,    /* the first of them; −1 if there is none */
+  CLLOSS_COUNT_BAD_TARGET, /* its value */
+  CLLOSS_COUNT_TOP1,       /* rows without a logit strictly greater than the target's */
+  CLLOSS_COUNT_TOPK,       /* rows with fewer than top_k of them */
+  CLLOSS_COUNT_NAN,        /* valid rows without a softmax */
+  CLLOSS_COUNTS
+};
+
+/* clloss_softmax_options.flags */
+enum { CLLOSS_LOG_SOFTMAX = 1u << 0 /* the logarithm of the probabilities, found as z − log Σ exp z */ };
 
 /* Kernel families: which hardware parallelism a row is mapped to. 0 leaves the choice to the plan. */
 enum {
   CLLOSS_FAMILY_AUTO = 0,
-  CLLOSS_FAMILY_LANE = 1,  /* work-groups of one item that own whole rows, explicit 16-wide vectors: CPU devices */
+  CLLOSS_FAMILY_LANE =
+      1, /* work-groups of one item that own whole rows, explicit 16-wide vectors: CPU devices */
   CLLOSS_FAMILY_GROUP = 2, /* a work-group per row: GPUs */
   CLLOSS_FAMILY_SPLIT = 3  /* several work-groups per row and a merge in fixed order: few, long rows */
 };

@@ -1,0 +1,100 @@
+/* The data of a shape. Logits and targets are the tests' random ones; class weights lie between 0.5 and 1.5; the
+ * probabilities of a row are those of other logits, so that they add up to 1. */
+#include "cases.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SEED 20240229u
+
+static cl_mem upload(const struct machine *m, size_t bytes, void *from, cl_int *rc) {
+  if (*rc != CL_SUCCESS) return NULL;
+  return clCreateBuffer(m->context, from ? CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR : CL_MEM_READ_WRITE, bytes,
+                        from, rc);
+}
+
+static void fill_weights(struct problem *p) {
+  uint64_t state = SEED;
+  for (size_t c = 0; c < p->classes; c++) p->class_weight[c] = (float)(0.5 + harness_uniform(&state));
+}
+
+/* Row by row, of a short period in the classes: an exp for each of 64 million would take longer than the benchmark. */
+static void fill_probabilities(struct problem *p) {
+  enum { PERIOD = 61 };
+  float wave[PERIOD];
+  uint64_t state = SEED;
+  for (int i = 0; i < PERIOD; i++) wave[i] = expf(4 * (float)harness_uniform(&state));
+  for (size_t r = 0; r < p->rows; r++) {
+    float *row = p->probabilities + r * p->classes;
+    double sum = 0;
+    for (size_t c = 0; c < p->classes; c++) sum += (double)wave[(c + r) % PERIOD];
+    const float scale = (float)(1 / sum);
+    for (size_t c = 0; c < p->classes; c++) row[c] = wave[(c + r) % PERIOD] * scale;
+  }
+}
+
+static clloss_status fill(struct problem *p, const struct machine *m, int32_t *targets) {
+  const xent_shape s = {.rows = p->rows, .classes = p->classes};
+  cl_int rc = CL_SUCCESS;
+  xent_fill_rows(&s, SEED, p->logits, targets);
+  for (size_t r = 0; r < p->rows; r++) p->targets[r] = targets[r];
+  fill_weights(p);
+  p->device_targets = upload(m, 4 * p->rows, targets, &rc);
+  p->device_class_weight = upload(m, 4 * p->classes, p->class_weight, &rc);
+  p->loss = upload(m, 4, NULL, &rc);
+  p->row_stats = upload(m, 8 * p->rows, NULL, &rc);
+  if (p->probabilities) {
+    fill_probabilities(p);
+    p->device_probabilities = upload(m, 4 * p->rows * p->classes, p->probabilities, &rc);
+  }
+  return rc;
+}
+
+int problem_open(struct problem *p, const struct machine *m, uint32_t family, size_t rows, size_t classes,
+                 int with_probabilities, char *why, size_t why_size) {
+  const clloss_ctx_options options = {
+      .struct_size = sizeof options, .message = why, .message_size_bytes = why_size, .family = family};
+  clloss_status rc = CL_OUT_OF_HOST_MEMORY;
+  memset(p, 0, sizeof *p);
+  p->rows = rows;
+  p->classes = classes;
+  p->logits = malloc(4 * rows * classes);
+  p->class_weight = malloc(4 * classes);
+  p->targets = malloc(8 * rows);
+  if (with_probabilities) p->probabilities = malloc(4 * rows * classes);
+  int32_t *targets = malloc(4 * rows);
+  *why = 0;
+  if (p->logits && p->class_weight && p->targets && targets && (p->probabilities || !with_probabilities))
+    rc = fill(p, m, targets);
+  free(targets);
+  if (rc == CL_SUCCESS) rc = clloss_ctx_create(&p->ctx, m->context, m->device, &options);
+  if (rc == CL_SUCCESS) return 0;
+  if (!*why)
+    snprintf(why, why_size, "can't allocate %zu rows of %zu classes: %s", rows, classes,
+             clloss_status_name(rc));
+  problem_close(p);
+  return -1;
+}
+
+clloss_status problem_halve(struct problem *p, uint32_t dtype) {
+  if (p->half && p->half_dtype == dtype) return CLLOSS_SUCCESS;
+  if (!p->half) p->half = malloc(2 * p->rows * p->classes);
+  if (!p->half) return CL_OUT_OF_HOST_MEMORY;
+  p->half_dtype = dtype;
+  return clloss_convert(dtype, p->half, CLLOSS_F32, p->logits, p->rows * p->classes);
+}
+
+void problem_close(struct problem *p) {
+  const cl_mem all[] = {p->device_targets, p->device_class_weight, p->device_probabilities, p->loss,
+                        p->row_stats};
+  clloss_ctx_destroy(&p->ctx);
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    if (all[i]) clReleaseMemObject(all[i]);
+  free(p->logits);
+  free(p->class_weight);
+  free(p->probabilities);
+  free(p->targets);
+  free(p->half);
+  memset(p, 0, sizeof *p);
+}

@@ -1,0 +1,66 @@
+/* Softmax and log-softmax, the mathematics of clloss_ref.h in plain C: included by ref.c like xent_ref.h, once per type.
+ * A row's elements lie `inner` apart. As in xent_ref.h a row without a softmax needs no case of its own: its sum is
+ * NaN. Sums run in blocks of BLOCK terms. */
+
+static REAL F(softmax_z)(const clloss_ref_softmax *a, REAL x) {
+  if (x == -(REAL)INFINITY) return x;
+  if (x == (REAL)INFINITY) return (REAL)NAN;
+  return a->scale == 0 ? x : (REAL)a->scale * x;
+}
+
+static void F(softmax_forward_row)(const clloss_ref_softmax *a, const REAL *x, REAL *y, size_t step) {
+  REAL max = -(REAL)INFINITY, sum = 0;
+  for (size_t c = 0; c < a->classes; c++) {
+    REAL z = F(softmax_z)(a, x[c * step]);
+    if (z > max) max = z;
+  }
+  for (size_t from = 0; from < a->classes; from += BLOCK) {
+    size_t to = a->classes - from < BLOCK ? a->classes : from + BLOCK;
+    REAL part = 0;
+    for (size_t c = from; c < to; c++) part += EXP(F(softmax_z)(a, x[c * step]) - max);
+    sum += part;
+  }
+  REAL log_sum = LOG(sum);
+  for (size_t c = 0; c < a->classes; c++) {
+    REAL d = F(softmax_z)(a, x[c * step]) - max;
+    y[c * step] = a->flags & CLLOSS_LOG_SOFTMAX ? d - log_sum : EXP(d) / sum;
+  }
+}
+
+static void F(softmax_backward_row)(const clloss_ref_softmax *a, const REAL *y, const REAL *dy, REAL *dx,
+                                    size_t step) {
+  REAL scale = a->scale == 0 ? 1 : (REAL)a->scale, sum = 0;
+  for (size_t from = 0; from < a->classes; from += BLOCK) {
+    size_t to = a->classes - from < BLOCK ? a->classes : from + BLOCK;
+    REAL part = 0;
+    for (size_t c = from; c < to; c++)
+      part += a->flags & CLLOSS_LOG_SOFTMAX ? dy[c * step] : dy[c * step] * y[c * step];
+    sum += part;
+  }
+  for (size_t c = 0; c < a->classes; c++) {
+    REAL p = y[c * step], g = dy[c * step];
+    dx[c * step] = scale * (a->flags & CLLOSS_LOG_SOFTMAX ? g - EXP(p) * sum : p * (g - sum));
+  }
+}
+
+/* Where row r starts in an array packed as [rows / inner][classes][inner]. */
+static size_t F(softmax_row)(const clloss_ref_softmax *a, size_t r) {
+  size_t inner = a->inner ? a->inner : 1;
+  return r / inner * a->classes * inner + r % inner;
+}
+
+void F(clloss_ref_softmax_forward)(const clloss_ref_softmax *a) {
+  for (size_t r = 0; r < a->rows; r++) {
+    size_t at = F(softmax_row)(a, r);
+    F(softmax_forward_row)(a, (const REAL *)a->input + at, (REAL *)a->output + at, a->inner ? a->inner : 1);
+  }
+}
+
+void F(clloss_ref_softmax_backward)(const clloss_ref_softmax *a) {
+  for (size_t r = 0; r < a->rows; r++) {
+    size_t at = F(softmax_row)(a, r);
+    F(softmax_backward_row)
+    (a, (const REAL *)a->output + at, (const REAL *)a->grad_output + at, (REAL *)a->grad_input + at,
+     a->inner ? a->inner : 1);
+  }
+}

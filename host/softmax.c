@@ -1,0 +1,204 @@
+/* Softmax and log-softmax: checks → plan → one launch. What the kernels compute stands in kernels/softmax.cl. */
+#include <clloss/clloss.h>
+#include <math.h>
+
+#include "../kernels/softmax_args.clh"
+#include "ctx.h"
+#include "launch.h"
+#include "plan.h"
+#include "view.h"
+
+/* From here on an output that isn't in place is written around the cache. */
+enum { PAST_CACHE_BYTES = 4 << 20 };
+
+typedef struct {
+  bool back;
+  clloss_softmax x;         /* inner at least 1 */
+  clloss_softmax_options o; /* defaults filled in */
+  const clloss_view *read;  /* what gives the kernels' CLLOSS_X */
+  const clloss_view *write; /* and their CLLOSS_G */
+  uint32_t read_dtype, write_dtype;
+} request;
+
+/* ---- checks ---- */
+
+static clloss_status check_sizes(clloss_ctx *ctx, const clloss_softmax *x) {
+  if (x->classes == 0)
+    return clloss__fail(ctx, CLLOSS_SIZE, "softmax.classes is 0: a softmax has at least one");
+  /* Below this no size or grid that is derived from rows can overflow either. */
+  if (x->rows > SIZE_MAX / 65536 || x->rows > SIZE_MAX / sizeof(double) / x->classes) {
+    return clloss__fail(ctx, CLLOSS_SIZE, "softmax.rows %zu × softmax.classes %zu overflows", x->rows,
+                        x->classes);
+  }
+  if (x->rows % x->inner) {
+    return clloss__fail(ctx, CLLOSS_SIZE, "softmax.rows is %zu, not a multiple of softmax.inner %zu", x->rows,
+                        x->inner);
+  }
+  return CLLOSS_SUCCESS;
+}
+
+static clloss_status check_options(clloss_ctx *ctx, const clloss_softmax_options *o) {
+  if (o->flags & ~(uint32_t)CLLOSS_LOG_SOFTMAX) {
+    return clloss__fail(ctx, CLLOSS_OPTION, "options.flags is %#x: unknown flag", o->flags);
+  }
+  if (o->reserved) {
+    return clloss__fail(ctx, CLLOSS_OPTION, "options.reserved is %u: it must be 0", o->reserved);
+  }
+  if (!isfinite(o->scale)) {
+    return clloss__fail(ctx, CLLOSS_OPTION, "options.scale is %g: it has to be finite", o->scale);
+  }
+  return CLLOSS_SUCCESS;
+}
+
+/* The caller's structs, but for what needs buffers: sizes, types, options. */
+static clloss_status read_request(clloss_ctx *ctx, const clloss_softmax *softmax,
+                                  const clloss_softmax_options *options, request *r) {
+  if (!ctx) return CLLOSS_NULL_ARGUMENT;
+  clloss_status status = clloss__enter(ctx);
+  if (status != CLLOSS_SUCCESS) return status;
+  if (!softmax) return clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "softmax: NULL");
+  status = clloss__read_struct(ctx, "softmax", &r->x, sizeof r->x, softmax);
+  if (status == CLLOSS_SUCCESS && options)
+    status = clloss__read_struct(ctx, "options", &r->o, sizeof r->o, options);
+  if (status != CLLOSS_SUCCESS) return status;
+  if (r->x.inner == 0) r->x.inner = 1;
+  status = check_sizes(ctx, &r->x);
+  if (status == CLLOSS_SUCCESS) status = check_options(ctx, &r->o);
+  if (r->o.scale == 0) r->o.scale = 1;
+  r->read = r->back ? &r->x.output : &r->x.input;
+  r->write = r->back ? &r->x.grad_input : &r->x.output;
+  if (status == CLLOSS_SUCCESS && r->read->mem) {
+    status = clloss__check_real_dtype(ctx, r->back ? "softmax.output.dtype" : "softmax.input.dtype",
+                                      r->read->dtype);
+  }
+  r->read_dtype = r->read->mem ? r->read->dtype : CLLOSS_F32; /* without rows nothing need be bound */
+  r->write_dtype = r->write->mem ? r->write->dtype : r->read_dtype;
+  return status;
+}
+
+/* Types that may be written where this one is read: the type itself and f32, and from f32, of which nobody can tell
+ * what it was made from, backward to any that is computed in f32. */
+static uint32_t written_types(const request *r) {
+  const uint32_t f32 = CLLOSS__DTYPE(CLLOSS_F32);
+  if (r->read_dtype == CLLOSS_F64) return CLLOSS__DTYPE(CLLOSS_F64);
+  if (r->back && r->read_dtype == CLLOSS_F32)
+    return f32 | CLLOSS__DTYPE(CLLOSS_F16) | CLLOSS__DTYPE(CLLOSS_BF16);
+  return f32 | CLLOSS__DTYPE(r->read_dtype);
+}
+
+static clloss_status check_views(clloss_ctx *ctx, const request *r) {
+  const clloss_softmax *x = &r->x;
+  const bool back = r->back;
+  const uint32_t read = CLLOSS__DTYPE(r->read_dtype), written = written_types(r);
+#define USE(field, how, types, ...)                                                              \
+  {                                                                                              \
+    .name = #field, .view = &x->field, .role = how, .dtypes = types, .rows = x->rows / x->inner, \
+    .columns = x->classes, .inner = x->inner, .may_stride = true, __VA_ARGS__                    \
+  }
+  const clloss__use uses[] = {
+      USE(input, back ? CLLOSS__REFUSED : CLLOSS__READS, read, .same = NULL),
+      USE(output, back ? CLLOSS__READS : CLLOSS__WRITES, back ? read : written,
+          .same = back ? NULL : &x->input),
+      USE(grad_output, back ? CLLOSS__READS : CLLOSS__REFUSED, read, .same = NULL),
+      USE(grad_input, back ? CLLOSS__WRITES : CLLOSS__REFUSED, written, .same = &x->grad_output),
+  };
+#undef USE
+  return clloss__check_uses(ctx, "softmax", uses, sizeof uses / sizeof *uses);
+}
+
+/* ---- plan ---- */
+
+static bool is_strided(const clloss_softmax *x, const clloss_view *view) {
+  return clloss__view_strides(view, x->classes, x->inner).column != 1;
+}
+
+/* A split's plan is one row per work-group: the family without the split. */
+static clloss__plan plan(const clloss_ctx *ctx, const request *r) {
+  const clloss_softmax *x = &r->x;
+  const bool strided = x->inner > 1 || is_strided(x, r->read) || is_strided(x, r->write) ||
+                       (r->back && is_strided(x, &x->grad_output));
+  clloss__plan p = clloss__plan_rows(ctx, x->rows, x->classes, clloss__dtype_bytes(r->read_dtype), strided,
+                                     x->inner);
+  p.slices = 1;
+  return p;
+}
+
+static const char *kernel_name(const clloss__plan *p, bool back) {
+  static const char *const names[2][2][2] = {
+      {{"softmax_forward__lane", "softmax_forward__lane_rows"},
+       {"softmax_forward__group", "softmax_forward__group_rows"}},
+      {{"softmax_backward__lane", "softmax_backward__lane_rows"},
+       {"softmax_backward__group", "softmax_backward__group_rows"}},
+  };
+  return names[back][p->team->name[0] == 'g'][p->rows_in_lanes];
+}
+
+/* ---- launch ---- */
+
+static rows_at place(const clloss_softmax *x, const clloss_view *view) {
+  const clloss__strides s = clloss__view_strides(view, x->classes, x->inner);
+  if (x->inner > 1) return (rows_at){view->offset, s.row, 1, s.column};
+  return (rows_at){view->offset, 0, s.row, s.column};
+}
+
+static softmax_args args_of(const request *r, const clloss__plan *p) {
+  const clloss_softmax *x = &r->x;
+  const bool in_place = clloss__same_view(r->write, r->back ? &x->grad_output : r->read, x->classes,
+                                          x->inner);
+  const bool large = x->rows * x->classes >= PAST_CACHE_BYTES / clloss__dtype_bytes(r->write_dtype);
+  return (softmax_args){
+      .rows = {x->rows, x->classes, x->inner, p->rows_per_group},
+      .x = place(x, r->read),
+      .d = place(x, &x->grad_output),
+      .out = place(x, r->write),
+      .flags = (r->o.flags & CLLOSS_LOG_SOFTMAX ? SOFTMAX_LOG : 0) |
+               (r->o.scale != 1 ? SOFTMAX_TRANSFORMS : 0) | (large && !in_place ? SOFTMAX_PAST_CACHE : 0),
+  };
+}
+
+static clloss_status run(bool back, clloss_ctx *ctx, const clloss_softmax *softmax,
+                         const clloss_softmax_options *options, cl_command_queue queue, cl_uint n_wait,
+                         const cl_event *wait, cl_event *done) {
+  request r = {.back = back};
+  clloss_status status = read_request(ctx, softmax, options, &r);
+  if (status == CLLOSS_SUCCESS) status = clloss__launch_check_queue(ctx, queue, n_wait, wait);
+  if (status == CLLOSS_SUCCESS) status = check_views(ctx, &r);
+  if (status != CLLOSS_SUCCESS) return status;
+  char build_options[160];
+  clloss__build_options(ctx, r.read_dtype, r.write_dtype, 0, build_options, sizeof build_options);
+  clloss__call call = {.source = "softmax.cl",
+                       .build_options = build_options,
+                       .queue = queue,
+                       .n_wait = n_wait,
+                       .wait = wait,
+                       .done = done};
+  if (r.x.rows == 0) return clloss__launch_all(ctx, &call);
+  const clloss__plan p = plan(ctx, &r);
+  const softmax_args a = args_of(&r, &p);
+  const cl_double exact = r.o.scale;
+  const cl_float single = (cl_float)exact;
+  const clloss__arg args[] = {
+      {&r.read->mem, sizeof(cl_mem)},
+      {&r.x.grad_output.mem, sizeof(cl_mem)},
+      {&r.write->mem, sizeof(cl_mem)},
+      {&a, sizeof a},
+      r.read_dtype == CLLOSS_F64 ? (clloss__arg){&exact, sizeof exact}
+                                 : (clloss__arg){&single, sizeof single},
+  };
+  call.args = args;
+  call.n_args = sizeof args / sizeof *args;
+  call.launches[call.n_launches++] = (clloss__launch){kernel_name(&p, back), p.blocks, p.local_size};
+  return clloss__launch_all(ctx, &call);
+}
+
+clloss_status clloss_softmax_forward(clloss_ctx *ctx, const clloss_softmax *softmax,
+                                     const clloss_softmax_options *options, cl_command_queue queue,
+                                     cl_uint n_wait, const cl_event *wait, cl_event *done) {
+  return run(false, ctx, softmax, options, queue, n_wait, wait, done);
+}
+
+clloss_status clloss_softmax_backward(clloss_ctx *ctx, const clloss_softmax *softmax,
+                                      const clloss_softmax_options *options, cl_command_queue queue,
+                                      cl_uint n_wait, const cl_event *wait, cl_event *done) {
+  return run(true, ctx, softmax, options, queue, n_wait, wait, done);
+}

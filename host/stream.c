@@ -1,0 +1,112 @@
+/* Host arrays as buffers: queues, uploads, downloads, maps. */
+#include "stream.h"
+
+#include <string.h>
+
+#include "ctx.h"
+
+static clloss_status failed(clloss__stream *s, const char *what, cl_int error) {
+  return clloss__fail(s->ctx, error, "%s: %s", what, clloss_status_name(error));
+}
+
+clloss_status clloss__stream_open(clloss__stream *s, clloss_ctx *ctx) {
+  memset(s, 0, sizeof *s);
+  s->ctx = ctx;
+  for (size_t i = 0; i < CLLOSS__STREAM_PLACES; ++i) {
+    cl_int error;
+    /* deprecated in OpenCL 2.0, and still the one call that every version has */
+    s->places[i].queue = clCreateCommandQueue(ctx->context, ctx->device, 0, &error);
+    if (error != CL_SUCCESS) return failed(s, "creating a queue", error);
+  }
+  return CLLOSS_SUCCESS;
+}
+
+static void release(clloss__array *a) {
+  if (a->mem) clReleaseMemObject(a->mem);
+  *a = (clloss__array){0};
+}
+
+/* On shared memory: a buffer on the array itself. */
+static cl_int lay_on(clloss__stream *s, clloss__array *a, const void *host, size_t bytes, bool writes) {
+  release(a);
+  cl_int error;
+  const cl_mem_flags access = writes ? CL_MEM_READ_WRITE : CL_MEM_READ_ONLY;
+  a->mem = clCreateBuffer(s->ctx->context, access | CL_MEM_USE_HOST_PTR, bytes, (void *)(uintptr_t)host,
+                          &error);
+  return error;
+}
+
+static cl_int copy_to(clloss__stream *s, size_t place, clloss__array *a, const void *host, size_t bytes,
+                      bool reads) {
+  cl_int error = CL_SUCCESS;
+  if (a->bytes < bytes) {
+    release(a);
+    a->mem = clCreateBuffer(s->ctx->context, CL_MEM_READ_WRITE, bytes, NULL, &error);
+    if (error == CL_SUCCESS) a->bytes = bytes;
+  }
+  if (error == CL_SUCCESS && reads) {
+    error = clEnqueueWriteBuffer(s->places[place].queue, a->mem, CL_FALSE, 0, bytes, host, 0, NULL, NULL);
+  }
+  return error;
+}
+
+clloss_status clloss__stream_array(clloss__stream *s, size_t place, size_t which, const void *host,
+                                   size_t bytes, bool reads, bool writes, cl_mem *mem) {
+  *mem = NULL;
+  if (!host || !bytes) return CLLOSS_SUCCESS;
+  clloss__array *a = &s->places[place].arrays[which];
+  const cl_int error = s->ctx->facts.shares_memory ? lay_on(s, a, host, bytes, writes)
+                                                   : copy_to(s, place, a, host, bytes, reads);
+  if (error != CL_SUCCESS) return failed(s, "a part's buffer", error);
+  a->host = writes ? (void *)(uintptr_t)host : NULL;
+  a->result_bytes = writes ? bytes : 0;
+  *mem = a->mem;
+  return CLLOSS_SUCCESS;
+}
+
+clloss_status clloss__stream_collect(clloss__stream *s, size_t place) {
+  cl_command_queue queue = s->places[place].queue;
+  for (size_t i = 0; i < CLLOSS__STREAM_ARRAYS; ++i) {
+    clloss__array *a = &s->places[place].arrays[i];
+    if (!a->host) continue;
+    cl_int error;
+    if (a->bytes) {
+      error = clEnqueueReadBuffer(queue, a->mem, CL_FALSE, 0, a->result_bytes, a->host, 0, NULL, NULL);
+    } else {
+      void *mapped = clEnqueueMapBuffer(queue, a->mem, CL_FALSE, CL_MAP_READ, 0, a->result_bytes, 0, NULL,
+                                        NULL, &error);
+      if (error == CL_SUCCESS) error = clEnqueueUnmapMemObject(queue, a->mem, mapped, 0, NULL, NULL);
+    }
+    if (error != CL_SUCCESS) return failed(s, "a part's results", error);
+  }
+  const cl_int error = clFlush(queue);
+  return error == CL_SUCCESS ? CLLOSS_SUCCESS : failed(s, "a part's results", error);
+}
+
+cl_command_queue clloss__stream_queue(const clloss__stream *s, size_t place) {
+  return s->places[place].queue;
+}
+
+clloss_status clloss__stream_settle(clloss__stream *s, size_t place) {
+  const cl_int error = clFinish(s->places[place].queue);
+  return error == CL_SUCCESS ? CLLOSS_SUCCESS : failed(s, "waiting for an upload", error);
+}
+
+clloss_status clloss__stream_wait(clloss__stream *s, size_t place) {
+  const cl_int error = clFinish(s->places[place].queue);
+  for (size_t i = 0; i < CLLOSS__STREAM_ARRAYS; ++i) {
+    clloss__array *a = &s->places[place].arrays[i];
+    a->host = NULL;
+    if (!a->bytes) release(a);
+  }
+  return error == CL_SUCCESS ? CLLOSS_SUCCESS : failed(s, "waiting for a part", error);
+}
+
+void clloss__stream_close(clloss__stream *s) {
+  for (size_t p = 0; p < CLLOSS__STREAM_PLACES; ++p) {
+    if (!s->places[p].queue) continue;
+    clFinish(s->places[p].queue);
+    for (size_t i = 0; i < CLLOSS__STREAM_ARRAYS; ++i) release(&s->places[p].arrays[i]);
+    clReleaseCommandQueue(s->places[p].queue);
+  }
+}

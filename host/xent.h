@@ -1,0 +1,49 @@
+/* A call of softmax cross-entropy on its way from the caller's structs to the kernels' arguments. */
+#ifndef CLLOSS_HOST_XENT_H
+#define CLLOSS_HOST_XENT_H
+
+#include <clloss/clloss.h>
+
+#include "../kernels/xent_args.clh"
+#include "plan.h"
+
+typedef enum { CLLOSS__FORWARD, CLLOSS__BACKWARD, CLLOSS__FUSED } clloss__operation;
+
+typedef struct {
+  clloss__operation op;
+  clloss_xent x;         /* inner at least 1 */
+  clloss_xent_options o; /* defaults filled in */
+  bool probabilities, in_place, has_divisor;
+  clloss__plan plan;
+  xent_args args;
+  size_t workspace_bytes;
+} clloss__xent;
+
+/* Reads and checks the caller's structs, but for what needs buffers: sizes, types, options. */
+clloss_status clloss__xent_read(clloss_ctx *ctx, const clloss_xent *xent, const clloss_xent_options *options,
+                                clloss__xent *r);
+
+/* Checks the views, workspace_bytes known. */
+clloss_status clloss__xent_check_views(clloss_ctx *ctx, const clloss__xent *r);
+
+/* Chooses the kernels and lays the workspace out for the whole of the rows. */
+void clloss__xent_plan(clloss_ctx *ctx, clloss__xent *r);
+
+/* Part of a call that goes over its rows in several, all from one plan. r's views and rows are the part's; the
+ * workspace, and so the tallies and sums in it, is the whole call's. */
+typedef enum { CLLOSS__WEIGH, CLLOSS__ROWS, CLLOSS__FINISH } clloss__xent_step;
+
+clloss_status clloss__xent_run_part(clloss_ctx *ctx, clloss__xent *r, clloss__xent_step step,
+                                    size_t first_row, cl_command_queue queue);
+
+/* Rows that a part must be a multiple of, so that its work-groups are the whole's. */
+size_t clloss__xent_part_unit(const clloss__xent *r);
+
+/* Derives the kernels' flags from the views that are bound, for the two questions below. */
+void clloss__xent_note_flags(clloss__xent *r);
+
+/* Whether the whole call has to weigh its rows before the first, and to finish after the last. */
+bool clloss__xent_weighs(const clloss__xent *r);
+bool clloss__xent_reduces(const clloss__xent *r);
+
+#endif

@@ -1,0 +1,166 @@
+/* What a call of softmax cross-entropy may be asked: sizes, options and views, each refusal naming field and value. */
+#include <math.h>
+
+#include "ctx.h"
+#include "view.h"
+#include "xent.h"
+
+static clloss_status check_sizes(clloss_ctx *ctx, const clloss_xent *x) {
+  if (x->classes == 0) return clloss__fail(ctx, CLLOSS_SIZE, "xent.classes is 0: a softmax has at least one");
+  /* Below this no size or grid that is derived from rows can overflow either. */
+  if (x->rows > SIZE_MAX / 65536 || x->rows > SIZE_MAX / sizeof(double) / x->classes) {
+    return clloss__fail(ctx, CLLOSS_SIZE, "xent.rows %zu × xent.classes %zu overflows", x->rows, x->classes);
+  }
+  if (x->rows % x->inner) {
+    return clloss__fail(ctx, CLLOSS_SIZE, "xent.rows is %zu, not a multiple of xent.inner %zu", x->rows,
+                        x->inner);
+  }
+  /* Kernels keep class indices of row results in 32 bits. */
+  if (x->classes > INT32_MAX && x->predicted.mem) {
+    return clloss__fail(ctx, CLLOSS_SIZE, "xent.classes is %zu: xent.predicted holds i32", x->classes);
+  }
+  return CLLOSS_SUCCESS;
+}
+
+/* An option that is out of range whatever the others are. */
+static clloss_status check_ranges(clloss_ctx *ctx, const clloss_xent_options *o) {
+  const struct {
+    const char *name;
+    double value, least, most;
+  } ranges[] = {
+      {"label_smoothing", o->label_smoothing, 0, 1},
+      {"z_loss", o->z_loss, 0, HUGE_VAL},
+      {"softcap", o->softcap, 0, HUGE_VAL},
+      {"divisor", o->divisor, 0, HUGE_VAL},
+      {"logit_scale", o->logit_scale, -HUGE_VAL, HUGE_VAL},
+      {"grad_alpha", o->grad_alpha, -HUGE_VAL, HUGE_VAL},
+      {"grad_beta", o->grad_beta, -HUGE_VAL, HUGE_VAL},
+  };
+  for (size_t i = 0; i < sizeof ranges / sizeof *ranges; ++i) {
+    const double v = ranges[i].value;
+    if (!(isfinite(v) && v >= ranges[i].least && v <= ranges[i].most)) {
+      return clloss__fail(ctx, CLLOSS_OPTION, "options.%s is %g: it has to be finite%s", ranges[i].name, v,
+                          ranges[i].most == 1    ? " and from 0 to 1"
+                          : ranges[i].least == 0 ? " and not negative"
+                                                 : "");
+    }
+  }
+  if (o->reduction > CLLOSS_NONE) {
+    return clloss__fail(ctx, CLLOSS_OPTION, "options.reduction is %u: not a reduction", o->reduction);
+  }
+  const uint32_t known = CLLOSS_IGNORE_INDEX | CLLOSS_SMOOTHING_MEGATRON | CLLOSS_EMPTY_IS_ZERO |
+                         CLLOSS_BAD_IS_IGNORED | CLLOSS_GRAD_ALPHA;
+  if (o->flags & ~known) {
+    return clloss__fail(ctx, CLLOSS_OPTION, "options.flags is %#x: unknown flag", o->flags);
+  }
+  return CLLOSS_SUCCESS;
+}
+
+/* Combinations that mean nothing. */
+static clloss_status check_combinations(clloss_ctx *ctx, const clloss__xent *r) {
+  const clloss_xent_options *o = &r->o;
+  const uint32_t flags = o->flags;
+  const bool mean = o->reduction == CLLOSS_MEAN;
+  const struct {
+    bool wrong;
+    const char *why;
+  } rules[] = {
+      {o->ignore_index && !(flags & CLLOSS_IGNORE_INDEX),
+       "ignore_index is set without the flag CLLOSS_IGNORE_INDEX"},
+      {r->probabilities && (flags & CLLOSS_IGNORE_INDEX), "ignore_index with probabilities for targets"},
+      {r->probabilities && (flags & CLLOSS_BAD_IS_IGNORED),
+       "CLLOSS_BAD_IS_IGNORED with probabilities for targets"},
+      {o->grad_alpha != 0 && !(flags & CLLOSS_GRAD_ALPHA),
+       "grad_alpha is set without the flag CLLOSS_GRAD_ALPHA"},
+      {(flags & CLLOSS_SMOOTHING_MEGATRON) && r->x.classes == 1,
+       "CLLOSS_SMOOTHING_MEGATRON of one class divides by 0"},
+      {r->has_divisor && !mean, "a divisor is given, but only the mean has one"},
+      {o->divisor != 0 && r->x.divisor.mem, "divisor is given twice, here and as xent.divisor"},
+      {(flags & CLLOSS_EMPTY_IS_ZERO) && !mean, "CLLOSS_EMPTY_IS_ZERO is about the mean"},
+      {o->grad_beta != 0 && r->in_place, "grad_beta in place: what stands in grad are the logits"},
+  };
+  for (size_t i = 0; i < sizeof rules / sizeof *rules; ++i) {
+    if (rules[i].wrong) return clloss__fail(ctx, CLLOSS_OPTION, "options: %s", rules[i].why);
+  }
+  return CLLOSS_SUCCESS;
+}
+
+clloss_status clloss__xent_read(clloss_ctx *ctx, const clloss_xent *xent, const clloss_xent_options *options,
+                                clloss__xent *r) {
+  if (!ctx) return CLLOSS_NULL_ARGUMENT;
+  clloss_status status = clloss__enter(ctx);
+  if (status != CLLOSS_SUCCESS) return status;
+  if (!xent) return clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "xent: NULL");
+  status = clloss__read_struct(ctx, "xent", &r->x, sizeof r->x, xent);
+  if (status == CLLOSS_SUCCESS && options) {
+    status = clloss__read_struct(ctx, "options", &r->o, sizeof r->o, options);
+  }
+  if (status != CLLOSS_SUCCESS) return status;
+  clloss_xent *x = &r->x;
+  if (x->inner == 0) x->inner = 1;
+  const uint32_t targets = x->targets.dtype;
+  r->probabilities = targets == CLLOSS_F32 || targets == CLLOSS_F64 || targets == CLLOSS_F16 ||
+                     targets == CLLOSS_BF16;
+  r->in_place = clloss__same_view(&x->grad, &x->logits, x->classes, x->inner);
+  r->has_divisor = r->o.divisor != 0 || x->divisor.mem;
+  status = check_sizes(ctx, x);
+  if (status == CLLOSS_SUCCESS && x->logits.mem) {
+    status = clloss__check_real_dtype(ctx, "xent.logits.dtype", x->logits.dtype);
+  }
+  if (status == CLLOSS_SUCCESS) status = check_ranges(ctx, &r->o);
+  if (status == CLLOSS_SUCCESS) status = check_combinations(ctx, r);
+  if (x->logits.dtype == 0) x->logits.dtype = CLLOSS_F32; /* to plan for, while nothing is bound */
+  if (r->o.logit_scale == 0) r->o.logit_scale = 1;
+  if (!(r->o.flags & CLLOSS_GRAD_ALPHA)) r->o.grad_alpha = 1;
+  if (r->o.top_k == 0) r->o.top_k = 5;
+  return status;
+}
+
+clloss_status clloss__xent_check_views(clloss_ctx *ctx, const clloss__xent *r) {
+  const clloss_xent *x = &r->x;
+  const size_t n = x->rows, outer = n / x->inner;
+  const uint32_t type = CLLOSS__DTYPE(x->logits.dtype);
+  const uint32_t real = CLLOSS__DTYPE(x->logits.dtype == CLLOSS_F64 ? CLLOSS_F64 : CLLOSS_F32);
+  const uint32_t index = CLLOSS__DTYPE(CLLOSS_I32) | CLLOSS__DTYPE(CLLOSS_I64);
+  const bool back = r->op == CLLOSS__BACKWARD, forth = r->op == CLLOSS__FORWARD;
+  const bool none = r->o.reduction == CLLOSS_NONE, whole = r->probabilities;
+  const clloss__role result = back ? CLLOSS__REFUSED : CLLOSS__MAY_WRITE;
+  const clloss__role reduced = none ? CLLOSS__REFUSED : result;
+  const clloss__role gradient = forth ? CLLOSS__REFUSED : CLLOSS__WRITES;
+  const clloss__role upstream = forth ? CLLOSS__REFUSED : CLLOSS__MAY_READ;
+  const clloss__role stats = back ? CLLOSS__READS : CLLOSS__MAY_WRITE;
+#define USE(field, how, types, n_rows, n_columns, ...)                                                     \
+  {                                                                                                        \
+    .name = #field, .view = &x->field, .role = how, .dtypes = types, .rows = n_rows, .columns = n_columns, \
+    __VA_ARGS__                                                                                            \
+  }
+  const clloss__use uses[] = {
+      USE(logits, CLLOSS__READS, type, outer, x->classes, .inner = x->inner, .may_stride = true),
+      USE(targets, CLLOSS__READS, whole ? type | real : index, whole ? outer : n, whole ? x->classes : 1,
+          .inner = whole ? x->inner : 1, .may_stride = whole),
+      USE(class_weight, CLLOSS__MAY_READ, real, 1, x->classes, .inner = 1),
+      USE(row_weight, CLLOSS__MAY_READ, real, n, 1, .may_broadcast = true),
+      USE(loss, reduced, real, 1, 1, .inner = 1),
+      USE(row_loss, result, real, n, 1, .inner = 1),
+      USE(row_stats, stats, real, n, 2, .inner = 1),
+      USE(grad, gradient, type | real, outer, x->classes, .inner = x->inner, .may_stride = true,
+          .same = &x->logits),
+      USE(grad_loss, upstream, real, none ? n : 1, 1, .may_broadcast = true),
+      USE(divisor, CLLOSS__MAY_READ, real, 1, 1, .inner = 1),
+      USE(metrics, result, real, 1, CLLOSS_METRICS, .inner = 1),
+      USE(counts, result, CLLOSS__DTYPE(CLLOSS_I64), 1, CLLOSS_COUNTS, .inner = 1),
+      USE(predicted, result, CLLOSS__DTYPE(CLLOSS_I32), n, 1, .inner = 1),
+      USE(confidence, result, real, n, 1, .inner = 1),
+      USE(entropy, result, real, n, 1, .inner = 1),
+      USE(workspace, CLLOSS__MAY_WRITE, CLLOSS__DTYPE(CLLOSS_U8), 1, r->workspace_bytes,
+          .align_bytes = sizeof(cl_ulong), .if_too_small = CLLOSS_WORKSPACE),
+  };
+#undef USE
+  const clloss_status status = clloss__check_uses(ctx, "xent", uses, sizeof uses / sizeof *uses);
+  if (status != CLLOSS_SUCCESS) return status;
+  if (forth && !x->loss.mem && !x->row_loss.mem && !x->row_stats.mem && !x->metrics.mem && !x->counts.mem &&
+      !x->predicted.mem && !x->confidence.mem && !x->entropy.mem) {
+    return clloss__fail(ctx, CLLOSS_MISSING_VIEW, "xent: no output is bound, loss or row_loss, say");
+  }
+  return CLLOSS_SUCCESS;
+}

@@ -1,0 +1,158 @@
+/* Every refusal of the softmax calls: its status, a message that names the field, and nothing enqueued. */
+#include "status_softmax.h"
+
+#include "check.h"
+
+#include <math.h>
+
+enum { ROWS = 6, CLASSES = 5, N = ROWS * CLASSES };
+
+typedef struct {
+  const harness_device *device;
+  clloss_ctx *ctx;
+  cl_mem mem[4], read_only, write_only, foreign;
+  cl_context other;
+} bench;
+
+static cl_mem buffer(cl_context context, cl_mem_flags flags) {
+  return clCreateBuffer(context, flags, N * sizeof(double), NULL, NULL);
+}
+
+static clloss_view view(cl_mem mem) { return (clloss_view){.mem = mem, .dtype = CLLOSS_F32}; }
+
+static clloss_softmax good(const bench *b, bool back) {
+  clloss_softmax x = {.struct_size = sizeof x, .rows = ROWS, .classes = CLASSES};
+  x.output = view(b->mem[1]);
+  if (back) {
+    x.grad_output = view(b->mem[2]);
+    x.grad_input = view(b->mem[3]);
+  } else {
+    x.input = view(b->mem[0]);
+  }
+  return x;
+}
+
+static uint64_t enqueued(const bench *b) {
+  clloss_ctx_stats stats = {.struct_size = sizeof stats};
+  CHECK_STATUS(clloss_ctx_get_stats(b->ctx, &stats), CLLOSS_SUCCESS);
+  return stats.kernels_enqueued;
+}
+
+static void refused(const bench *b, bool back, const clloss_softmax *x, const clloss_softmax_options *o,
+                    clloss_status expected, const char *names, int line) {
+  const uint64_t before = enqueued(b);
+  cl_event done = NULL;
+  const clloss_status status = back ? clloss_softmax_backward(b->ctx, x, o, b->device->queue, 0, NULL, &done)
+                                    : clloss_softmax_forward(b->ctx, x, o, b->device->queue, 0, NULL, &done);
+  const int failures = check_failures;
+  CHECK_STATUS(status, expected);
+  CHECK(strstr(clloss_ctx_message(b->ctx), names));
+  CHECK(!done);
+  CHECK_EQ(enqueued(b), before);
+  if (check_failures != failures)
+    fprintf(stderr, "  in the refusal of line %d: %s\n", line, clloss_ctx_message(b->ctx));
+}
+
+/* The call that is good but for `change`, which speaks of x and o. */
+#define REFUSED(back, expected, names, change)            \
+  do {                                                    \
+    clloss_softmax x = good(b, back);                     \
+    clloss_softmax_options o = {.struct_size = sizeof o}; \
+    change;                                               \
+    refused(b, back, &x, &o, expected, names, __LINE__);  \
+  } while (0)
+
+static void structs(const bench *b) {
+  const clloss_softmax right = good(b, false);
+  const cl_event *no_list = NULL;
+  cl_command_queue queue = b->device->queue;
+  CHECK_STATUS(clloss_softmax_forward(NULL, &right, NULL, queue, 0, NULL, NULL), CLLOSS_NULL_ARGUMENT);
+  CHECK_STATUS(clloss_softmax_forward(b->ctx, NULL, NULL, queue, 0, NULL, NULL), CLLOSS_NULL_ARGUMENT);
+  CHECK_STATUS(clloss_softmax_forward(b->ctx, &right, NULL, NULL, 0, NULL, NULL), CLLOSS_NULL_ARGUMENT);
+  CHECK_STATUS(clloss_softmax_forward(b->ctx, &right, NULL, queue, 1, no_list, NULL), CLLOSS_NULL_ARGUMENT);
+  CHECK_STATUS(clloss_softmax_backward(NULL, &right, NULL, queue, 0, NULL, NULL), CLLOSS_NULL_ARGUMENT);
+  REFUSED(false, CLLOSS_STRUCT_SIZE, "softmax", x.struct_size = 3);
+  REFUSED(false, CLLOSS_STRUCT_SIZE, "options", o.struct_size = 3);
+  REFUSED(false, CLLOSS_SIZE, "classes", x.classes = 0);
+  REFUSED(true, CLLOSS_SIZE, "overflows", x.rows = SIZE_MAX / 16);
+  REFUSED(false, CLLOSS_SIZE, "inner", x.inner = 4);
+  REFUSED(false, CLLOSS_OPTION, "flags", o.flags = 1u << 9);
+  REFUSED(false, CLLOSS_OPTION, "reserved", o.reserved = 1);
+  REFUSED(false, CLLOSS_OPTION, "scale", o.scale = NAN);
+  REFUSED(true, CLLOSS_OPTION, "scale", o.scale = -HUGE_VAL);
+}
+
+static void views(const bench *b) {
+  REFUSED(false, CLLOSS_MISSING_VIEW, "softmax.input", x.input.mem = NULL);
+  REFUSED(false, CLLOSS_MISSING_VIEW, "softmax.output", x.output.mem = NULL);
+  REFUSED(true, CLLOSS_MISSING_VIEW, "softmax.output", x.output.mem = NULL);
+  REFUSED(true, CLLOSS_MISSING_VIEW, "softmax.grad_output", x.grad_output.mem = NULL);
+  REFUSED(true, CLLOSS_MISSING_VIEW, "softmax.grad_input", x.grad_input.mem = NULL);
+  REFUSED(true, CLLOSS_UNUSED_VIEW, "softmax.input", x.input = view(b->mem[0]));
+  REFUSED(false, CLLOSS_UNUSED_VIEW, "softmax.grad_output", x.grad_output = view(b->mem[2]));
+  REFUSED(false, CLLOSS_UNUSED_VIEW, "softmax.grad_input", x.grad_input = view(b->mem[3]));
+  REFUSED(false, CLLOSS_DTYPE, "softmax.input", x.input.dtype = 0);
+  REFUSED(false, CLLOSS_DTYPE, "softmax.input", x.input.dtype = CLLOSS_I32);
+  REFUSED(false, CLLOSS_DTYPE, "softmax.output", x.output.dtype = CLLOSS_F64);
+  REFUSED(false, CLLOSS_DTYPE, "softmax.output", x.output.dtype = CLLOSS_BF16);
+  REFUSED(true, CLLOSS_DTYPE, "softmax.grad_output", x.grad_output.dtype = CLLOSS_F16);
+  REFUSED(true, CLLOSS_DTYPE, "softmax.grad_input", x.grad_input.dtype = CLLOSS_F64);
+  REFUSED(false, CLLOSS_STRIDE, "softmax.output", x.output.row_stride = CLASSES - 1);
+  REFUSED(false, CLLOSS_STRIDE, "softmax.input", (x.inner = 2, x.input.class_stride = 1));
+  REFUSED(false, CLLOSS_STRIDE, "softmax.input", x.input.offset = SIZE_MAX);
+  REFUSED(false, CLLOSS_OPTION, "softmax.input", x.input.flags = CLLOSS_BROADCAST);
+  REFUSED(false, CLLOSS_OPTION, "softmax.output", x.output.reserved = 1);
+  REFUSED(false, CLLOSS_BUFFER_SIZE, "softmax.input", x.input.offset = N + 1);
+  REFUSED(false, CLLOSS_ACCESS, "softmax.output", x.output.mem = b->read_only);
+  REFUSED(true, CLLOSS_ACCESS, "softmax.output", x.output.mem = b->write_only);
+  REFUSED(false, CLLOSS_MEMORY_CONTEXT, "softmax.output", x.output.mem = b->foreign);
+  /* In place is the very same view, and of nothing but what the header says. */
+  REFUSED(false, CLLOSS_OVERLAP, "softmax.output", (x.output = x.input, x.output.offset = 1));
+  REFUSED(false, CLLOSS_OVERLAP, "softmax.output",
+          (x.input.dtype = CLLOSS_F16, x.output = x.input, x.output.dtype = CLLOSS_F32));
+  REFUSED(true, CLLOSS_OVERLAP, "softmax.grad_input", x.grad_input = x.output);
+}
+
+/* A subset of the above in which only the queue or the device is at fault. */
+static void places(const bench *b) {
+  const clloss_softmax right = good(b, false);
+  cl_command_queue foreign = clCreateCommandQueue(b->other, b->device->device, 0, NULL);
+  CHECK_STATUS(clloss_softmax_forward(b->ctx, &right, NULL, foreign, 0, NULL, NULL), CLLOSS_QUEUE);
+  clReleaseCommandQueue(foreign);
+  cl_device_fp_config doubles = 0;
+  clGetDeviceInfo(b->device->device, CL_DEVICE_DOUBLE_FP_CONFIG, sizeof doubles, &doubles, NULL);
+  if (!doubles) REFUSED(false, CLLOSS_DEVICE, "softmax.input", x.input.dtype = CLLOSS_F64);
+}
+
+/* No rows: nothing need be bound, nothing is enqueued, and the event still comes. */
+static void no_rows(const bench *b) {
+  const clloss_softmax x = {.struct_size = sizeof x, .classes = CLASSES};
+  const uint64_t before = enqueued(b);
+  for (int back = 0; back < 2; back++) {
+    cl_event done = NULL;
+    CHECK_STATUS(back ? clloss_softmax_backward(b->ctx, &x, NULL, b->device->queue, 0, NULL, &done)
+                      : clloss_softmax_forward(b->ctx, &x, NULL, b->device->queue, 0, NULL, &done),
+                 CLLOSS_SUCCESS);
+    CHECK(done && clWaitForEvents(1, &done) == CL_SUCCESS);
+    if (done) clReleaseEvent(done);
+  }
+  CHECK_EQ(enqueued(b), before);
+}
+
+int status_softmax(const harness_device *device) {
+  bench b = {.device = device, .other = clCreateContext(NULL, 1, &device->device, NULL, NULL, NULL)};
+  CHECK_STATUS(clloss_ctx_create(&b.ctx, device->context, device->device, NULL), CLLOSS_SUCCESS);
+  for (size_t i = 0; i < 4; i++) b.mem[i] = buffer(device->context, CL_MEM_READ_WRITE);
+  b.read_only = buffer(device->context, CL_MEM_READ_ONLY);
+  b.write_only = buffer(device->context, CL_MEM_WRITE_ONLY);
+  b.foreign = buffer(b.other, CL_MEM_READ_WRITE);
+  structs(&b);
+  views(&b);
+  places(&b);
+  no_rows(&b);
+  cl_mem all[] = {b.mem[0], b.mem[1], b.mem[2], b.mem[3], b.read_only, b.write_only, b.foreign};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) clReleaseMemObject(all[i]);
+  clReleaseContext(b.other);
+  clloss_ctx_destroy(&b.ctx);
+  return check_failures;
+}
