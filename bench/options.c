@@ -36,12 +36,12 @@ static const char help[] =
     "restored off the clock. The reference runs on one thread and on a part of the rows, and its time is\n"
     "scaled up to all; beside `backward` it computes loss and gradient, having no backward of its own.\n"
     "\n"
-    "  --quick           7 repetitions, 64 MB and a shorter reference: under two minutes\n"
+    "  --quick           7 repetitions, 32 MB and a shorter reference: under two minutes\n"
     "  --device N        which device; `clloss devices` lists them (default 0)\n"
     "  --case TEXT       only cases whose name contains TEXT; --list shows the names\n"
     "  --classes LIST    values of V, as in 10,1000 (default 10,1000,32768,131072)\n"
     "  --rows N          rows of each case (default: as many as fill --size-mb)\n"
-    "  --size-mb N       megabytes (2^20 bytes) of logits per case (default 128, with --quick 64)\n"
+    "  --size-mb N       megabytes (2^20 bytes) of logits per case (default 128, with --quick 32)\n"
     "  --reps N          repetitions (default 15)\n"
     "  --family NAME     lane, group or split, instead of what the plan would choose\n"
     "  --yardstick NAME  lane, group or openmp: that form alone, instead of the fastest\n"
@@ -179,7 +179,7 @@ int options_parse(struct options *o, int argc, char **argv) {
     if (rc != 0) return rc;
   }
   if (o->reps == 0) o->reps = quick ? 7 : 15;
-  if (o->size_bytes == 0) o->size_bytes = (size_t)(quick ? 64 : 128) << 20;
+  if (o->size_bytes == 0) o->size_bytes = (size_t)(quick ? 32 : 128) << 20;
   o->ref_bytes = (size_t)(quick ? 8 : 32) << 20;
   return 0;
 }
