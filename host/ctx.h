@@ -19,7 +19,7 @@ struct clloss_ctx {
   clloss__pool pool;
   uint64_t kernels_enqueued, work_groups_enqueued;
   cl_event *held; /* events of unfinished launches: see launch.c */
-  size_t n_held, room_held;
+  size_t n_held, room_held, forget_at;
   char message[4096];
 };
 

@@ -88,16 +88,17 @@ void clloss__launch_forget(clloss_ctx *ctx) {
 }
 
 /* PoCL 3.1 aborts when a command fails whose event nobody holds, so a call's inner events are kept until they end.
- * The list is cleared when it is full and grows when that doesn't empty half of it: a constant cost per event. */
+ * Those that have ended are looked for when the list has doubled since the last time: a constant cost per event. */
 static void hold(clloss_ctx *ctx, cl_event event) {
-  if (ctx->n_held == ctx->room_held) {
+  enum { LEAST = 16 };
+  if (ctx->n_held >= ctx->forget_at) {
     clloss__launch_forget(ctx);
-    if (2 * ctx->n_held >= ctx->room_held) {
-      const size_t room = ctx->room_held ? 2 * ctx->room_held : 32;
-      cl_event *held = realloc(ctx->held, room * sizeof *held);
+    ctx->forget_at = ctx->n_held < LEAST / 2 ? LEAST : 2 * ctx->n_held;
+    if (ctx->forget_at > ctx->room_held) {
+      cl_event *held = realloc(ctx->held, ctx->forget_at * sizeof *held);
       if (held) {
         ctx->held = held;
-        ctx->room_held = room;
+        ctx->room_held = ctx->forget_at;
       }
     }
   }

@@ -135,12 +135,6 @@ static const char *kernel_name(const clloss__plan *p, bool back) {
 
 /* ---- launch ---- */
 
-static rows_at place(const clloss_softmax *x, const clloss_view *view) {
-  const clloss__strides s = clloss__view_strides(view, x->classes, x->inner);
-  if (x->inner > 1) return (rows_at){view->offset, s.row, 1, s.column};
-  return (rows_at){view->offset, 0, s.row, s.column};
-}
-
 static softmax_args args_of(const request *r, const clloss__plan *p) {
   const clloss_softmax *x = &r->x;
   const bool in_place = clloss__same_view(r->write, r->back ? &x->grad_output : r->read, x->classes,
@@ -148,9 +142,9 @@ static softmax_args args_of(const request *r, const clloss__plan *p) {
   const bool large = x->rows * x->classes >= PAST_CACHE_BYTES / clloss__dtype_bytes(r->write_dtype);
   return (softmax_args){
       .rows = {x->rows, x->classes, x->inner, p->rows_per_group},
-      .x = place(x, r->read),
-      .d = place(x, &x->grad_output),
-      .out = place(x, r->write),
+      .x = clloss__rows_at(r->read, x->classes, x->inner),
+      .d = clloss__rows_at(&x->grad_output, x->classes, x->inner),
+      .out = clloss__rows_at(r->write, x->classes, x->inner),
       .flags = (r->o.flags & CLLOSS_LOG_SOFTMAX ? SOFTMAX_LOG : 0) |
                (r->o.scale != 1 ? SOFTMAX_TRANSFORMS : 0) | (large && !in_place ? SOFTMAX_PAST_CACHE : 0),
   };

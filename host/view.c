@@ -42,6 +42,12 @@ clloss__strides clloss__view_strides(const clloss_view *view, size_t columns, si
   return s;
 }
 
+rows_at clloss__rows_at(const clloss_view *view, size_t columns, size_t inner) {
+  const clloss__strides s = clloss__view_strides(view, columns, inner);
+  if (inner > 1) return (rows_at){view->offset, s.row, 1, s.column};
+  return (rows_at){view->offset, 0, s.row, s.column};
+}
+
 bool clloss__same_view(const clloss_view *a, const clloss_view *b, size_t columns, size_t inner) {
   const clloss__strides sa = clloss__view_strides(a, columns, inner),
                         sb = clloss__view_strides(b, columns, inner);

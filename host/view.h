@@ -5,6 +5,8 @@
 #include <clloss/clloss.h>
 #include <stdbool.h>
 
+#include "../kernels/rows.clh"
+
 /* What a call does with a view. */
 typedef enum {
   CLLOSS__REFUSED,  /* this call can't use it */
@@ -42,6 +44,9 @@ typedef struct {
 
 /* The strides of a view on [rows][columns][inner] elements, where it leaves them to be packed too. */
 clloss__strides clloss__view_strides(const clloss_view *view, size_t columns, size_t inner);
+
+/* The same as kernels want it, for a matrix whose rows are [rows][inner]. */
+rows_at clloss__rows_at(const clloss_view *view, size_t columns, size_t inner);
 
 /* Whether the two views are the same elements in the same places. */
 bool clloss__same_view(const clloss_view *a, const clloss_view *b, size_t columns, size_t inner);

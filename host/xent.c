@@ -77,12 +77,6 @@ static clloss_status begin(clloss_ctx *ctx, const clloss_xent *xent, const cllos
 
 /* ---- arguments ---- */
 
-static rows_at matrix_at(const clloss_xent *x, const clloss_view *view) {
-  const clloss__strides s = clloss__view_strides(view, x->classes, x->inner);
-  if (x->inner > 1) return (rows_at){view->offset, s.row, 1, s.column};
-  return (rows_at){view->offset, 0, s.row, s.column};
-}
-
 static rows_at column_at(const clloss_view *view, size_t columns) {
   return (rows_at){view->offset, 0, clloss__view_strides(view, columns, 1).row, 1};
 }
@@ -135,9 +129,10 @@ static void fill_args(clloss__xent *r) {
   a->flags = flags_of(r);
   a->ignore_index = r->o.ignore_index;
   a->top_k = r->o.top_k;
-  a->logits = matrix_at(x, &x->logits);
-  a->grad = matrix_at(x, &x->grad);
-  a->targets = r->probabilities ? matrix_at(x, &x->targets) : column_at(&x->targets, 1);
+  a->logits = clloss__rows_at(&x->logits, x->classes, x->inner);
+  a->grad = clloss__rows_at(&x->grad, x->classes, x->inner);
+  a->targets = r->probabilities ? clloss__rows_at(&x->targets, x->classes, x->inner)
+                                : column_at(&x->targets, 1);
   a->loss = x->loss.offset;
   a->class_weight = x->class_weight.offset;
   a->divisor = x->divisor.offset;
