@@ -1,6 +1,7 @@
-/* 64-bit offsets of softmax cross-entropy: the kernels' own index functions by value, and calls on a buffer
- * of 2.1 GiB (where the device has room for more, also past 2^31 elements of bf16), whose results must have
- * the bits of the same rows in a small buffer. */
+/* 64-bit offsets of softmax cross-entropy: `index`, the kernels' own index functions by value, and `large`, calls on a
+ * buffer of 2.1 GiB (where the device has room for more, also past 2^31 elements), whose results must have the bits of
+ * the same rows in a small buffer. A device that gives no 2.1 GiB makes `large` end with 77, which ctest reports as
+ * skipped, not as passed. */
 #include <clloss/clloss.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -11,6 +12,8 @@
 #include "program.h"
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
+
+enum { SKIPPED = 77 };
 
 static int failures;
 
@@ -168,7 +171,8 @@ static void compare(const harness_device *d, clloss_ctx *ctx, const place *far) 
   }
 }
 
-static void large_buffers(const harness_device *d, clloss_ctx *ctx) {
+/* How many of the places the device has room for. */
+static size_t large_buffers(const harness_device *d, clloss_ctx *ctx) {
   /* 2.1 GiB; the last row starts past 2^31 bytes, or past 2^31 elements */
   static const place far[] = {{CLLOSS_F32, 563000000, 0},
                               {CLLOSS_F32, 3, 281000000},
@@ -188,21 +192,32 @@ static void large_buffers(const harness_device *d, clloss_ctx *ctx) {
     compare(d, ctx, &p);
     ran++;
   }
-  if (ran < 2) fprintf(stderr, "FAILED: no buffer of 2.1 GiB could be made\n"), failures++;
+  return ran;
 }
 
 int main(int argc, char **argv) {
   static const harness_plan plans[] = {{0}, {CLLOSS_FAMILY_GROUP, 8, 0, 0}};
+  const char *part = argc > 1 ? argv[1] : "";
+  const bool index = strcmp(part, "index") == 0;
   harness h;
   uint64_t seed;
-  if (!harness_open(&h, argc, argv)) return 2;
+  size_t ran = 0;
+  if (!index && strcmp(part, "large") != 0) {
+    fprintf(stderr, "usage: %s index|large [what the harness takes]\n", argv[0]);
+    return 2;
+  }
+  argv[1] = argv[0];
+  if (!harness_open(&h, argc - 1, argv + 1)) return 2;
   for (size_t i = 0; i < h.n_devices; i++) {
-    index_functions(&h.devices[i]);
-    for (size_t plan = 0; plan < COUNT(plans); plan++) {
+    if (index && harness_next(&h, &seed)) index_functions(&h.devices[i]);
+    for (size_t plan = 0; plan < COUNT(plans) && !index; plan++) {
       clloss_ctx *ctx = harness_ctx(&h, i, &plans[plan]);
-      if (harness_next(&h, &seed) && ctx) large_buffers(&h.devices[i], ctx);
+      if (harness_next(&h, &seed) && ctx) ran += large_buffers(&h.devices[i], ctx);
     }
   }
   h.failed += (size_t)failures;
-  return harness_close(&h);
+  const int status = harness_close(&h);
+  if (index || ran || status) return status;
+  printf("skipped: no device gives a buffer of 2.1 GiB\n");
+  return SKIPPED;
 }

@@ -1,0 +1,71 @@
+/* What is computed row by row beside cross-entropy. Part of clloss.h, which says the manners that hold here too:
+ * structs, views, events, threads. */
+#ifndef CLLOSS_ROWWISE_H
+#define CLLOSS_ROWWISE_H
+
+#include "clloss.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- softmax and log-softmax ----------------------------------------------------------------------------------- */
+
+/* y = softmax(scale · x) or its logarithm, along the class axis, and the gradient back through it. Layout, T, "real"
+ * and aliasing are clloss_xent's; in place, output may be the very same view as input, and grad_input as
+ * grad_output. */
+typedef struct clloss_softmax {
+  size_t struct_size;
+  size_t rows;             /* softmaxes; 0 is valid: nothing is written */
+  size_t classes;          /* at least 1 */
+  size_t inner;            /* rows that lie between two classes; 0 or 1: the class axis is the last */
+  clloss_view input;       /* T; forward reads it, backward can't use it */
+  clloss_view output;      /* T or real: forward writes it, backward reads what forward wrote */
+  clloss_view grad_output; /* of output's type; backward reads it */
+  clloss_view grad_input;  /* T or real; backward writes it */
+} clloss_softmax;
+
+typedef struct clloss_softmax_options {
+  size_t struct_size;
+  uint32_t flags;    /* CLLOSS_LOG_SOFTMAX */
+  uint32_t reserved; /* 0 */
+  double scale;      /* 0: 1 */
+} clloss_softmax_options;
+
+/* forward:  output = exp(z − m) / s, or (z − m) − log s with CLLOSS_LOG_SOFTMAX; z = scale · input, m = max z,
+ *           s = Σ exp(z − m).
+ * backward: grad_input = scale · y (dy − Σ dy · y), or scale · (dy − exp(y) Σ dy) with CLLOSS_LOG_SOFTMAX; y = output,
+ *           dy = grad_output. One of output and grad_input may be of type f16 or bf16 and the other f32.
+ *
+ * A masked class, −inf in the input, gets probability 0, or logarithm −inf. Backward, softmax has gradient 0 there;
+ * log-softmax, whose exp(y) is 0, passes scale · dy on. Arithmetic is IEEE's, so that an infinite or NaN dy shows. A row
+ * that is all −inf, or holds NaN or +inf, has no softmax: its output is NaN, and so is the gradient that is made of it.
+ * No other row notices.
+ *
+ * `done`, if not NULL, receives an event, the caller's to release, that is complete when the output is. A plan override
+ * to the split family runs whole rows. Two runs with the same device, plan and input give the same bits.
+ *
+ *   CLLOSS_NULL_ARGUMENT   ctx, softmax, queue; wait list NULL with n_wait > 0 or the reverse
+ *   CLLOSS_STRUCT_SIZE     of softmax or options
+ *   CLLOSS_SIZE            zero classes; rows * classes overflows; rows isn't a multiple of inner
+ *   CLLOSS_MISSING_VIEW, CLLOSS_UNUSED_VIEW   a view that this call needs, or can't use
+ *   CLLOSS_DTYPE, CLLOSS_STRIDE, CLLOSS_BUFFER_SIZE, CLLOSS_ALIGNMENT, CLLOSS_ACCESS, CLLOSS_MEMORY_CONTEXT,
+ *   CLLOSS_OVERLAP         what the named view is at fault for
+ *   CLLOSS_OPTION          unknown flag, reserved isn't 0, scale isn't finite; likewise in a view
+ *   CLLOSS_DEVICE          f64 on a device without cl_khr_fp64
+ *   CLLOSS_QUEUE           of another context or device
+ *   CLLOSS_FORKED          in a child process
+ *   or OpenCL's: CL_BUILD_PROGRAM_FAILURE, CL_OUT_OF_RESOURCES, CL_MEM_OBJECT_ALLOCATION_FAILURE … */
+CLLOSS_API clloss_status clloss_softmax_forward(clloss_ctx *ctx, const clloss_softmax *softmax,
+                                                const clloss_softmax_options *options, cl_command_queue queue,
+                                                cl_uint n_wait, const cl_event *wait, cl_event *done);
+CLLOSS_API clloss_status clloss_softmax_backward(clloss_ctx *ctx, const clloss_softmax *softmax,
+                                                 const clloss_softmax_options *options,
+                                                 cl_command_queue queue, cl_uint n_wait, const cl_event *wait,
+                                                 cl_event *done);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
