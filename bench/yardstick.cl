@@ -61,8 +61,8 @@ __attribute__((reqd_work_group_size(1, 1, 1))) kernel void copy__lane(global con
 
 /* An ordinary store first reads the line that it is going to overwrite: half as much traffic again. */
 #if __has_builtin(__builtin_nontemporal_store)
-__attribute__((reqd_work_group_size(1, 1, 1))) kernel void copy__lane_nt(global const float *x, global float *y,
-                                                                         const ulong n, const ulong per_group) {
+__attribute__((reqd_work_group_size(1, 1, 1))) kernel void
+copy__lane_nt(global const float *x, global float *y, const ulong n, const ulong per_group) {
   const ulong begin = get_group_id(0) * per_group, end = min(begin + per_group, n);
   ulong i = begin;
   for (; i + WIDE <= end; i += WIDE) {
@@ -78,8 +78,8 @@ __attribute__((reqd_work_group_size(1, 1, 1))) kernel void copy__lane_nt(global 
 }
 #endif
 
-__attribute__((reqd_work_group_size(1, 1, 1))) kernel void read__lane(global const float *x, global float *part,
-                                                                      const ulong n, const ulong per_group) {
+__attribute__((reqd_work_group_size(1, 1, 1))) kernel void
+read__lane(global const float *x, global float *part, const ulong n, const ulong per_group) {
   const ulong begin = get_group_id(0) * per_group, end = min(begin + per_group, n);
   float16 a = 0, b = 0, c = 0, d = 0;
   ulong i = begin;
@@ -100,8 +100,8 @@ __attribute__((reqd_work_group_size(1, 1, 1))) kernel void read__lane(global con
 
 /* ---- group: a group owns BLOCK elements; the last block may be ragged and goes element by element ---- */
 
-__attribute__((reqd_work_group_size(LOCAL, 1, 1))) kernel void scale__group(global float *x, const float factor,
-                                                                            const ulong n, const ulong per_group) {
+__attribute__((reqd_work_group_size(LOCAL, 1, 1))) kernel void
+scale__group(global float *x, const float factor, const ulong n, const ulong per_group) {
   const ulong begin = get_group_id(0) * BLOCK, lid = get_local_id(0);
   if (begin + BLOCK <= n) {
     global float4 *v = (global float4 *)(x + begin) + lid;

@@ -12,33 +12,33 @@
  *
  * Teams and rows in the lanes are those of xent.cl. */
 #ifdef CLLOSS_TEAM_GROUP
-#include "group.clh"
+#  include "group.clh"
 #else
-#include "lane.clh"
+#  include "lane.clh"
 #endif
 #include "span.clh"
 #include "softmax_args.clh"
 
 /* d isn't there in forward. */
-#define SOFTMAX_KERNEL(name)                                                                                   \
-  kernel TEAM_ATTRIBUTE void name(global const X(stored) *x, global const X(stored) *d, global G(stored) *out, \
-                                  const softmax_args a, const real scale)
+#define SOFTMAX_KERNEL(name)                                                              \
+  kernel TEAM_ATTRIBUTE void name(global const X(stored) * x, global const X(stored) * d, \
+                                  global G(stored) * out, const softmax_args a, const real scale)
 
 /* ---- the mathematics of an element: of a team's vector and of a vector of rows ---- */
 
 /* What an element needs to know of its row: forward (m, 1 / s) or (m, log s), backward Σ dy · y or Σ dy. A row without a
  * softmax needs no case of its own: NaN and +inf make s NaN, and where all is −inf, z − m is NaN. */
-#define DEFINE_ELEMENT(V, R)                                                                                   \
-  inline V OVERLOADED softmax_of(V z, R max, R per_sum) { return exp_neg(z - max) * per_sum; }                 \
-  inline V OVERLOADED log_softmax_of(V z, R max, R log_sum) { return (z - max) - log_sum; }                    \
-  inline V OVERLOADED softmax_grad_of(V y, V dy, R sum, real scale) { return y * (dy - sum) * scale; }         \
-  inline V OVERLOADED log_softmax_grad_of(V y, V dy, R sum, real scale) {                                      \
-    return (dy - exp_neg(y) * sum) * scale;                                                                    \
+#define DEFINE_ELEMENT(V, R)                                                                           \
+  inline V OVERLOADED softmax_of(V z, R max, R per_sum) { return exp_neg(z - max) * per_sum; }         \
+  inline V OVERLOADED log_softmax_of(V z, R max, R log_sum) { return (z - max) - log_sum; }            \
+  inline V OVERLOADED softmax_grad_of(V y, V dy, R sum, real scale) { return y * (dy - sum) * scale; } \
+  inline V OVERLOADED log_softmax_grad_of(V y, V dy, R sum, real scale) {                              \
+    return (dy - exp_neg(y) * sum) * scale;                                                            \
   }
 DEFINE_ELEMENT(vec, real)
 DEFINE_ELEMENT(lanes, lanes)
 
-#define DEFINE_TERM(V)                                                                                         \
+#define DEFINE_TERM(V) \
   inline V OVERLOADED row_term(V sum, bool is_log) { return is_log ? log_pos(sum) : 1 / sum; }
 DEFINE_TERM(real)
 #if LANES != 1
@@ -50,8 +50,8 @@ DEFINE_TERM(lanes)
 /* One row on its way from x (and d) to out. */
 typedef struct row_walk {
   span s; /* x */
-  global const X(stored) *d;
-  global G(stored) *out;
+  global const X(stored) * d;
+  global G(stored) * out;
   ulong d_at, out_at;
   real max, term; /* as DEFINE_ELEMENT says; backward's sum is `term` */
 } row_walk;
@@ -88,7 +88,7 @@ inline void write_kind(const row_walk *w, int kind, bool past_cache) {
     begin = min((WIDTH - over) % WIDTH, w->s.n);
     if (begin && team_rank() == 0) write_one(w, 0, (uint)begin, kind, false);
   }
-#define WRITE_ONE(i, n) write_one(w, i, n, kind, past_cache);
+#define WRITE_ONE(i, n)        write_one(w, i, n, kind, past_cache);
 #define WRITE_FOUR(i, j, k, l) FOUR_OF(WRITE_ONE, i, j, k, l)
   WALK(begin, w->s.n, WRITE_FOUR, WRITE_ONE);
 }
@@ -101,7 +101,7 @@ inline void write_row(const row_walk *w, int kind, bool past_cache) {
   }
 }
 
-inline row_walk walk_of(global const X(stored) *x, global const X(stored) *d, global G(stored) *out,
+inline row_walk walk_of(global const X(stored) * x, global const X(stored) * d, global G(stored) * out,
                         const softmax_args *a, real scale, ulong r) {
   const row_walk w = {.s = {.x = x,
                             .at = row_at(&a->x, a->rows.inner, r),
@@ -139,13 +139,13 @@ inline real grad_sum(const row_walk *w, bool is_log) {
   for (ulong begin = 0; begin < w->s.n; begin += size) {
     const ulong end = begin + min(size, w->s.n - begin);
     vec a = (vec)0, b = a, c = a, d = a;
-#define SUM_INTO(acc, i, n)                                                                                    \
-  {                                                                                                            \
-    const vec dy = read_d(w, i, n);                                                                            \
-    acc = is_log ? acc + dy : fma(dy, read_x(w, i, n), acc);                                                   \
+#define SUM_INTO(acc, i, n)                                  \
+  {                                                          \
+    const vec dy = read_d(w, i, n);                          \
+    acc = is_log ? acc + dy : fma(dy, read_x(w, i, n), acc); \
   }
 #define SUM_ONE(i, n) SUM_INTO(a, i, n)
-#define SUM_FOUR(i, j, k, l)                                                                                   \
+#define SUM_FOUR(i, j, k, l) \
   SUM_INTO(a, i, WIDTH) SUM_INTO(b, j, WIDTH) SUM_INTO(c, k, WIDTH) SUM_INTO(d, l, WIDTH)
     WALK(begin, end, SUM_FOUR, SUM_ONE);
     total += sum_of((a + b) + (c + d));
@@ -169,10 +169,10 @@ SOFTMAX_KERNEL(TEAM(softmax_backward)) {
 
 /* ---- a row per lane ---- */
 
-#define CACHED 32  /* classes that stay in private memory between the passes */
+#define CACHED  32  /* classes that stay in private memory between the passes */
 #define PARTIAL 256 /* classes per partial sum */
 
-inline lanes z_lanes(global const X(stored) *x, const softmax_args *a, real scale, ulong at, uint live) {
+inline lanes z_lanes(global const X(stored) * x, const softmax_args *a, real scale, ulong at, uint live) {
   const lanes v = X(load_lanes)(x, at, a->x.row_stride, live);
   return a->flags & SOFTMAX_TRANSFORMS ? transformed(v, scale, 0) : v;
 }
@@ -183,7 +183,7 @@ SOFTMAX_KERNEL(TEAM_ROWS(softmax_forward)) {
   lanes cache[CACHED]; /* z, then exp(z − m) unless it is z that is needed */
   FOR_LANES(&a.rows, r, live) {
     const ulong x_at = row_at(&a.x, a.rows.inner, r), out_at = row_at(&a.out, a.rows.inner, r);
-#define Z_LANES(c) (cached ? cache[c] : z_lanes(x, &a, scale, x_at + (c) * a.x.class_stride, (uint)live))
+#define Z_LANES(c) (cached ? cache[c] : z_lanes(x, &a, scale, x_at + (c)*a.x.class_stride, (uint)live))
     lanes max = (lanes)-INFINITY, sum = (lanes)0;
     for (ulong c = 0; c < classes; ++c) {
       const lanes v = z_lanes(x, &a, scale, x_at + c * a.x.class_stride, (uint)live);
@@ -214,8 +214,8 @@ SOFTMAX_KERNEL(TEAM_ROWS(softmax_backward)) {
   FOR_LANES(&a.rows, r, live) {
     const ulong y_at = row_at(&a.x, a.rows.inner, r), d_at = row_at(&a.d, a.rows.inner, r);
     const ulong out_at = row_at(&a.out, a.rows.inner, r);
-#define Y_LANES(c)  X(load_lanes)(x, y_at + (c) * a.x.class_stride, a.x.row_stride, (uint)live)
-#define DY_LANES(c) X(load_lanes)(d, d_at + (c) * a.d.class_stride, a.d.row_stride, (uint)live)
+#define Y_LANES(c)  X(load_lanes)(x, y_at + (c)*a.x.class_stride, a.x.row_stride, (uint)live)
+#define DY_LANES(c) X(load_lanes)(d, d_at + (c)*a.d.class_stride, a.d.row_stride, (uint)live)
     lanes sum = (lanes)0;
     for (ulong begin = 0; begin < classes; begin += PARTIAL) {
       lanes part = (lanes)0;

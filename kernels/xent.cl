@@ -22,9 +22,9 @@
  *
  * Assumes: views checked by the host; 64-bit offsets; ids below `rows` only by this file's own masks. */
 #ifdef CLLOSS_TEAM_GROUP
-#include "group.clh"
+#  include "group.clh"
 #else
-#include "lane.clh"
+#  include "lane.clh"
 #endif
 #include "xent_io.clh"
 
@@ -103,7 +103,8 @@ inline void finish(const xent_io *io, const xent_args *a, const xent_scalars *k)
   if (!(a->flags & XENT_COUNTS)) return;
   global long *counts = io->counts + a->counts;
   global const ulong *tallies = ulongs(io->work, a->tallies);
-  for (uint i = 0; i < XENT_FIRST_BAD; ++i) counts[i] = (long)total_ulong(tallies + i * a->n_tallies, a->n_tallies);
+  for (uint i = 0; i < XENT_FIRST_BAD; ++i)
+    counts[i] = (long)total_ulong(tallies + i * a->n_tallies, a->n_tallies);
   counts[3] = -1;
   counts[4] = 0;
   for (ulong i = a->n_tallies; i-- > 0;) {
@@ -154,8 +155,8 @@ inline void row_grad(const xent_io *io, const xent_args *a, const xent_scalars *
 }
 
 /* The target's own entry, t in the span: found before row_grad overwrites what it needs, stored after it. */
-inline real target_entry(const xent_io *io, const xent_scalars *k, const span *s, ulong g_at, gradient_one g, real max,
-                         real per_sum, ulong t, real z_target) {
+inline real target_entry(const xent_io *io, const xent_scalars *k, const span *s, ulong g_at, gradient_one g,
+                         real max, real per_sum, ulong t, real z_target) {
   const real old = k->beta != 0 ? G(load1)(io->grad, g_at + t) * k->beta : 0;
   const real entry = gradient_entry(g, exp_neg(z_target - max) * per_sum, q_one(s, t), (real)1);
   return old + entry * (s->transforms ? slope_of(z_target, s->scale, s->softcap) : 1);
@@ -222,7 +223,8 @@ XENT_KERNEL(TEAM(xent_backward)) {
       max = is_given ? given[0] : saved[0];
       per_sum = exp_neg(-log_sum);
       g = row_gradient(max + log_sum, q, upstream_of(io, a, r), facts, d, a->flags, k);
-      if (owned) entry = target_entry(io, k, &s, g_at, g, max, per_sum, row.t - begin, z_one(&s, row.t - begin));
+      if (owned)
+        entry = target_entry(io, k, &s, g_at, g, max, per_sum, row.t - begin, z_one(&s, row.t - begin));
     }
     team_barrier();
     if (row.kind == XENT_VALID) {

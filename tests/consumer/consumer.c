@@ -36,7 +36,8 @@ int main(void) {
   }
 
   /* Links what only a device could run; volatile, because the compiler knows that no function's address is NULL. */
-  clloss_status (*volatile fused)(clloss_ctx *, const clloss_xent *, const clloss_xent_options *, cl_command_queue,
-                                  cl_uint, const cl_event *, cl_event *) = clloss_xent_fused;
+  clloss_status (*volatile fused)(clloss_ctx *, const clloss_xent *, const clloss_xent_options *,
+                                  cl_command_queue, cl_uint, const cl_event *,
+                                  cl_event *) = clloss_xent_fused;
   return fused == NULL;
 }
