@@ -29,6 +29,17 @@ static bool is_joined(const clloss__xent *r) {
   return is_split(r) && (r->op != CLLOSS__BACKWARD || (r->args.flags & XENT_SPREADS));
 }
 
+static bool is_nll(const clloss__xent *r) { return (r->o.flags & CLLOSS_LOG_PROBABILITIES) != 0; }
+
+/* Whole rows, whatever their layout and number: none is read but for one entry. */
+static void read_by_item(clloss__plan *plan, size_t rows) {
+  if (plan->family == CLLOSS_FAMILY_SPLIT)
+    plan->family = plan->local_size > 1 ? CLLOSS_FAMILY_GROUP : CLLOSS_FAMILY_LANE;
+  plan->slices = 1;
+  plan->rows_in_lanes = false;
+  plan->blocks = rows / plan->rows_per_group + (rows % plan->rows_per_group != 0);
+}
+
 static bool is_strided(const clloss_xent *x, const clloss_view *view) {
   return clloss__view_strides(view, x->classes, x->inner).column != 1;
 }
@@ -50,6 +61,7 @@ void clloss__xent_plan(clloss_ctx *ctx, clloss__xent *r) {
   if (rows) {
     r->plan = clloss__plan_rows(ctx, rows, x->classes, clloss__dtype_bytes(x->logits.dtype), strided,
                                 x->inner);
+    if (is_nll(r)) read_by_item(&r->plan, rows);
   }
   const bool spreads = r->probabilities || r->o.label_smoothing > 0;
   r->args.flags = spreads ? XENT_SPREADS : 0;
@@ -109,6 +121,7 @@ static cl_ulong flags_of(const clloss__xent *r) {
       {x->predicted.mem, XENT_PREDICTED},
       {x->confidence.mem, XENT_CONFIDENCE},
       {x->entropy.mem, XENT_ENTROPY},
+      {r->op != CLLOSS__FORWARD, XENT_GRAD},
       {r->o.logit_scale != 1 || r->o.softcap != 0, XENT_TRANSFORMS},
   };
   cl_ulong flags = r->args.flags;
@@ -174,13 +187,13 @@ static scalars_f32 rounded(scalars_f64 s) {
 /* ---- launches ---- */
 
 typedef struct {
-  const char *weigh, *forward, *backward, *fused, *partial, *merge, *finish;
+  const char *weigh, *forward, *backward, *fused, *partial, *merge, *finish, *nll;
 } names;
 
 #define NAMES(team, rows)                                                                    \
   {                                                                                          \
     "xent_weigh__" team, "xent_forward__" rows, "xent_backward__" rows, "xent_fused__" rows, \
-        "xent_partial__" team, "xent_merge__" team, "xent_finish__" team                     \
+        "xent_partial__" team, "xent_merge__" team, "xent_finish__" team, "xent_nll__" team  \
   }
 
 static const names lane_names = NAMES("lane", "lane"), lane_rows_names = NAMES("lane", "lane_rows");
@@ -212,6 +225,10 @@ static size_t groups_of(const clloss__xent *r) { return r->plan.blocks * r->plan
 /* The kernels that read logits. */
 static void add_rows(const clloss__xent *r, const names *k, clloss__call *call) {
   const size_t local = r->plan.local_size, groups = groups_of(r);
+  if (is_nll(r)) {
+    add(call, k->nll, groups, local);
+    return;
+  }
   if (is_joined(r)) {
     add(call, k->partial, groups, local);
     add(call, k->merge, 1, local);

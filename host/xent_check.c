@@ -49,7 +49,7 @@ static clloss_status check_ranges(clloss_ctx *ctx, const clloss_xent_options *o)
     return clloss__fail(ctx, CLLOSS_OPTION, "options.reduction is %u: not a reduction", o->reduction);
   }
   const uint32_t known = CLLOSS_IGNORE_INDEX | CLLOSS_SMOOTHING_MEGATRON | CLLOSS_EMPTY_IS_ZERO |
-                         CLLOSS_BAD_IS_IGNORED | CLLOSS_GRAD_ALPHA;
+                         CLLOSS_BAD_IS_IGNORED | CLLOSS_GRAD_ALPHA | CLLOSS_LOG_PROBABILITIES;
   if (o->flags & ~known) {
     return clloss__fail(ctx, CLLOSS_OPTION, "options.flags is %#x: unknown flag", o->flags);
   }
@@ -60,7 +60,7 @@ static clloss_status check_ranges(clloss_ctx *ctx, const clloss_xent_options *o)
 static clloss_status check_combinations(clloss_ctx *ctx, const clloss__xent *r) {
   const clloss_xent_options *o = &r->o;
   const uint32_t flags = o->flags;
-  const bool mean = o->reduction == CLLOSS_MEAN;
+  const bool mean = o->reduction == CLLOSS_MEAN, nll = (flags & CLLOSS_LOG_PROBABILITIES) != 0;
   const struct {
     bool wrong;
     const char *why;
@@ -77,6 +77,9 @@ static clloss_status check_combinations(clloss_ctx *ctx, const clloss__xent *r) 
       {r->has_divisor && !mean, "a divisor is given, but only the mean has one"},
       {o->divisor != 0 && r->x.divisor.mem, "divisor is given twice, here and as xent.divisor"},
       {(flags & CLLOSS_EMPTY_IS_ZERO) && !mean, "CLLOSS_EMPTY_IS_ZERO is about the mean"},
+      {nll && r->probabilities, "CLLOSS_LOG_PROBABILITIES with probabilities for targets"},
+      {nll && (o->label_smoothing != 0 || o->z_loss != 0 || o->softcap != 0 || o->logit_scale != 0),
+       "CLLOSS_LOG_PROBABILITIES leaves no softmax for label_smoothing, z_loss, softcap or logit_scale"},
       {o->grad_beta != 0 && r->in_place, "grad_beta in place: what stands in grad are the logits"},
   };
   for (size_t i = 0; i < sizeof rules / sizeof *rules; ++i) {
@@ -128,7 +131,9 @@ clloss_status clloss__xent_check_views(clloss_ctx *ctx, const clloss__xent *r) {
   const clloss__role reduced = none ? CLLOSS__REFUSED : result;
   const clloss__role gradient = forth ? CLLOSS__REFUSED : CLLOSS__WRITES;
   const clloss__role upstream = forth ? CLLOSS__REFUSED : CLLOSS__MAY_READ;
-  const clloss__role stats = back ? CLLOSS__READS : CLLOSS__MAY_WRITE;
+  const bool nll = (r->o.flags & CLLOSS_LOG_PROBABILITIES) != 0;
+  const clloss__role stats = nll ? CLLOSS__REFUSED : back ? CLLOSS__READS : CLLOSS__MAY_WRITE;
+  const clloss__role of_softmax = nll ? CLLOSS__REFUSED : result;
 #define USE(field, how, types, n_rows, n_columns, ...)                                                     \
   {                                                                                                        \
     .name = #field, .view = &x->field, .role = how, .dtypes = types, .rows = n_rows, .columns = n_columns, \
@@ -149,9 +154,9 @@ clloss_status clloss__xent_check_views(clloss_ctx *ctx, const clloss__xent *r) {
       USE(divisor, CLLOSS__MAY_READ, real, 1, 1, .inner = 1),
       USE(metrics, result, real, 1, CLLOSS_METRICS, .inner = 1),
       USE(counts, result, CLLOSS__DTYPE(CLLOSS_I64), 1, CLLOSS_COUNTS, .inner = 1),
-      USE(predicted, result, CLLOSS__DTYPE(CLLOSS_I32), n, 1, .inner = 1),
-      USE(confidence, result, real, n, 1, .inner = 1),
-      USE(entropy, result, real, n, 1, .inner = 1),
+      USE(predicted, of_softmax, CLLOSS__DTYPE(CLLOSS_I32), n, 1, .inner = 1),
+      USE(confidence, of_softmax, real, n, 1, .inner = 1),
+      USE(entropy, of_softmax, real, n, 1, .inner = 1),
       USE(workspace, CLLOSS__MAY_WRITE, CLLOSS__DTYPE(CLLOSS_U8), 1, r->workspace_bytes,
           .align_bytes = sizeof(cl_ulong), .if_too_small = CLLOSS_WORKSPACE),
   };

@@ -79,6 +79,15 @@ static clloss_status check_pointers(job *j) {
   if (in->loss && j->r.o.reduction == CLLOSS_NONE) {
     return clloss__fail(j->ctx, CLLOSS_UNUSED_VIEW, "arrays.loss: there is none with CLLOSS_NONE");
   }
+  if ((j->r.o.flags & CLLOSS_LOG_PROBABILITIES) &&
+      (in->row_stats || in->predicted || in->confidence || in->entropy)) {
+    return clloss__fail(j->ctx, CLLOSS_UNUSED_VIEW,
+                        "arrays.%s: there is no softmax with CLLOSS_LOG_PROBABILITIES",
+                        in->row_stats    ? "row_stats"
+                        : in->predicted  ? "predicted"
+                        : in->confidence ? "confidence"
+                                         : "entropy");
+  }
   if (in->grad_loss && !in->grad) {
     return clloss__fail(j->ctx, CLLOSS_UNUSED_VIEW, "arrays.grad_loss: it goes with grad");
   }

@@ -18,7 +18,7 @@
  * Few or very long rows are split over several work-groups: xent_partial leaves a tile, the statistics of a slice of the
  * classes, in the workspace, xent_merge joins a row's tiles in order and does weigh's and finish's work as well, and
  * xent_backward writes the gradient slice by slice. Where the class axis isn't the last, or there are fewer classes
- * than lanes, rows go into the lanes: xent_rows.clh.
+ * than lanes, rows go into the lanes: xent_rows.clh. Log-probabilities need none of this: xent_nll.clh.
  *
  * Assumes: views checked by the host; 64-bit offsets; ids below `rows` only by this file's own masks. */
 #ifdef CLLOSS_TEAM_GROUP
@@ -287,3 +287,4 @@ XENT_KERNEL(TEAM(xent_merge)) {
 }
 
 #include "xent_rows.clh"
+#include "xent_nll.clh"

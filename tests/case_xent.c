@@ -57,13 +57,15 @@ static bool has_loss(const xent_shape *s) {
   return s->options.reduction != CLLOSS_NONE && !(s->without & XENT_NO_LOSS);
 }
 
+static bool is_nll(const xent_shape *s) { return (s->options.flags & CLLOSS_LOG_PROBABILITIES) != 0; }
+
 static bool has_row_loss(const xent_shape *s, int pass) {
-  const bool only = pass == XENT_FORWARD && !has_loss(s) && (s->without & XENT_NO_ROW_STATS);
+  const bool only = pass == XENT_FORWARD && !has_loss(s) && (is_nll(s) || (s->without & XENT_NO_ROW_STATS));
   return only || !(s->without & XENT_NO_ROW_LOSS);
 }
 
 static bool has_row_stats(const xent_shape *s, int pass) {
-  return pass == XENT_BACKWARD || !(s->without & XENT_NO_ROW_STATS);
+  return !is_nll(s) && (pass == XENT_BACKWARD || !(s->without & XENT_NO_ROW_STATS));
 }
 
 static clloss_xent_options options_of(const xent_shape *s) {

@@ -52,6 +52,9 @@ static double unit(const xent_shape *s) { return SECOND * (is_wide(s) ? 2 * 0x1p
 /* Twice the smallest normal number: what underflow may cost. */
 static double least(const xent_shape *s) { return is_wide(s) ? 0x1p-1020 : 0x1p-125; }
 
+/* Without a softmax m, L and p are 0. */
+static bool is_nll(const xent_shape *s) { return (s->options.flags & CLLOSS_LOG_PROBABILITIES) != 0; }
+
 static double transform_error(const xent_shape *s) {
   return s->options.softcap != 0 ? 20 : s->options.logit_scale != 0 ? 1 : 0;
 }
@@ -104,7 +107,7 @@ static row_errors errors_of(const xent_shape *s, const clloss_plan *plan, const 
   const double hard = fabs(xent_smoothing_of(s).hard) * note->class_weight, L = note->log_sum;
   const double lse = fabs(note->max + L), h = note->spread, joined = k.additions + 7 * k.carries;
   row_errors e = {.transform = 2 * transform_error(s) * note->most};
-  e.sum = 4 + h + e.transform + k.additions + 5 * k.carries;
+  e.sum = is_nll(s) ? 0 : 4 + h + e.transform + k.additions + 5 * k.carries;
   e.max = e.transform / 2;
   e.log_sum = e.sum + 3 * L;
   e.lse = e.max + e.log_sum + lse;
@@ -238,7 +241,8 @@ static void grad_error(const xent_shape *s, const clloss_plan *plan, const harne
   const double of_lse = lse > 0 ? k.z_part * e.lse / lse : 0;
   for (size_t c = 0; c < s->classes; c++) {
     const double z = xent_z(s, value_at(xent_dtype(s), d, XENT_LOGITS, row * s->classes + c, 0));
-    const double away = note->max - z, p = isfinite(away) ? exp(-away - note->log_sum) : 0;
+    const double away = is_nll(s) ? (double)INFINITY : note->max - z,
+                 p = isfinite(away) ? exp(-away - note->log_sum) : 0;
     const double q = spreads ? q_of(s, d, row, c) : 0,
                  own = (int64_t)c == target ? k.g1 * k.hard * (1 - p) : 0;
     const double size = p * (of_p + k.z_part) + k.g1 * q + own;

@@ -190,9 +190,7 @@ clloss_status xent_fill(const xent_shape *s, uint64_t seed, harness_data *d) {
     store_logits(s, x, d->data[XENT_LOGITS], &state);
     for (size_t row = 0; !whole && row < s->rows; row++)
       fill_probabilities(s, x + row * s->classes, d->data[XENT_TARGETS], row, &state);
-    /* A mean whose divisor is 0 though its sum isn't has no meaning: what smoothing gives to the other
-     * classes. */
-    fill_weights(real, d->data[XENT_CLASS_WEIGHT], s->classes, s->options.label_smoothing == 0, &state);
+    fill_weights(real, d->data[XENT_CLASS_WEIGHT], s->classes, true, &state);
     fill_weights(real, d->data[XENT_ROW_WEIGHT], s->with & XENT_WITH_ONE_ROW_WEIGHT ? 1 : s->rows, true,
                  &state);
     if (s->with & XENT_WITH_ONE_ROW_WEIGHT) harness_put(real, d->data[XENT_ROW_WEIGHT], 0, 1.75);

@@ -138,6 +138,7 @@ static bool reference_in(const xent_shape *s, harness_data *d, bool wide, double
 }
 
 clloss_status xent_fill_row_stats(const xent_shape *s, harness_data *d) {
+  if (!d->data[XENT_ROW_STATS]) return CLLOSS_SUCCESS; /* backward without a softmax needs none */
   const size_t n = 2 * s->rows;
   double *stats = malloc((n + 1) * sizeof *stats);
   harness_data only = *d;
@@ -236,10 +237,13 @@ static void note_row(const xent_shape *s, const harness_data *d, size_t row, dou
     note->records += note->max > -(double)INFINITY;
     note->max = z[c];
   }
-  note->to_target = whole ? note->max - z[target] : 0;
+  const bool nll = (s->options.flags & CLLOSS_LOG_PROBABILITIES) != 0;
+  if (nll) note->max = 0;
+  note->to_target = nll ? fabs(z[target]) : whole ? note->max - z[target] : 0;
   note->class_weight = whole ? value_at(s, d, XENT_CLASS_WEIGHT, (size_t)target, 1) : 1;
   note->row_weight = value_at(s, d, XENT_ROW_WEIGHT, s->with & XENT_WITH_ONE_ROW_WEIGHT ? 0 : row, 1);
   note->upstream = value_at(s, d, XENT_GRAD_LOSS, s->upstream == XENT_UPSTREAM_ROWS ? row : 0, 1);
+  if (nll) return;
   note_sums(s, d, row, z, note);
   note_ranks(s, ranked_class(s, d, row), z, note);
 }

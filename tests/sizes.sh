@@ -14,7 +14,7 @@ xargs awk '
   FNR == 1 { files++; start = 0 }
   FNR == 501 { print FILENAME ": over 500 lines"; bad = 1 }
   FILENAME ~ /[.](c|h|cc|cl|clh)$/ {
-    if (!start && /^[A-Za-z_ ].*[{]$/) start = FNR
+    if (!start && /^[A-Za-z_ ].*[()].*[{]$/) start = FNR
     if (/^}/) {
       if (start && FNR - start + 1 > 60) { print FILENAME ":" start ": " FNR - start + 1 " lines up to the brace"; bad = 1 }
       start = 0

@@ -60,6 +60,16 @@ static void onto(call *c, int view, const clloss_view *other, size_t offset) {
     c->o.reduction = CLLOSS_SUM; c->o.flags |= CLLOSS_EMPTY_IS_ZERO;) \
   X(beta_in_place, FUSED, OPTION, "grad_beta in place", \
     c->x.grad.mem = c->x.logits.mem = status_root(); c->o.grad_beta = 1;) \
+  X(nll_with_probabilities, FUSED, OPTION, "CLLOSS_LOG_PROBABILITIES probabilities", \
+    probabilities(c, CLLOSS_F32); c->o.flags = CLLOSS_LOG_PROBABILITIES;) \
+  X(nll_with_smoothing, FORWARD, OPTION, "CLLOSS_LOG_PROBABILITIES label_smoothing", \
+    c->o.flags |= CLLOSS_LOG_PROBABILITIES; c->o.label_smoothing = 0.1;) \
+  X(nll_with_scale, BACKWARD, OPTION, "CLLOSS_LOG_PROBABILITIES logit_scale", \
+    c->o.flags |= CLLOSS_LOG_PROBABILITIES; c->o.logit_scale = 2;) \
+  X(nll_with_stats, FUSED, UNUSED_VIEW, "row_stats", \
+    c->o.flags |= CLLOSS_LOG_PROBABILITIES; status_bind(c, ROW_STATS);) \
+  X(nll_with_entropy, FORWARD, UNUSED_VIEW, "entropy", \
+    c->o.flags |= CLLOSS_LOG_PROBABILITIES; c->x.row_stats.mem = NULL; status_bind(c, ENTROPY);) \
   X(beta_in_place_backward, BACKWARD, OPTION, "grad_beta in place", \
     c->x.grad.mem = c->x.logits.mem = status_root(); c->o.grad_beta = -0.5;)
 

@@ -240,7 +240,7 @@ static const struct {
   X(row_loss_in_backward, BACKWARD, UNUSED_VIEW, "row_loss", \
     c->x.row_loss = (clloss_view){.mem = b.p.mem[ROW_LOSS], .dtype = CLLOSS_F32};) \
   X(reduction_unknown, FUSED, OPTION, "reduction 3", c->o.reduction = 3;) \
-  X(option_flag_unknown, FORWARD, OPTION, "flags 0x21", c->o.flags |= 1u << 5;) \
+  X(option_flag_unknown, FORWARD, OPTION, "flags 0x41", c->o.flags |= 1u << 6;) \
   X(ignore_index_unflagged, BACKWARD, OPTION, "ignore_index CLLOSS_IGNORE_INDEX", c->o.flags = 0;) \
   X(upstream_too_short, FUSED, BUFFER_SIZE, "grad_loss", \
     c->o.reduction = CLLOSS_NONE; c->x.loss.mem = NULL;)

@@ -292,6 +292,33 @@ static void weightless(const struct type *t) {
   t->solve(a);
   NEAR(got.loss, 3 * l * l / 2, 2 * t->eps);
   NEAR(got.grad[2], 2 * 3 * l * .5 / 2, 2 * t->eps);
+  /* smoothing leaves a loss to a class that weighs, and nothing to divide by */
+  const int64_t weightless[] = {1, 1};
+  a = (clloss_ref_xent){.rows = 2, .classes = 2, .logits = x + 2, .targets = weightless, .class_weight = w};
+  a.rows = 1, a.label_smoothing = .5;
+  t->solve(a);
+  NEAR(got.row_loss[0], .25 * l, t->eps);
+  NEAR(got.loss, INFINITY, 0);
+  for (size_t c = 0; c < 2; c++) NEAR(got.grad[c], NAN, 0);
+}
+
+/* Log-probabilities: −w x at the target and nothing else, which may be anything. */
+static void nll(const struct type *t) {
+  const double x[] = {-1, NAN, -.25, -2, -.5, 7}, w[] = {2, 3, 0};
+  const int64_t targets[] = {2, 0}, masked[] = {0, 1};
+  clloss_ref_xent a = {
+      .rows = 2, .classes = 3, .logits = x, .targets = targets, .flags = CLLOSS_LOG_PROBABILITIES};
+  t->solve(a);
+  NEAR(got.loss, (.25 + 2) / 2, 0);
+  NEAR(got.row_loss[0], .25, 0);
+  const double grad[] = {0, 0, -.5, -.5, 0, 0};
+  for (size_t i = 0; i < 6; i++) NEAR(got.grad[i], grad[i], 0);
+  CHECK(got.counts[CLLOSS_COUNT_VALID] == 2 && got.counts[CLLOSS_COUNT_NAN] == 0);
+  a.targets = masked, a.class_weight = w;
+  t->solve(a);
+  NEAR(got.loss, (2 * 1 + 3 * .5) / 5, t->eps);
+  NEAR(got.grad[0], -2. / 5, t->eps);
+  NEAR(got.grad[4], -3. / 5, t->eps);
 }
 
 /* ---- all together ---- */
@@ -422,7 +449,8 @@ int main(int argc, char **argv) {
     void (*run)(const struct type *);
   } tests[] = {{"weights", weights}, {"smoothing", smoothing},     {"probabilities", probabilities},
                {"z_loss", z_loss},   {"transformed", transformed}, {"added", added},
-               {"metrics", metrics}, {"policies", policies},       {"weightless", weightless}};
+               {"metrics", metrics}, {"policies", policies},       {"weightless", weightless},
+               {"nll", nll}};
   for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
     for (size_t k = 0; k < 2; k++) {
       char label[64];

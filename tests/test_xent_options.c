@@ -56,6 +56,13 @@ static const struct {
     {{.flags = CLLOSS_BAD_IS_IGNORED | CLLOSS_EMPTY_IS_ZERO, .grad_beta = 0.5}, XENT_WITH_CLASS_WEIGHT},
     {{.top_k = 1, .flags = CLLOSS_IGNORE_INDEX, .ignore_index = 3, .reduction = CLLOSS_NONE},
      METRICS | WEIGHTS},
+    {{.flags = CLLOSS_LOG_PROBABILITIES}, XENT_WITH_CLASS_WEIGHT | XENT_WITH_METRICS | XENT_WITH_COUNTS},
+    {{.flags = CLLOSS_LOG_PROBABILITIES | CLLOSS_IGNORE_INDEX, .ignore_index = 2}, XENT_WITH_ROW_WEIGHT},
+    {{.flags = CLLOSS_LOG_PROBABILITIES | CLLOSS_BAD_IS_IGNORED | CLLOSS_GRAD_ALPHA,
+      .grad_alpha = -0.5,
+      .grad_beta = 2,
+      .reduction = CLLOSS_NONE},
+     WEIGHTS},
     {{.label_smoothing = 0.2f,
       .z_loss = 0.01f,
       .logit_scale = 0.9f,
@@ -169,7 +176,7 @@ static void choose(size_t *best, uint64_t *state) {
 static void fit(xent_shape *s) {
   clloss_xent_options *o = &s->options;
   if (xent_has_probabilities(s)) {
-    o->flags &= ~(uint32_t)(CLLOSS_IGNORE_INDEX | CLLOSS_BAD_IS_IGNORED);
+    o->flags &= ~(uint32_t)(CLLOSS_IGNORE_INDEX | CLLOSS_BAD_IS_IGNORED | CLLOSS_LOG_PROBABILITIES);
     o->ignore_index = 0;
   }
   if (s->classes == 1) o->flags &= ~(uint32_t)CLLOSS_SMOOTHING_MEGATRON;

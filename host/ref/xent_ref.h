@@ -220,7 +220,7 @@ static REAL F(keep_exp)(const ROW *r, REAL max, REAL *e) {
   return sum;
 }
 
-/* row_results and row_grad of the plain case. */
+/* row_results and row_grad of the plain case … */
 static RESULTS F(plain_row)(const ROW *r, REAL g1) {
   const REAL *x = r->x;
   REAL *grad = r->grad;
@@ -235,6 +235,18 @@ static RESULTS F(plain_row)(const ROW *r, REAL g1) {
   REAL nll = (max - x_target) + log_sum;
   REAL loss = r->row_weight * (r->hard == 0 ? 0 * log_sum : r->hard * nll);
   return (RESULTS){.max = isnan(sum) ? sum : max, .sum = sum, .log_sum = log_sum, .loss = loss};
+}
+
+/* … and of log-probabilities: no row is read but for its target. */
+static RESULTS F(nll_row)(const ROW *r, REAL g1) {
+  REAL nll = -r->x[r->target * r->step], loss = r->hard == 0 && !isnan(nll) ? 0 : r->hard * nll;
+  for (size_t c = 0; c < r->classes && r->grad; c++) F(add_to_grad)(r, c, c == r->target ? -g1 * r->hard : 0);
+  return (RESULTS){.sum = nll,
+                   .loss = r->row_weight * loss,
+                   .plain = nll,
+                   .entropy = (REAL)NAN,
+                   .confidence = (REAL)NAN,
+                   .greater = SIZE_MAX};
 }
 
 /* What all rows have in common. */
@@ -293,9 +305,16 @@ static DIVISORS F(divisors_of)(const clloss_ref_xent *a) {
   return d;
 }
 
-/* A loss or a gradient over its divisor. NaN outlives CLLOSS_EMPTY_IS_ZERO: it says that some row has no loss. */
+/* A sum of losses over its divisor. NaN outlives CLLOSS_EMPTY_IS_ZERO: it says that some row has no loss. */
 static REAL F(over)(const clloss_ref_xent *a, REAL value, REAL divisor) {
   return divisor == 0 && !isnan(value) && (a->flags & CLLOSS_EMPTY_IS_ZERO) ? 0 : value / divisor;
+}
+
+/* What the gradients of a mean are multiplied by. Over nothing there is none: not infinities, of which some entries would
+ * make NaN and others not. */
+static REAL F(grad_over)(const clloss_ref_xent *a, REAL g, REAL divisor) {
+  if (divisor == 0) return a->flags & CLLOSS_EMPTY_IS_ZERO ? 0 : (REAL)NAN;
+  return g / divisor;
 }
 
 static REAL F(upstream)(const clloss_ref_xent *a, size_t row) {
@@ -325,9 +344,10 @@ static void F(invalid_row)(const clloss_ref_xent *a, size_t row, const ROW *r, i
 }
 
 static void F(valid_row)(const clloss_ref_xent *a, size_t row, const ROW *r, DIVISORS d, SUMS *sum) {
-  REAL g = r->grad ? F(upstream)(a, row) * (r->row_weight * r->alpha) : 0, g1 = F(over)(a, g, d.loss);
-  RESULTS o = r->is_plain ? F(plain_row)(r, g1) : F(row_results)(r);
-  if (r->grad && !r->is_plain) F(row_grad)(r, &o, g1, F(over)(a, g, d.z));
+  REAL g = r->grad ? F(upstream)(a, row) * (r->row_weight * r->alpha) : 0, g1 = F(grad_over)(a, g, d.loss);
+  int nll = (a->flags & CLLOSS_LOG_PROBABILITIES) != 0;
+  RESULTS o = nll ? F(nll_row)(r, g1) : r->is_plain ? F(plain_row)(r, g1) : F(row_results)(r);
+  if (r->grad && !nll && !r->is_plain) F(row_grad)(r, &o, g1, F(grad_over)(a, g, d.z));
   F(store_row)(a, row, TARGET_VALID, &o);
   sum->loss += o.loss;
   sum->z += o.z;

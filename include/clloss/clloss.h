@@ -231,6 +231,11 @@ typedef struct clloss_xent_options {
  * fused: forward and backward with one read of the logits from memory: writes grad, and the others where bound. Its
  * losses and row_stats have the same bits as forward's.
  *
+ * With CLLOSS_LOG_PROBABILITIES the logits are log-probabilities, and a row's loss is −w_t x_t (torch.nn.functional
+ * .nll_loss): only the target's entry of a row is read. Smoothing, z-loss, scale and softcap, probabilities for targets,
+ * and the views row_stats (also in backward), predicted, confidence and entropy belong to a softmax and are refused; the
+ * metrics of entropy and confidence are NaN, and the counts of ranks 0.
+ *
  * `done`, if not NULL, receives an event, the caller's to release, that is complete when every output is.
  *
  *   CLLOSS_NULL_ARGUMENT   ctx, xent, queue; wait list NULL with n_wait > 0 or the reverse

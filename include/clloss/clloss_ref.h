@@ -26,14 +26,16 @@ extern "C" {
  *                     + Σ row_weight z_loss (m + L)² / Σ row_weight, sums over valid rows
  *
  * and grad its derivative with respect to the logits, times the upstream gradient and grad_alpha, + grad_beta · grad.
+ * With CLLOSS_LOG_PROBABILITIES x are log-probabilities: row_loss = −row_weight w_t x_t, grad_c its derivative; no softmax
+ * is there to have statistics, a prediction, entropy or ranks (torch.nn.functional.nll_loss).
  * With CLLOSS_SMOOTHING_MEGATRON ε is label_smoothing · C / (C − 1). `divisor`, if not 0, replaces both divisors.
  *
  * Ignored rows (CLLOSS_IGNORE_INDEX set and t = ignore_index) are never read: loss 0, gradient 0, and outside the mean's
  * divisors. A target outside [0, classes) makes that row's loss and gradient NaN, hence the reduced loss too (with
  * CLLOSS_BAD_IS_IGNORED they are 0); it is outside the divisors as well. A row that is all −inf, or holds NaN or +inf,
  * has no softmax: its loss, gradient and both statistics are NaN. A mean over a divisor of 0 is NaN (±inf if what
- * is divided isn't 0), and with CLLOSS_EMPTY_IS_ZERO each of its two parts is 0 with gradient 0, but where a row has
- * no loss. A masked class of weight 0 costs 0, as 0 · ∞ = 0 everywhere.
+ * is divided isn't 0) and the gradients of its valid rows are NaN; with CLLOSS_EMPTY_IS_ZERO each of its two parts is 0
+ * with gradient 0, but where a row has no loss. A masked class of weight 0 costs 0, as 0 · ∞ = 0 everywhere.
  * Sources: torch.nn.functional.cross_entropy; z-loss: Chowdhery et al. 2022 (PaLM), section 5; softcap: Gemma 2 report,
  * section 2; Megatron-LM's vocab_parallel_cross_entropy. */
 typedef struct clloss_ref_xent {

@@ -92,7 +92,9 @@ enum {
       1u << 1, /* label_smoothing ε means ε · classes / (classes − 1), as in Megatron-LM */
   CLLOSS_EMPTY_IS_ZERO = 1u << 2,  /* a mean whose divisor is 0 is 0 with gradient 0, not NaN */
   CLLOSS_BAD_IS_IGNORED = 1u << 3, /* a target out of range is as if ignored, not NaN */
-  CLLOSS_GRAD_ALPHA = 1u << 4      /* the field grad_alpha is meant; 1 without it */
+  CLLOSS_GRAD_ALPHA = 1u << 4,     /* the field grad_alpha is meant; 1 without it */
+  CLLOSS_LOG_PROBABILITIES =
+      1u << 5 /* the logits are log-probabilities already: negative log-likelihood, without a softmax */
 };
 
 /* Where clloss_xent.metrics and .counts hold what: over the valid rows of the call. */

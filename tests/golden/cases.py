@@ -4,7 +4,7 @@ import itertools
 import math
 
 import torch
-from make_golden import BAD_IS_IGNORED, EMPTY_IS_ZERO, MEAN, MEGATRON, NONE, SUM, Case, draw
+from make_golden import BAD_IS_IGNORED, EMPTY_IS_ZERO, LOG_PROBABILITIES, MEAN, MEGATRON, NONE, SUM, Case, draw
 
 INF, NAN = math.inf, math.nan
 REDUCTIONS = {"mean": MEAN, "sum": SUM, "none": NONE}
@@ -170,6 +170,16 @@ def layouts():
         yield masked(Case(f"inner-mask-{kind}", rows=6, classes=40, inner=3, kind=kind), slice(0, 25))
 
 
+def log_probabilities():
+    for (how, reduction), weights, ignores in itertools.product(REDUCTIONS.items(), (False, True), (False, True)):
+        logits = torch.log_softmax(draw((6, 19), 16, -4, 4), 1)
+        case = Case(f"nll-{how}" + "-weights" * weights + "-ignore" * ignores, rows=6, classes=19, reduction=reduction,
+                    logits=torch.round(logits * 1024) / 1024, flags=LOG_PROBABILITIES, class_weights=weights,
+                    **({"ignore_index": 3} if ignores else {}))
+        case.logits[0, case.targets[0]] = -INF
+        yield case
+
+
 def cases():
-    for family in (products, options, sizes, extremes, masks, faults, layouts):
+    for family in (products, options, sizes, extremes, masks, faults, layouts, log_probabilities):
         yield from family()

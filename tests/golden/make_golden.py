@@ -18,7 +18,7 @@ import torch.nn.functional as F
 
 torch.manual_seed(20240611)
 INF, NAN = math.inf, math.nan
-IGNORE, MEGATRON, EMPTY_IS_ZERO, BAD_IS_IGNORED, ALPHA = 1, 2, 4, 8, 16
+IGNORE, MEGATRON, EMPTY_IS_ZERO, BAD_IS_IGNORED, ALPHA, LOG_PROBABILITIES = 1, 2, 4, 8, 16, 32
 MEAN, SUM, NONE = 0, 1, 2
 
 
@@ -174,6 +174,19 @@ def solve(case):
     return out
 
 
+def solve_nll(case):
+    """Log-probabilities: PyTorch's own call, whole."""
+    x = case.logits.clone().requires_grad_()
+    ignore = case.get("ignore_index") if case.flags & IGNORE else -(10**9)
+    how = ["mean", "sum", "none"][case.reduction]
+    got = F.nll_loss(x, case.targets, case.class_weight, ignore_index=ignore, reduction=how)
+    (got * case.grad_loss.reshape(got.shape)).sum().backward()
+    each = F.nll_loss(case.logits, case.targets, case.class_weight, ignore_index=ignore, reduction="none")
+    ignored = int((case.targets == ignore).sum())
+    return {"loss": None if how == "none" else got, "row_loss": each, "grad": x.grad,
+            "counts": [case.rows - ignored, ignored, 0, -1, 0, 0, 0, 0]}
+
+
 def spoil_of(broken):
     return NAN if broken.any() else 0.0
 
@@ -226,7 +239,7 @@ def line(key, values, digits=None):
 
 
 def write(case):
-    out = solve(case)
+    out = solve_nll(case) if case.flags & LOG_PROBABILITIES else solve(case)
     print("case", case.name)
     line("shape", [case.rows, case.classes, case.inner])
     line("reduction", [case.reduction])
@@ -247,7 +260,8 @@ def write(case):
     if out["loss"] is not None:
         line("loss", out["loss"], 13)
     for key in ("row_loss", "row_stats", "predicted", "confidence", "entropy", "metrics", "counts"):
-        line(key, out[key], 13)
+        if key in out:
+            line(key, out[key], 13)
     line("grad", layout(case, out["grad"]), 13)
     print("end")
 
