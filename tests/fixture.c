@@ -47,12 +47,14 @@ cl_command_queue fixture_queue(const fixture *f, cl_command_queue_properties pro
 }
 
 const layer_api *layer_open(void) {
-  const char *path = getenv("OPENCL_LAYERS");
+  const char *path = getenv("CLLOSS_LAYER");
   cl_uint platforms;
   clGetPlatformIDs(0, NULL, &platforms); /* the loader loads layers at the first call */
   void *library = path ? dlopen(path, RTLD_NOW | RTLD_NOLOAD) : NULL;
   const layer_api *layer = library ? dlsym(library, "layer_table") : NULL;
-  if (!layer) fprintf(stderr, "OPENCL_LAYERS=%s isn't a loaded test layer\n", path ? path : "(unset)");
+  if (!layer)
+    fprintf(stderr, "CLLOSS_LAYER=%s isn't among the layers that OPENCL_LAYERS loads\n",
+            path ? path : "(unset)");
   return layer;
 }
 

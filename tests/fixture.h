@@ -21,7 +21,7 @@ bool fixture_open(fixture *f);
 void fixture_close(fixture *f);
 cl_command_queue fixture_queue(const fixture *f, cl_command_queue_properties properties);
 
-/* The layer that OPENCL_LAYERS names; NULL, with a line on stderr, where there is none. */
+/* The layer of layer.c, which CLLOSS_LAYER and OPENCL_LAYERS both name; NULL, with a line on stderr, where there is none. */
 const layer_api *layer_open(void);
 /* Prints every kind whose count isn't `before` and returns how many there are. */
 int layer_grown(const layer_api *layer, const int64_t before[LAYER_KIND_COUNT], const char *where);

@@ -177,8 +177,7 @@ typedef struct harness {
   uint64_t seed;
   size_t only; /* SIZE_MAX: all */
   size_t point, run, failed;
-  uint64_t most_programs; /* more than this, built over all ctx, is a failure; 0: no limit */
-  double max_used;        /* over all that ran */
+  double max_used; /* over all that ran */
   harness_device devices[HARNESS_DEVICES];
   size_t n_devices;
   struct {

@@ -18,8 +18,6 @@
   (XENT_WITH_METRICS | XENT_WITH_COUNTS | XENT_WITH_PREDICTED | XENT_WITH_CONFIDENCE | XENT_WITH_ENTROPY)
 #define WEIGHTS (XENT_WITH_CLASS_WEIGHT | XENT_WITH_ROW_WEIGHT)
 
-enum { MOST_PROGRAMS = 41 }; /* with the 19 of test_xent.c the whole run stays within 60 */
-
 /* Numbers are whole in f32, so that rounding an option isn't what is tested. */
 static const struct {
   clloss_xent_options options;
@@ -215,7 +213,6 @@ static xent_shape shape_at(const size_t *at, uint64_t *state) {
 int main(int argc, char **argv) {
   harness h;
   if (!harness_open(&h, argc, argv)) return 2;
-  h.most_programs = MOST_PROGRAMS * h.n_devices;
   uint64_t state = h.seed;
   size_t pairs = 0, left;
   for (int i = 0; i < FACTORS; i++)
