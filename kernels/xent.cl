@@ -146,8 +146,10 @@ XENT_KERNEL(TEAM(xent_forward)) {
  * the exps stand in grad already. */
 inline void row_grad(const xent_io *io, const xent_args *a, const xent_scalars *k, const span *s, ulong g_at,
                      gradient_one g, real max, real per_sum, const real *maxima, bool kept) {
-  const grad_terms terms = {max, (g.g1 * (g.hard + g.q) + g.z_part) * per_sum, g.g1 * s->q_unit, k->beta};
+  grad_terms terms = {max, (g.g1 * (g.hard + g.q) + g.z_part) * per_sum, g.g1 * s->q_unit, k->beta};
   if (kept) {
+    terms.of_exp *= s->scale;
+    terms.of_q *= s->scale;
     span_grad_kept(s, io->grad, g_at, &terms, maxima);
   } else {
     span_grad(s, io->grad, g_at, &terms, a->flags & XENT_PAST_CACHE);
