@@ -87,6 +87,7 @@ clloss_status clloss__plan_read_device(clloss_ctx *ctx) {
       .shares_memory = shares != CL_FALSE,
       .f64 = doubles != 0,
       .units = units ? units : 1,
+      .local_bytes = (size_t)local_bytes,
       .local_most = max_size(1, min_size(local, fitting)),
   };
   return CLLOSS_SUCCESS;

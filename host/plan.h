@@ -10,6 +10,7 @@ typedef struct {
   bool shares_memory; /* with the host: mapping copies nothing */
   bool f64;           /* cl_khr_fp64 */
   size_t units;       /* compute units: cores of a CPU, multiprocessors of a GPU */
+  size_t local_bytes; /* local memory of a work-group */
   size_t local_most;  /* work-items per work-group, also bounded by the group team's local memory */
 } clloss__device;
 

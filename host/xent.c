@@ -78,6 +78,9 @@ void clloss__xent_plan(clloss_ctx *ctx, clloss__xent *r) {
   a->tiles = region(&end, is_split(r) ? rows * r->plan.slices * tile_bytes(r) : 0);
   a->saved = region(&end, is_split(r) ? rows * 3 * real : 0);
   r->workspace_bytes = end;
+  const bool whole_rows = rows && !is_split(r) && !r->plan.rows_in_lanes &&
+                          r->plan.family == CLLOSS_FAMILY_LANE;
+  r->scratch_bytes = whole_rows && x->classes <= ctx->facts.local_bytes / real ? x->classes * real : 0;
 }
 
 static clloss_status begin(clloss_ctx *ctx, const clloss_xent *xent, const clloss_xent_options *options,
@@ -127,7 +130,9 @@ static cl_ulong flags_of(const clloss__xent *r) {
   cl_ulong flags = r->args.flags;
   for (size_t i = 0; i < sizeof all / sizeof *all; ++i) flags |= all[i].on ? all[i].flag : 0;
   /* Not in half precision, where each exp would be rounded; nor where the logits are needed once more. */
-  if (r->in_place && real && r->o.softcap == 0 && !(flags & XENT_ANY_METRIC)) flags |= XENT_KEEP;
+  const bool in_place = r->in_place && real && !(flags & XENT_ANY_METRIC);
+  if (r->op == CLLOSS__FUSED && r->o.softcap == 0 && r->o.grad_beta == 0)
+    flags |= in_place ? XENT_KEEP_IN_PLACE : r->scratch_bytes ? XENT_KEEP_APART : 0;
   return flags;
 }
 
@@ -266,18 +271,19 @@ static clloss_status submit(clloss_ctx *ctx, const clloss__xent *r, cl_mem work,
   enum { MEMS = sizeof mems / sizeof *mems };
   const scalars_f64 exact = scalars_of(r);
   const scalars_f32 single = rounded(exact);
-  clloss__arg args[MEMS + 2];
+  clloss__arg args[MEMS + 3];
   for (size_t i = 0; i < MEMS; ++i) args[i] = (clloss__arg){&mems[i], sizeof(cl_mem)};
   args[MEMS] = (clloss__arg){&a, sizeof a};
   args[MEMS + 1] = real_bytes(r) == 8 ? (clloss__arg){&exact, sizeof exact}
                                       : (clloss__arg){&single, sizeof single};
+  args[MEMS + 2] = (clloss__arg){NULL, a.flags & XENT_KEEP_APART ? r->scratch_bytes : sizeof(cl_double)};
   char build_options[160];
   clloss__build_options(ctx, x->logits.dtype, x->grad.dtype ? x->grad.dtype : x->logits.dtype,
                         r->probabilities ? x->targets.dtype : 0, build_options, sizeof build_options);
   call->source = "xent.cl";
   call->build_options = build_options;
   call->args = args;
-  call->n_args = MEMS + 2;
+  call->n_args = MEMS + 3;
   return clloss__launch_all(ctx, call);
 }
 

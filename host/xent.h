@@ -17,6 +17,7 @@ typedef struct {
   clloss__plan plan;
   xent_args args;
   size_t workspace_bytes;
+  size_t scratch_bytes; /* local memory for a row's exps; 0: they don't fit, or nobody would keep them */
 } clloss__xent;
 
 /* Reads and checks the caller's structs, but for what needs buffers: sizes, types, options. */

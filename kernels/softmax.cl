@@ -120,7 +120,7 @@ SOFTMAX_KERNEL(TEAM(softmax_forward)) {
   const bool is_log = a.flags & SOFTMAX_LOG;
   FOR_ROWS(&a.rows, get_group_id(0), r) {
     row_walk w = walk_of(x, d, out, &a, scale, r);
-    const span_stats stats = span_statistics(&w.s, false, 0, shared);
+    const span_stats stats = span_statistics(&w.s, KEEP_NOT, 0, shared);
     w.max = stats.max;
     w.term = row_term(stats.sum, is_log);
     if (is_log) {

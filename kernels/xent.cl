@@ -10,8 +10,9 @@
  *
  *   xent_weigh     mean, counts: how many rows are valid, and what they weigh; reads the targets
  *   xent_forward   reads the logits once: row losses, statistics, partial sums per work-group
- *   xent_fused     the same and the gradient. Bytes per logit: read b, write b. With XENT_KEEP each exp replaces its
- *                  logit and is scaled afterwards; otherwise it is found twice, the second time from cache
+ *   xent_fused     the same and the gradient. Bytes per logit: read b, write b. Each exp is kept
+ *                  in its logit's place or in local memory, and scaled afterwards; where neither can be it is found
+ *                  twice, the second time from cache
  *   xent_backward  the gradient from row_stats; read b, write b
  *   xent_finish    the partial sums, in fixed order, to the loss and the metrics
  *
@@ -131,7 +132,7 @@ XENT_KERNEL(TEAM(xent_forward)) {
     results_one o = results_of_invalid(row.kind, a->flags);
     const real z_target = row.kind == XENT_VALID ? target_z(io, a, k, r, row) : 0;
     const span s = ranked_span(io, a, k, r, row, 0, a->classes, z_target);
-    const span_stats stats = span_statistics(&s, false, 0, io->shared);
+    const span_stats stats = span_statistics(&s, KEEP_NOT, 0, io->shared);
     if (row.kind == XENT_VALID) {
       const row_one facts = {z_target, class_weight_of(io, a, row.t), row_weight_of(io, a, r)};
       o = row_results(stats, facts, k);
@@ -142,15 +143,14 @@ XENT_KERNEL(TEAM(xent_forward)) {
   if (team_rank() == 0) store_sums(io, a, get_group_id(0), &total);
 }
 
-/* The gradient of one span of a row whose statistics are known, by the team; the target's own entry as any other. kept:
- * the exps stand in grad already. */
+/* The gradient of one span of a row whose statistics are known, by the team; the target's own entry as any other. */
 inline void row_grad(const xent_io *io, const xent_args *a, const xent_scalars *k, const span *s, ulong g_at,
-                     gradient_one g, real max, real per_sum, const real *maxima, bool kept) {
+                     gradient_one g, real max, real per_sum, const real *maxima, int keep) {
   grad_terms terms = {max, (g.g1 * (g.hard + g.q) + g.z_part) * per_sum, g.g1 * s->q_unit, k->beta};
-  if (kept) {
+  if (keep != KEEP_NOT) {
     terms.of_exp *= s->scale;
     terms.of_q *= s->scale;
-    span_grad_kept(s, io->grad, g_at, &terms, maxima);
+    span_grad_kept(s, io->grad, g_at, &terms, maxima, keep, a->flags & XENT_PAST_CACHE);
   } else {
     span_grad(s, io->grad, g_at, &terms, a->flags & XENT_PAST_CACHE);
   }
@@ -166,7 +166,10 @@ inline real target_entry(const xent_io *io, const xent_scalars *k, const span *s
 
 XENT_KERNEL(TEAM(xent_fused)) {
   const divisors d = divisors_of(io, a, k);
-  const bool keep = TEAM_KEEPS && (a->flags & XENT_KEEP);
+  const int keep = !TEAM_KEEPS                     ? KEEP_NOT
+                   : a->flags & XENT_KEEP_IN_PLACE ? KEEP_IN_PLACE
+                   : a->flags & XENT_KEEP_APART    ? KEEP_APART
+                                                   : KEEP_NOT;
   sums total = NO_SUMS;
   FOR_ROWS(a, get_group_id(0), r) {
     const row_target row = target_of(io, a, r);
@@ -230,7 +233,7 @@ XENT_KERNEL(TEAM(xent_backward)) {
     }
     team_barrier();
     if (row.kind == XENT_VALID) {
-      row_grad(io, a, k, &s, g_at, g, max, per_sum, 0, false);
+      row_grad(io, a, k, &s, g_at, g, max, per_sum, 0, KEEP_NOT);
     } else {
       span_fill(io->grad, g_at, n, value_of(row.kind, a->flags), k->beta);
     }
@@ -255,7 +258,7 @@ XENT_KERNEL(TEAM(xent_partial)) {
   const row_target row = target_of(io, a, r);
   const bool ranked = row.kind == XENT_VALID && (a->flags & XENT_ANY_METRIC);
   const span s = ranked_span(io, a, k, r, row, begin, n, ranked ? target_z(io, a, k, r, row) : 0);
-  const span_stats stats = span_statistics(&s, false, 0, io->shared);
+  const span_stats stats = span_statistics(&s, KEEP_NOT, 0, io->shared);
   if (team_rank() == 0) tiles_of(io, a, r)[slice] = stats;
 }
 
