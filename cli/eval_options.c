@@ -85,7 +85,9 @@ void eval_options_help(FILE *to) {
       "class indices, integers of INPUT's shape without the class axis, or probabilities, reals of INPUT's\n"
       "shape. Weights of rows, upstream gradients and losses of rows have the shape of class indices too.\n"
       "Options and files come in any order; a value may begin with -, and --name=value is the same as\n"
-      "--name value. Rows are streamed, so the files may be larger than memory.\n"
+      "--name value. Files may be larger than memory; what isn't stored in the type that it is computed from "
+      "is\n"
+      "converted through a file without a name in TMPDIR, or in /var/tmp.\n"
       "\n",
       to);
   for (size_t i = 0; i < N_OPTIONS; i++) {
@@ -243,11 +245,12 @@ int eval_options_parse(eval_request *r, int argc, char **argv) {
   if (check_loss(w.values[LOSS]) || read_words(r, &w) || read_numbers(r, &w)) return EXIT_USAGE;
   r->reference = w.values[REFERENCE] != NULL;
   r->json = w.values[JSON] != NULL;
-  r->input = w.files[0], r->target = w.files[1];
-  r->grad = w.values[GRAD], r->row_loss = w.values[ROW_LOSS], r->upstream = w.values[UPSTREAM];
-  r->weight = w.values[WEIGHT], r->row_weight = w.values[ROW_WEIGHT];
+  r->inputs[IN_INPUT] = w.files[0], r->inputs[IN_TARGET] = w.files[1];
+  r->inputs[IN_UPSTREAM] = w.values[UPSTREAM];
+  r->inputs[IN_WEIGHT] = w.values[WEIGHT], r->inputs[IN_ROW_WEIGHT] = w.values[ROW_WEIGHT];
+  r->outputs[OUT_GRAD] = w.values[GRAD], r->outputs[OUT_ROW_LOSS] = w.values[ROW_LOSS];
   if (w.n_files < 2) return fail(EXIT_USAGE, "%s: missing", w.n_files ? "TARGET.npy" : "INPUT.npy");
-  if (r->upstream && r->reduction != CLLOSS_NONE)
+  if (w.values[UPSTREAM] && r->reduction != CLLOSS_NONE)
     return fail(EXIT_USAGE, "--upstream: needs --reduction none");
   if (r->reference && w.values[DEVICE]) return fail(EXIT_USAGE, "--device: not together with --reference");
   return EXIT_OK;

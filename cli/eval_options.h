@@ -6,13 +6,15 @@
 #include <stdint.h>
 #include <stdio.h>
 
+/* The files that are read, and those that are written. */
+enum { IN_INPUT, IN_TARGET, IN_UPSTREAM, IN_WEIGHT, IN_ROW_WEIGHT, INPUTS };
+enum { OUT_GRAD, OUT_ROW_LOSS, OUTPUTS };
+
 typedef struct eval_request {
-  const char *input, *target;      /* paths, all argv's */
-  const char *grad, *row_loss;     /* outputs, NULL: not wanted */
-  const char *upstream;            /* NULL: 1 */
-  const char *weight, *row_weight; /* NULL: 1 */
-  uint32_t reduction;              /* CLLOSS_MEAN … */
-  uint32_t flags;                  /* CLLOSS_IGNORE_INDEX, CLLOSS_SMOOTHING_MEGATRON */
+  const char *inputs[INPUTS];   /* paths, argv's; NULL: 1 */
+  const char *outputs[OUTPUTS]; /* NULL: not wanted */
+  uint32_t reduction;           /* CLLOSS_MEAN … */
+  uint32_t flags;               /* CLLOSS_IGNORE_INDEX, CLLOSS_SMOOTHING_MEGATRON */
   int64_t ignore_index;
   double label_smoothing, z_loss, softcap, logit_scale; /* as in clloss_xent_options */
   uint32_t dtype;                                       /* what the logits are stored in; 0: the file's */

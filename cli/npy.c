@@ -229,27 +229,26 @@ bool npy_seek(npy_file *npy, uint64_t item) {
   return !fseeko(npy->file, (off_t)(npy->data_bytes + item * item_bytes(npy)), SEEK_SET) || refuse_errno(npy);
 }
 
-uint32_t npy_real_dtype(const npy_file *npy) {
-  if (npy->type[0] != 'f') return 0;
-  return npy->type[1] == '2' ? CLLOSS_F16 : npy->type[1] == '4' ? CLLOSS_F32 : CLLOSS_F64;
+bool npy_is_real(const npy_file *npy) { return npy->type[0] == 'f'; }
+
+uint32_t npy_dtype(const npy_file *npy) {
+  static const struct {
+    const char *type;
+    uint32_t dtype;
+  } all[] = {{"f2", CLLOSS_F16}, {"f4", CLLOSS_F32}, {"f8", CLLOSS_F64}, {"u1", CLLOSS_U8},
+             {"u2", CLLOSS_U16}, {"i4", CLLOSS_I32}, {"i8", CLLOSS_I64}};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    if (!strcmp(npy->type, all[i].type)) return all[i].dtype;
+  return 0;
+}
+
+size_t dtype_bytes(uint32_t dtype) {
+  const bool eight = dtype == CLLOSS_F64 || dtype == CLLOSS_I64;
+  const bool two = dtype == CLLOSS_F16 || dtype == CLLOSS_BF16 || dtype == CLLOSS_U16;
+  return dtype == CLLOSS_U8 ? 1 : two ? 2 : eight ? 8 : 4;
 }
 
 enum { PART_BYTES = 1 << 16 };
-
-bool npy_read_reals(npy_file *npy, uint32_t dtype, void *items, size_t n) {
-  const uint32_t own = npy_real_dtype(npy);
-  const size_t bytes = item_bytes(npy), most = PART_BYTES / bytes;
-  const size_t to_bytes = dtype == CLLOSS_F64 ? 8 : dtype == CLLOSS_F32 ? 4 : 2;
-  uint64_t part[PART_BYTES / 8];
-  if (dtype == own) return read_bytes(npy, items, n * bytes);
-  for (size_t done = 0, next; done < n; done += next) {
-    next = n - done < most ? n - done : most;
-    if (!read_bytes(npy, part, next * bytes)) return false;
-    if (clloss_convert(dtype, (char *)items + done * to_bytes, own, part, next))
-      return refuse(npy, "its items can't be converted");
-  }
-  return true;
-}
 
 /* Little-endian, of one, two, four or eight bytes. */
 static int64_t integer(const unsigned char *at, const char type[3]) {
@@ -260,13 +259,25 @@ static int64_t integer(const unsigned char *at, const char type[3]) {
   return (int64_t)value;
 }
 
-bool npy_read_integers(npy_file *npy, int64_t *items, size_t n) {
-  unsigned char part[PART_BYTES];
-  const size_t bytes = item_bytes(npy), most = PART_BYTES / bytes;
+static void put_integers(const npy_file *npy, uint32_t dtype, char *to, const void *part, size_t n) {
+  const size_t bytes = item_bytes(npy), to_bytes = dtype_bytes(dtype);
+  for (size_t i = 0; i < n; i++) {
+    const int64_t value = integer((const unsigned char *)part + i * bytes, npy->type);
+    memcpy(to + i * to_bytes, &value, to_bytes); /* little-endian: its low end */
+  }
+}
+
+bool npy_read(npy_file *npy, uint32_t dtype, void *items, size_t n) {
+  const size_t bytes = item_bytes(npy), most = PART_BYTES / bytes, to_bytes = dtype_bytes(dtype);
+  uint64_t part[PART_BYTES / 8];
   for (size_t done = 0, next; done < n; done += next) {
+    char *to = (char *)items + done * to_bytes;
     next = n - done < most ? n - done : most;
     if (!read_bytes(npy, part, next * bytes)) return false;
-    for (size_t i = 0; i < next; i++) items[done + i] = integer(part + i * bytes, npy->type);
+    if (!npy_is_real(npy))
+      put_integers(npy, dtype, to, part, next);
+    else if (clloss_convert(dtype, to, npy_dtype(npy), part, next))
+      return refuse(npy, "its items can't be converted");
   }
   return true;
 }

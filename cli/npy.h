@@ -28,12 +28,16 @@ void npy_close(npy_file *npy);
 /* The item that is read next. */
 bool npy_seek(npy_file *npy, uint64_t item);
 
-/* CLLOSS_F16, CLLOSS_F32 or CLLOSS_F64; 0 where the items are integers. */
-uint32_t npy_real_dtype(const npy_file *npy);
+/* The type of clloss_types.h that its items have; 0: integers that none of those holds. */
+uint32_t npy_dtype(const npy_file *npy);
+bool npy_is_real(const npy_file *npy);
 
-/* The next n reals as a type of clloss_types.h, each rounded once; the next n integers. */
-bool npy_read_reals(npy_file *npy, uint32_t dtype, void *items, size_t n);
-bool npy_read_integers(npy_file *npy, int64_t *items, size_t n);
+/* The next n items: reals as any real type, each rounded once; integers as CLLOSS_I32 or CLLOSS_I64, which has to hold
+ * those of the file's type. */
+bool npy_read(npy_file *npy, uint32_t dtype, void *items, size_t n);
+
+/* Of an item of a type of clloss_types.h. */
+size_t dtype_bytes(uint32_t dtype);
 
 /* "(3, 5)", for messages: cut to its room. */
 const char *npy_shape(const npy_file *npy, char text[128]);

@@ -5,6 +5,7 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,18 +15,40 @@
 /* What a signal has to remove. The only state: a handler takes no argument. */
 static char *volatile pending[MAX_OUTPUTS];
 
-static void on_signal(int number) {
+static void remove_pending(void) {
   for (int i = 0; i < MAX_OUTPUTS; i++)
     if (pending[i]) unlink(pending[i]);
+}
+
+static void on_signal(int number) {
+  remove_pending();
   raise(number); /* once this handler has returned; it was for one time, so now the default */
 }
 
-static void watch_signals(void) {
+static void say(const char *text) {
+  if (write(STDERR_FILENO, text, strlen(text)) < 0) return; /* there is nobody left to tell */
+}
+
+/* The file has been cut off, or its disk fails. Elsewhere it is a fault of ours: returning meets it again, unhandled. */
+static void on_bus_error(int number, siginfo_t *info, void *context) {
+  (void)number, (void)context;
+  const char *path = array_path_at(info->si_addr);
+  if (!path) return;
+  remove_pending();
+  say("clloss eval: ");
+  say(path);
+  say(": has been cut off, or its disk fails\n");
+  _exit(EXIT_FAILED);
+}
+
+void output_watch_signals(void) {
   const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
   struct sigaction ours = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND}, before;
+  struct sigaction bus = {.sa_sigaction = on_bus_error, .sa_flags = (int)(SA_RESETHAND | SA_SIGINFO)};
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
     if (!sigaction(numbers[i], NULL, &before) && before.sa_handler == SIG_DFL)
       sigaction(numbers[i], &ours, NULL);
+  sigaction(SIGBUS, &bus, NULL);
   signal(SIGPIPE, SIG_IGN); /* these two become errors of write() */
   signal(SIGXFSZ, SIG_IGN);
 }
@@ -84,48 +107,54 @@ static bool set_rights(int descriptor, const struct stat *old) {
   return !fchmod(descriptor, old ? old->st_mode & 0777 : 0666 & ~mask);
 }
 
-bool output_open(output *out, const char *type, int n_dims, const uint64_t *dims) {
+/* Under a name of its own beside the path, and with the path's rights. */
+static bool make_temporary(output *out) {
   struct stat old;
-  char header[NPY_MAX_HEADER];
-  if (!out->path) return true;
   bool exists = !stat(out->path, &old);
   if (exists && !S_ISREG(old.st_mode)) return refuse(out, "not a regular file");
   out->final = exists ? realpath(out->path, NULL) : strdup(out->path);
   out->temporary = out->final ? beside(out->final, ".XXXXXX") : NULL;
   if (!out->temporary) return refuse(out, "out of memory");
-  watch_signals();
+  /* no signal between the file and the note of it */
+  sigset_t all, before;
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, &before);
   errno = 0;
-  int descriptor = mkstemp(out->temporary);
-  if (descriptor < 0) {
+  out->descriptor = mkstemp(out->temporary);
+  if (out->descriptor >= 0) set_pending(out->temporary, true);
+  sigprocmask(SIG_SETMASK, &before, NULL);
+  if (out->descriptor < 0) {
     refuse_errno(out);
     free(out->temporary);
     out->temporary = NULL;
     return false;
   }
-  set_pending(out->temporary, true);
-  out->file = fdopen(descriptor, "wb");
-  if (!out->file) close(descriptor);
-  if (!out->file || !set_rights(descriptor, exists ? &old : NULL)) return refuse_errno(out);
-  out->type = type;
-  out->header_bytes = npy_header(header, type, n_dims, dims);
-  return fwrite(header, 1, out->header_bytes, out->file) == out->header_bytes || refuse_errno(out);
+  return set_rights(out->descriptor, exists ? &old : NULL) || refuse_errno(out);
 }
 
-bool output_write(output *out, uint64_t item, const void *items, size_t n) {
+bool output_open(output *out, const char *type, int n_dims, const uint64_t *dims) {
+  char header[NPY_MAX_HEADER];
   if (!out->path) return true;
-  const size_t bytes = out->type[1] == '8' ? 8 : 4;
-  errno = 0;
-  if (fseeko(out->file, (off_t)(out->header_bytes + item * bytes), SEEK_SET)) return refuse_errno(out);
-  return fwrite(items, bytes, n, out->file) == n || refuse_errno(out);
+  const size_t header_bytes = npy_header(header, type, n_dims, dims);
+  uint64_t bytes = type[1] == '8' ? 8 : 4;
+  for (int i = 0; i < n_dims; i++)
+    bytes *= dims[i]; /* at most those of an input, which is there, times four */
+  bytes += header_bytes;
+  if (!make_temporary(out)) return false;
+  errno = bytes > INT64_MAX ? EFBIG : posix_fallocate(out->descriptor, 0, (off_t)bytes);
+  if (errno) return refuse_errno(out);
+  if (!array_of_file(&out->array, out->descriptor, out->path, header_bytes, (size_t)bytes)) return false;
+  memcpy(out->array.base, header, header_bytes);
+  return true;
 }
 
 bool output_close(output *out) {
-  if (!out->path) return true;
+  if (!out->temporary) return true;
+  array_close(&out->array);
   errno = 0;
-  FILE *file = out->file;
-  bool good = !ferror(file) && !fflush(file);
-  out->file = NULL;
-  return (!fclose(file) && good) || refuse_errno(out);
+  const bool good = !close(out->descriptor);
+  out->descriptor = -1;
+  return good || refuse_errno(out);
 }
 
 /* A second name for what is about to be replaced, so that it can come back. Without one (nothing there, or a file
@@ -168,11 +197,11 @@ bool output_commit(output outs[MAX_OUTPUTS]) {
 void output_discard(output outs[MAX_OUTPUTS]) {
   for (int i = 0; i < MAX_OUTPUTS; i++) {
     output *out = &outs[i];
-    if (out->file) fclose(out->file);
-    out->file = NULL;
     free(out->final);
     out->final = NULL;
     if (!out->temporary) continue;
+    array_close(&out->array);
+    if (out->descriptor >= 0) close(out->descriptor);
     unlink(out->temporary);
     set_pending(out->temporary, false);
     free(out->temporary);

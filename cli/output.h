@@ -4,7 +4,7 @@
 #ifndef OUTPUT_H
 #define OUTPUT_H
 
-#include "npy.h"
+#include "array.h"
 
 enum { MAX_OUTPUTS = 2 };
 
@@ -13,20 +13,22 @@ typedef struct output {
   char *final;      /* the path, or what it links to */
   char *temporary;
   char *backup;
-  FILE *file;
-  const char *type; /* of its items: "f4" or "f8" */
-  size_t header_bytes;
+  int descriptor; /* of the temporary file, while there is one */
+  array array;    /* its items, to be written; zeros at first */
 } output;
 
 /* Two paths name one file, whether or not it exists yet. */
 bool output_same_file(const char *a, const char *b);
 
-/* Makes the temporary file and writes its header. */
-bool output_open(output *out, const char *type, int n_dims, const uint64_t *dims);
-/* n items from the given one on. */
-bool output_write(output *out, uint64_t item, const void *items, size_t n);
+/* From here on a signal that ends the program removes temporary files first; and if the file behind a map goes away,
+ * the program says so and fails. */
+void output_watch_signals(void);
 
-/* Everything written has reached the file system. */
+/* Makes the temporary file as long as its shape says, of "f4" or "f8" items, and writes its header. The disk has room for
+ * all of it then. */
+bool output_open(output *out, const char *type, int n_dims, const uint64_t *dims);
+
+/* Everything written is in the file. */
 bool output_close(output *out);
 
 /* All outputs take their final names, or none does. */

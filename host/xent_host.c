@@ -163,8 +163,8 @@ static clloss_status walk(job *j, clloss__xent_step step, size_t unit, size_t ro
     clloss__xent r = j->r;
     r.x.rows = rows - first < part ? rows - first : part;
     status = clloss__stream_wait(&j->stream, place);
-    if (status == CLLOSS_SUCCESS && step == CLLOSS__ROWS && first >= 2 * part && j->in.progress) {
-      j->in.progress(j->in.user, first - part, rows);
+    if (status == CLLOSS_SUCCESS && first >= 2 * part && j->in.progress) {
+      j->in.progress(j->in.user, step == CLLOSS__ROWS ? first - part : 0, rows);
     }
     if (status == CLLOSS_SUCCESS) status = bind(j, &r, place, first, r.x.rows, true, step == CLLOSS__WEIGH);
     if (status == CLLOSS_SUCCESS) {

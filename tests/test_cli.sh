@@ -284,6 +284,19 @@ check "that names the file" grep -q new.npy err
 check "that leaves nothing" test "$(find . -name 'new.npy*' | wc -l)" = 0
 check "and spoils nothing" contents old.npy old
 
+
+# What has to be converted takes disk.
+(
+  ulimit -f 8
+  softmax x64.npy t64.npy --reference --dtype f64 --row-loss old.npy >out 2>err
+)
+check "a full disk for a converted copy is a failure" test $? = 1
+check "that names the file: $(cat err)" grep -q '^clloss eval: x64.npy: its copy in another type' err
+check "and spoils nothing" contents old.npy old
+TMPDIR=$work/no/such softmax x.npy t.npy --reference --dtype f64 --json >out 2>err
+check "so is a TMPDIR that isn't there" test $? = 1
+check "which is named: $(cat err)" grep -qF "$work/no/such" err
+
 chmod 640 old.npy
 ln -s old.npy link.npy
 (
@@ -338,6 +351,29 @@ for end in head tail; do
   check "and its gradient: $end" close_to 2e-11+4e-6 got want
 done
 
+# Memory is bounded, whatever the file's size: of 1.5 GB (of holes) no more is there at once than three parts of 16 MB,
+# the rest of this is the driver and its compiler.
+if grep -q VmHWM /proc/self/status 2>/dev/null; then
+  header "{'descr': '<f4', 'fortran_order': False, 'shape': (375000, 1000), }" >sparse.npy
+  header "{'descr': '|u1', 'fortran_order': False, 'shape': (375000,), }" >sparse_t.npy
+  dd if=/dev/zero of=sparse.npy bs=1 count=0 seek=1500000128 2>dd
+  dd if=/dev/zero of=sparse_t.npy bs=1 count=0 seek=375128 2>dd
+  for engine in --device=0 --reference; do
+    "$clloss" eval --loss softmax sparse.npy sparse_t.npy $engine --json >out 2>err &
+    job=$!
+    peak=0
+    while now=$(sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' /proc/$job/status 2>/dev/null) && [ -n "$now" ]; do
+      peak=$now
+      sleep 0.05
+    done
+    wait $job
+    check "a large file $engine" test $? = 0
+    check "costs ln 1000" field_is 3e-6+3e-6 loss 6.9077552789821368
+    check "in $peak kB of memory" test "$peak" -lt 500000 -a "$peak" -gt 0
+  done
+  rm sparse.npy sparse_t.npy
+fi
+
 # begin ARGUMENT…: starts that evaluation and waits for its temporary file.
 begin() {
   "$clloss" eval --loss softmax many.npy many_t.npy --reference "$@" >out 2>err &
@@ -353,7 +389,21 @@ begin --grad late_g.npy --row-loss late_l.npy
 kill -TERM $job
 wait $job 2>/dev/null
 check "a signal ends it" test $? = 143
-check "and leaves nothing behind" test "$(find . -name 'late*' | wc -l)" = 0
+check "and leaves nothing behind: $(echo late*)" test "$(find . -name 'late*' | wc -l)" = 0
+
+# An input that is cut off while it is read.
+cp many.npy cut.npy
+"$clloss" eval --loss softmax cut.npy many_t.npy --reference --grad late_g.npy >out 2>err &
+job=$!
+for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+  [ "$(find . -name 'late*.npy.*' | wc -l)" = 0 ] || break
+  sleep 0.05
+done
+: >cut.npy
+wait $job
+check "a file that is cut off is a failure" test $? = 1
+check "of one line that names it: $(cat err)" test "$(grep -c '^clloss eval: cut.npy: has been cut off' err)$(wc -l <err)" = 11
+check "and leaves nothing behind: $(echo late*)" test "$(find . -name 'late*' | wc -l)" = 0
 
 # One output can't take its name at the end: the other mustn't have taken its own.
 for before in old ""; do
