@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ctx.h"
+#include "view.h"
 
 /* Bounds that the kernels state: sixteen classes in kernels/xent_rows.clh, the items of kernels/group.clh. */
 enum { LANES = 16, GROUP_MOST = 256, GROUP_BYTES = 104, SLICES_MOST = 64, SPLIT_LEAST = 4096 };
@@ -14,6 +15,8 @@ enum { BLOCK_BYTES = 32 << 10 };
 
 /* PoCL 3.1 compiles a second version of each kernel for grids above this. */
 enum { BLOCKS_MOST = 65535 };
+
+enum { PAST_CACHE_BYTES = 4 << 20 };
 
 static const clloss__team lane_team = {"lane", ""};
 static const clloss__team group_team = {"group", " -DCLLOSS_TEAM_GROUP"};
@@ -180,6 +183,11 @@ clloss__plan clloss__plan_rows(const clloss_ctx *ctx, size_t rows, size_t classe
   const size_t chunk = plan.rows_in_lanes && lane ? LANES : 1, run = inner > 1 ? inner : rows;
   plan.blocks = ceil_div(rows / run * ceil_div(run, chunk), ceil_div(plan.rows_per_group, chunk));
   return plan;
+}
+
+bool clloss__plan_past_cache(size_t elements, uint32_t dtype) {
+  const size_t bytes = clloss__dtype_bytes(dtype);
+  return bytes && elements >= PAST_CACHE_BYTES / bytes;
 }
 
 clloss_status clloss__plan_describe(clloss_ctx *ctx, const clloss__plan *plan, clloss_plan *out) {

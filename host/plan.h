@@ -47,6 +47,10 @@ typedef struct {
 clloss__plan clloss__plan_rows(const clloss_ctx *ctx, size_t rows, size_t classes, size_t element_bytes,
                                bool strided, size_t inner);
 
+/* Whether an output of so many elements is too large to stay in cache: one that isn't in place is then written
+ * around it. */
+bool clloss__plan_past_cache(size_t elements, uint32_t dtype);
+
 /* Fills the caller's struct: CLLOSS_STRUCT_SIZE. */
 clloss_status clloss__plan_describe(clloss_ctx *ctx, const clloss__plan *plan, clloss_plan *out);
 

@@ -8,9 +8,6 @@
 #include "plan.h"
 #include "view.h"
 
-/* From here on an output that isn't in place is written around the cache. */
-enum { PAST_CACHE_BYTES = 4 << 20 };
-
 typedef struct {
   bool back;
   clloss_softmax x;         /* inner at least 1 */
@@ -21,21 +18,6 @@ typedef struct {
 } request;
 
 /* ---- checks ---- */
-
-static clloss_status check_sizes(clloss_ctx *ctx, const clloss_softmax *x) {
-  if (x->classes == 0)
-    return clloss__fail(ctx, CLLOSS_SIZE, "softmax.classes is 0: a softmax has at least one");
-  /* Below this no size or grid that is derived from rows can overflow either. */
-  if (x->rows > SIZE_MAX / 65536 || x->rows > SIZE_MAX / sizeof(double) / x->classes) {
-    return clloss__fail(ctx, CLLOSS_SIZE, "softmax.rows %zu × softmax.classes %zu overflows", x->rows,
-                        x->classes);
-  }
-  if (x->rows % x->inner) {
-    return clloss__fail(ctx, CLLOSS_SIZE, "softmax.rows is %zu, not a multiple of softmax.inner %zu", x->rows,
-                        x->inner);
-  }
-  return CLLOSS_SUCCESS;
-}
 
 static clloss_status check_options(clloss_ctx *ctx, const clloss_softmax_options *o) {
   if (o->flags & ~(uint32_t)CLLOSS_LOG_SOFTMAX) {
@@ -62,7 +44,7 @@ static clloss_status read_request(clloss_ctx *ctx, const clloss_softmax *softmax
     status = clloss__read_struct(ctx, "options", &r->o, sizeof r->o, options);
   if (status != CLLOSS_SUCCESS) return status;
   if (r->x.inner == 0) r->x.inner = 1;
-  status = check_sizes(ctx, &r->x);
+  status = clloss__check_sizes(ctx, "softmax", r->x.rows, r->x.classes, r->x.inner);
   if (status == CLLOSS_SUCCESS) status = check_options(ctx, &r->o);
   if (r->o.scale == 0) r->o.scale = 1;
   r->read = r->back ? &r->x.output : &r->x.input;
@@ -108,15 +90,12 @@ static clloss_status check_views(clloss_ctx *ctx, const request *r) {
 
 /* ---- plan ---- */
 
-static bool is_strided(const clloss_softmax *x, const clloss_view *view) {
-  return clloss__view_strides(view, x->classes, x->inner).column != 1;
-}
-
 /* A split's plan is one row per work-group: the family without the split. */
 static clloss__plan plan(const clloss_ctx *ctx, const request *r) {
   const clloss_softmax *x = &r->x;
-  const bool strided = x->inner > 1 || is_strided(x, r->read) || is_strided(x, r->write) ||
-                       (r->back && is_strided(x, &x->grad_output));
+  const bool strided = clloss__is_strided(r->read, x->classes, x->inner) ||
+                       clloss__is_strided(r->write, x->classes, x->inner) ||
+                       (r->back && clloss__is_strided(&x->grad_output, x->classes, x->inner));
   clloss__plan p = clloss__plan_rows(ctx, x->rows, x->classes, clloss__dtype_bytes(r->read_dtype), strided,
                                      x->inner);
   p.slices = 1;
@@ -139,14 +118,16 @@ static softmax_args args_of(const request *r, const clloss__plan *p) {
   const clloss_softmax *x = &r->x;
   const bool in_place = clloss__same_view(r->write, r->back ? &x->grad_output : r->read, x->classes,
                                           x->inner);
-  const bool large = x->rows * x->classes >= PAST_CACHE_BYTES / clloss__dtype_bytes(r->write_dtype);
   return (softmax_args){
       .rows = {x->rows, x->classes, x->inner, p->rows_per_group},
       .x = clloss__rows_at(r->read, x->classes, x->inner),
       .d = clloss__rows_at(&x->grad_output, x->classes, x->inner),
       .out = clloss__rows_at(r->write, x->classes, x->inner),
       .flags = (r->o.flags & CLLOSS_LOG_SOFTMAX ? SOFTMAX_LOG : 0) |
-               (r->o.scale != 1 ? SOFTMAX_TRANSFORMS : 0) | (large && !in_place ? SOFTMAX_PAST_CACHE : 0),
+               (r->o.scale != 1 ? SOFTMAX_TRANSFORMS : 0) |
+               (clloss__plan_past_cache(x->rows * x->classes, r->write_dtype) && !in_place
+                    ? SOFTMAX_PAST_CACHE
+                    : 0),
   };
 }
 

@@ -33,6 +33,22 @@ clloss_status clloss__check_real_dtype(clloss_ctx *ctx, const char *name, uint32
   return CLLOSS_SUCCESS;
 }
 
+clloss_status clloss__check_sizes(clloss_ctx *ctx, const char *call, size_t rows, size_t classes,
+                                  size_t inner) {
+  if (classes == 0) {
+    return clloss__fail(ctx, CLLOSS_SIZE, "%s.classes is 0: a row has at least one", call);
+  }
+  if (rows > SIZE_MAX / 65536 || rows > SIZE_MAX / sizeof(double) / classes) {
+    return clloss__fail(ctx, CLLOSS_SIZE, "%s.rows %zu × %s.classes %zu overflows", call, rows, call,
+                        classes);
+  }
+  if (rows % inner) {
+    return clloss__fail(ctx, CLLOSS_SIZE, "%s.rows is %zu, not a multiple of %s.inner %zu", call, rows, call,
+                        inner);
+  }
+  return CLLOSS_SUCCESS;
+}
+
 clloss__strides clloss__view_strides(const clloss_view *view, size_t columns, size_t inner) {
   const size_t width = inner ? inner : 1;
   clloss__strides s;
@@ -46,6 +62,10 @@ rows_at clloss__rows_at(const clloss_view *view, size_t columns, size_t inner) {
   const clloss__strides s = clloss__view_strides(view, columns, inner);
   if (inner > 1) return (rows_at){view->offset, s.row, 1, s.column};
   return (rows_at){view->offset, 0, s.row, s.column};
+}
+
+bool clloss__is_strided(const clloss_view *view, size_t columns, size_t inner) {
+  return inner > 1 || clloss__view_strides(view, columns, inner).column != 1;
 }
 
 bool clloss__same_view(const clloss_view *a, const clloss_view *b, size_t columns, size_t inner) {

@@ -37,6 +37,11 @@ size_t clloss__dtype_bytes(uint32_t dtype);
 /* CLLOSS_DTYPE where the type is none that a loss can be computed of, CLLOSS_DEVICE where the device can't. */
 clloss_status clloss__check_real_dtype(clloss_ctx *ctx, const char *name, uint32_t dtype);
 
+/* CLLOSS_SIZE: no classes, rows × classes overflows, rows that aren't a multiple of inner, which is at least 1. Passed,
+ * no size or grid that is derived from rows can overflow either. `call` names the struct. */
+clloss_status clloss__check_sizes(clloss_ctx *ctx, const char *call, size_t rows, size_t classes,
+                                  size_t inner);
+
 /* Elements from one row to the next (0 for a broadcast), and from one column to the next. */
 typedef struct {
   size_t row, column;
@@ -47,6 +52,9 @@ clloss__strides clloss__view_strides(const clloss_view *view, size_t columns, si
 
 /* The same as kernels want it, for a matrix whose rows are [rows][inner]. */
 rows_at clloss__rows_at(const clloss_view *view, size_t columns, size_t inner);
+
+/* Whether a row's classes lie apart. */
+bool clloss__is_strided(const clloss_view *view, size_t columns, size_t inner);
 
 /* Whether the two views are the same elements in the same places. */
 bool clloss__same_view(const clloss_view *a, const clloss_view *b, size_t columns, size_t inner);

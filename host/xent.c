@@ -7,9 +7,6 @@
 
 enum { TALLIES_MOST = 64, ROWS_PER_TALLY = 4096, REGION_BYTES = 256 };
 
-/* From here on a gradient that isn't in place is written around the cache. */
-enum { PAST_CACHE_BYTES = 4 << 20 };
-
 typedef XENT_SCALARS(cl_float) scalars_f32;
 typedef XENT_SCALARS(cl_double) scalars_f64;
 
@@ -40,10 +37,6 @@ static void read_by_item(clloss__plan *plan, size_t rows) {
   plan->blocks = rows / plan->rows_per_group + (rows % plan->rows_per_group != 0);
 }
 
-static bool is_strided(const clloss_xent *x, const clloss_view *view) {
-  return clloss__view_strides(view, x->classes, x->inner).column != 1;
-}
-
 static size_t region(size_t *end, size_t bytes) {
   const size_t at = *end;
   *end = at + (bytes + REGION_BYTES - 1) / REGION_BYTES * REGION_BYTES;
@@ -55,8 +48,9 @@ static size_t region(size_t *end, size_t bytes) {
 void clloss__xent_plan(clloss_ctx *ctx, clloss__xent *r) {
   const clloss_xent *x = &r->x;
   const size_t rows = x->rows, real = real_bytes(r);
-  const bool strided = x->inner > 1 || is_strided(x, &x->logits) || is_strided(x, &x->grad) ||
-                       (r->probabilities && is_strided(x, &x->targets));
+  const bool strided = clloss__is_strided(&x->logits, x->classes, x->inner) ||
+                       clloss__is_strided(&x->grad, x->classes, x->inner) ||
+                       (r->probabilities && clloss__is_strided(&x->targets, x->classes, x->inner));
   r->plan = (clloss__plan){.team = clloss__plan_team(ctx), .local_size = 1, .rows_per_group = 1, .slices = 1};
   if (rows) {
     r->plan = clloss__plan_rows(ctx, rows, x->classes, clloss__dtype_bytes(x->logits.dtype), strided,
@@ -98,8 +92,7 @@ static rows_at column_at(const clloss_view *view, size_t columns) {
 
 static cl_ulong flags_of(const clloss__xent *r) {
   const clloss_xent *x = &r->x;
-  const bool large = x->rows * x->classes >=
-                     PAST_CACHE_BYTES / clloss__dtype_bytes(x->grad.dtype ? x->grad.dtype : 1);
+  const bool large = clloss__plan_past_cache(x->rows * x->classes, x->grad.dtype);
   const bool back = r->op == CLLOSS__BACKWARD;
   const bool real = x->logits.dtype == CLLOSS_F32 || x->logits.dtype == CLLOSS_F64;
   const struct {

@@ -6,15 +6,8 @@
 #include "xent.h"
 
 static clloss_status check_sizes(clloss_ctx *ctx, const clloss_xent *x) {
-  if (x->classes == 0) return clloss__fail(ctx, CLLOSS_SIZE, "xent.classes is 0: a softmax has at least one");
-  /* Below this no size or grid that is derived from rows can overflow either. */
-  if (x->rows > SIZE_MAX / 65536 || x->rows > SIZE_MAX / sizeof(double) / x->classes) {
-    return clloss__fail(ctx, CLLOSS_SIZE, "xent.rows %zu × xent.classes %zu overflows", x->rows, x->classes);
-  }
-  if (x->rows % x->inner) {
-    return clloss__fail(ctx, CLLOSS_SIZE, "xent.rows is %zu, not a multiple of xent.inner %zu", x->rows,
-                        x->inner);
-  }
+  const clloss_status status = clloss__check_sizes(ctx, "xent", x->rows, x->classes, x->inner);
+  if (status != CLLOSS_SUCCESS) return status;
   /* Kernels keep class indices of row results in 32 bits. */
   if (x->classes > INT32_MAX && x->predicted.mem) {
     return clloss__fail(ctx, CLLOSS_SIZE, "xent.classes is %zu: xent.predicted holds i32", x->classes);
