@@ -39,6 +39,11 @@ static size_t row_offset(const clloss_ref_xent *a, size_t row, size_t stride) {
   return inner == 1 ? row * step : row / inner * step + row % inner;
 }
 
+/* The same in an array that is packed. */
+static size_t packed_row(size_t classes, size_t inner, size_t row) {
+  return inner > 1 ? row / inner * classes * inner + row % inner : row * classes;
+}
+
 static void count_start(int64_t *counts) {
   for (size_t i = 0; i < CLLOSS_COUNTS; i++) counts[i] = 0;
   counts[CLLOSS_COUNT_BAD_ROW] = -1;
@@ -65,6 +70,7 @@ static void count_rank(const clloss_ref_xent *a, size_t greater) {
 #define RESULTS  F(results)
 #define SUMS     F(sums)
 #define DIVISORS F(divisors)
+#define HALF     F(half)
 
 #define REAL    float
 #define EXP     expf
@@ -73,6 +79,7 @@ static void count_rank(const clloss_ref_xent *a, size_t greater) {
 #define F(name) name##_f32
 #include "softmax_ref.h"
 #include "xent_ref.h"
+#include "distill_ref.h"
 #undef REAL
 #undef EXP
 #undef LOG
@@ -86,3 +93,4 @@ static void count_rank(const clloss_ref_xent *a, size_t greater) {
 #define F(name) name##_f64
 #include "softmax_ref.h"
 #include "xent_ref.h"
+#include "distill_ref.h"

@@ -43,22 +43,16 @@ static void F(softmax_backward_row)(const clloss_ref_softmax *a, const REAL *y, 
   }
 }
 
-/* Where row r starts in an array packed as [rows / inner][classes][inner]. */
-static size_t F(softmax_row)(const clloss_ref_softmax *a, size_t r) {
-  size_t inner = a->inner ? a->inner : 1;
-  return r / inner * a->classes * inner + r % inner;
-}
-
 void F(clloss_ref_softmax_forward)(const clloss_ref_softmax *a) {
   for (size_t r = 0; r < a->rows; r++) {
-    size_t at = F(softmax_row)(a, r);
+    size_t at = packed_row(a->classes, a->inner, r);
     F(softmax_forward_row)(a, (const REAL *)a->input + at, (REAL *)a->output + at, a->inner ? a->inner : 1);
   }
 }
 
 void F(clloss_ref_softmax_backward)(const clloss_ref_softmax *a) {
   for (size_t r = 0; r < a->rows; r++) {
-    size_t at = F(softmax_row)(a, r);
+    size_t at = packed_row(a->classes, a->inner, r);
     F(softmax_backward_row)
     (a, (const REAL *)a->output + at, (const REAL *)a->grad_output + at, (REAL *)a->grad_input + at,
      a->inner ? a->inner : 1);

@@ -100,6 +100,35 @@ CLLOSS_API void clloss_ref_softmax_forward_f64(const clloss_ref_softmax *args);
 CLLOSS_API void clloss_ref_softmax_backward_f32(const clloss_ref_softmax *args);
 CLLOSS_API void clloss_ref_softmax_backward_f64(const clloss_ref_softmax *args);
 
+/* Distillation: the Kullback-Leibler divergence of a student's softmax from a teacher's, arrays packed as
+ * [rows / inner][classes][inner]. With temperature τ, of each row m = max x, L = log Σ exp((x − m) / τ) and
+ * log p_c = (x_c − m) / τ − L:
+ *
+ *   row_loss = row_weight Σ p_t (log p_t − log p_s)      grad = g row_weight / D (p_s − p_t) / τ, of the student
+ *
+ * both times τ² with CLLOSS_TEMPERATURE_SQUARED; mean: Σ row_loss / D, D = Σ row_weight or the caller's. A class that
+ * the teacher masks (−inf) adds 0, one that only the student masks +inf. A row that is all −inf, or holds NaN or +inf,
+ * in either, has loss and gradient NaN, and its own pair of statistics is NaN.
+ * Source: Hinton, Vinyals and Dean 2015, section 2; torch.nn.functional.kl_div of two log_softmax, with log_target. */
+typedef struct clloss_ref_distill {
+  size_t rows, classes;
+  size_t inner; /* 0: 1 */
+  uint32_t reduction, flags;
+  double temperature;      /* 0: 1 */
+  double divisor;          /* 0: the mean's own */
+  const void *student;     /* real */
+  const void *teacher;     /* real */
+  const void *row_weight;  /* real [rows]; NULL: 1 */
+  const void *grad_loss;   /* upstream gradient, real: one value, per row with CLLOSS_NONE; NULL: 1 */
+  size_t grad_loss_stride; /* elements between rows with CLLOSS_NONE; 0 repeats one value */
+  void *loss, *row_loss,
+      *grad;       /* real: [1], [rows], the student's shape, which it may be; each may be NULL */
+  void *row_stats; /* real [rows][4]: m and L of the student and of the teacher; may be NULL */
+} clloss_ref_distill;
+
+CLLOSS_API void clloss_ref_distill_f32(const clloss_ref_distill *args);
+CLLOSS_API void clloss_ref_distill_f64(const clloss_ref_distill *args);
+
 #ifdef __cplusplus
 }
 #endif

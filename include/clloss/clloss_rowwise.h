@@ -64,6 +64,83 @@ CLLOSS_API clloss_status clloss_softmax_backward(clloss_ctx *ctx, const clloss_s
                                                  cl_command_queue queue, cl_uint n_wait, const cl_event *wait,
                                                  cl_event *done);
 
+/* ---- distillation ---------------------------------------------------------------------------------------------- */
+
+/* The Kullback-Leibler divergence of the student's softmax from the teacher's, both at one temperature τ, and its
+ * gradient with respect to the student's logits (Hinton, Vinyals and Dean 2015: Distilling the knowledge in a neural
+ * network). Layout, T, "real" and aliasing are clloss_xent's; in place, grad may be the very same view as student. */
+typedef struct clloss_distill {
+  size_t struct_size;
+  size_t rows;            /* pairs of softmaxes; 0 is valid: loss is written all the same */
+  size_t classes;         /* at least 1 */
+  size_t inner;           /* rows that lie between two classes; 0 or 1: the class axis is the last */
+  clloss_view student;    /* T, logits, read */
+  clloss_view teacher;    /* T or real, logits, read */
+  clloss_view row_weight; /* [rows] real, may broadcast. Unbound: 1 */
+  clloss_view loss;       /* [1] real, written: the mean or the sum, in nats; not with CLLOSS_NONE */
+  clloss_view row_loss;   /* [rows] real, written: the unreduced losses, row_weight and τ² included */
+  clloss_view
+      row_stats; /* [rows][4] real: m and log Σ exp((x − m) / τ), m = max x, of the student and of the teacher;
+                             a pair without a softmax is NaN. Forward and fused write it, backward reads it */
+  clloss_view grad; /* the student's shape, T or real, written */
+  clloss_view
+      grad_loss;       /* upstream gradient, real: [1]; [rows], may broadcast, with CLLOSS_NONE. Unbound: 1 */
+  clloss_view divisor; /* [1] real, read: replaces the mean's divisor */
+  clloss_view
+      workspace; /* u8, scratch, offset a multiple of 8; unbound: the ctx's pool, as for clloss_xent */
+} clloss_distill;
+
+typedef struct clloss_distill_options {
+  size_t struct_size;
+  uint32_t reduction; /* CLLOSS_MEAN (0), CLLOSS_SUM, CLLOSS_NONE */
+  uint32_t flags;     /* CLLOSS_TEMPERATURE_SQUARED: keeps gradients comparable across temperatures */
+  double temperature; /* τ, from 2^-60 to 2^60; 0: 1 */
+  double divisor;     /* of the mean, in place of its own; 0: its own */
+} clloss_distill_options;
+
+/* forward:  row_loss = row_weight · Σ p_t (log p_t − log p_s), p = softmax(x / τ), 0 · log 0 = 0, times τ² with
+ *           CLLOSS_TEMPERATURE_SQUARED. mean: Σ row_loss / Σ row_weight (without weights: / rows).
+ * backward: grad = g · row_weight / D · (p_s − p_t) / τ, times τ² likewise, D the mean's divisor, g the upstream
+ *           gradient; from row_stats. There is no gradient with respect to the teacher.
+ * fused:    both with one read of either row's logits from memory. Losses and row_stats have forward's bits.
+ *
+ * A class that the teacher masks (−inf) costs nothing; one that only the student masks costs +inf, however small the
+ * teacher's probability. A row that is all −inf or holds NaN or +inf, in either, has loss and gradient NaN; no other
+ * row notices. The divergence of a row from itself is exactly 0, and none is negative.
+ * Beside targets: call this into a gradient apart, then clloss_xent with grad_beta 1 into the same.
+ *
+ * `done`, if not NULL, receives an event, the caller's to release, that is complete when every output is. A plan
+ * override to the split family runs whole rows. Two runs with the same device, plan and input give the same bits.
+ *
+ *   CLLOSS_NULL_ARGUMENT   ctx, distill, queue; wait list NULL with n_wait > 0 or the reverse
+ *   CLLOSS_STRUCT_SIZE     of distill or options
+ *   CLLOSS_SIZE            zero classes; rows * classes overflows; rows isn't a multiple of inner
+ *   CLLOSS_MISSING_VIEW, CLLOSS_UNUSED_VIEW   a view that this call needs, or can't use; forward without an output
+ *   CLLOSS_DTYPE, CLLOSS_STRIDE, CLLOSS_BUFFER_SIZE, CLLOSS_ALIGNMENT, CLLOSS_ACCESS, CLLOSS_MEMORY_CONTEXT,
+ *   CLLOSS_OVERLAP, CLLOSS_WORKSPACE          what the named view is at fault for
+ *   CLLOSS_OPTION          unknown reduction or flag; temperature or divisor out of range; a divisor without the mean,
+ *                          or given twice; likewise in a view
+ *   CLLOSS_DEVICE          f64 on a device without cl_khr_fp64
+ *   CLLOSS_QUEUE           of another context or device
+ *   CLLOSS_FORKED          in a child process
+ *   or OpenCL's: CL_BUILD_PROGRAM_FAILURE, CL_OUT_OF_RESOURCES, CL_MEM_OBJECT_ALLOCATION_FAILURE … */
+CLLOSS_API clloss_status clloss_distill_forward(clloss_ctx *ctx, const clloss_distill *distill,
+                                                const clloss_distill_options *options, cl_command_queue queue,
+                                                cl_uint n_wait, const cl_event *wait, cl_event *done);
+CLLOSS_API clloss_status clloss_distill_backward(clloss_ctx *ctx, const clloss_distill *distill,
+                                                 const clloss_distill_options *options,
+                                                 cl_command_queue queue, cl_uint n_wait, const cl_event *wait,
+                                                 cl_event *done);
+CLLOSS_API clloss_status clloss_distill_fused(clloss_ctx *ctx, const clloss_distill *distill,
+                                              const clloss_distill_options *options, cl_command_queue queue,
+                                              cl_uint n_wait, const cl_event *wait, cl_event *done);
+
+/* How many bytes a workspace view needs for any of the three calls on this shape; views may be unbound, but strides and
+ * types count.
+ *   CLLOSS_NULL_ARGUMENT, CLLOSS_STRUCT_SIZE, CLLOSS_SIZE, CLLOSS_OPTION, CLLOSS_FORKED */
+CLLOSS_API clloss_status clloss_distill_workspace(clloss_ctx *ctx, const clloss_distill *distill,
+                                                  const clloss_distill_options *options, size_t *bytes);
+
 #ifdef __cplusplus
 }
 #endif

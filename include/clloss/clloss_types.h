@@ -48,7 +48,7 @@ typedef int32_t clloss_status;
   X(MISSING_VIEW,       -6012, "a view that this call needs has no buffer")                                    \
   X(UNUSED_VIEW,        -6013, "a view is bound that this call can't use")                                     \
   X(OPTION,             -6014, "an option is unknown, out of range, or makes no sense here")                   \
-  X(WORKSPACE,          -6015, "the caller's workspace is smaller than clloss_xent_workspace() says")          \
+  X(WORKSPACE,          -6015, "the caller's workspace is smaller than the loss's _workspace() call says")       \
   X(PLAN,               -6016, "a plan override can't run on this device")                                     \
   X(DEVICE,             -6017, "the device can't do this, or isn't one of the context's")                      \
   X(FORKED,             -6018, "the ctx was made by the parent of this process: OpenCL doesn't survive fork()") \
@@ -121,6 +121,9 @@ enum {
 
 /* clloss_softmax_options.flags */
 enum { CLLOSS_LOG_SOFTMAX = 1u << 0 /* the logarithm of the probabilities, found as z − log Σ exp z */ };
+
+/* clloss_distill_options.flags */
+enum { CLLOSS_TEMPERATURE_SQUARED = 1u << 0 /* loss and gradient times temperature² */ };
 
 /* Kernel families: which hardware parallelism a row is mapped to. 0 leaves the choice to the plan. */
 enum {
