@@ -76,6 +76,13 @@ inline real divisor_of(const distill_io *io, const distill_args *a, const distil
   return a->flags & DISTILL_WEIGHED ? total_real(reals(io->work, a->weights), a->n_weights) : k->divisor;
 }
 
+/* What multiplies the gradients of all rows. Over nothing there is none: not infinities, of which some entries would make
+ * NaN and others not. */
+inline real grad_unit(const distill_io *io, const distill_args *a, const distill_scalars *k) {
+  const real divisor = divisor_of(io, a, k);
+  return divisor == 0 ? NAN : k->grad_factor / divisor;
+}
+
 inline exact_sum add_sums(exact_sum x, exact_sum y) {
   add_exactly(&x, y.sum);
   x.lost += y.lost;
@@ -217,10 +224,10 @@ inline void grad_walk_pair(const pair_walk *w, const pair_one *o, real g, bool p
   WALK(begin, w->n, PAIR_GRAD_FOUR, PAIR_GRAD_ONE);
 }
 
-inline void row_grad(const distill_io *io, const distill_args *a, const distill_scalars *k,
-                     const pair_walk *w, const pair_one *o, real divisor, ulong r) {
+inline void row_grad(const distill_io *io, const distill_args *a, const pair_walk *w, const pair_one *o,
+                     real unit, ulong r) {
   const real upstream = a->flags & DISTILL_GRAD_LOSS ? io->grad_loss[row_at(&a->grad_loss, 1, r)] : 1;
-  const real g = upstream * row_weight_of(io, a, r) * k->grad_factor / divisor;
+  const real g = upstream * row_weight_of(io, a, r) * unit;
   if (a->flags & DISTILL_PAST_CACHE) {
     grad_walk_pair(w, o, g, true);
   } else {
@@ -241,13 +248,13 @@ inline void store_pair(const distill_io *io, const distill_args *a, ulong r, con
 
 /* fused is a literal. */
 inline void distill_rows(const distill_io *io, const distill_args *a, const distill_scalars *k, bool fused) {
-  const real divisor = fused ? divisor_of(io, a, k) : 1;
+  const real unit = fused ? grad_unit(io, a, k) : 0;
   exact_sum total = {0, 0};
   FOR_ROWS(&a->rows, get_group_id(0), r) {
     const pair_walk w = walk_of(io, a, k, r);
     const pair_one o = pair_results(row_pair(&w, io->shared));
     const real loss = o.divergence * k->loss_factor * row_weight_of(io, a, r);
-    if (fused) row_grad(io, a, k, &w, &o, divisor, r);
+    if (fused) row_grad(io, a, &w, &o, unit, r);
     if (team_rank() == 0) {
       store_pair(io, a, r, &o, loss);
       add_exactly(&total, loss);
@@ -260,12 +267,12 @@ DISTILL_KERNEL(TEAM(distill_forward)) { distill_rows(io, a, k, false); }
 DISTILL_KERNEL(TEAM(distill_fused)) { distill_rows(io, a, k, true); }
 
 DISTILL_KERNEL(TEAM(distill_backward)) {
-  const real divisor = divisor_of(io, a, k);
+  const real unit = grad_unit(io, a, k);
   FOR_ROWS(&a->rows, get_group_id(0), r) {
     const pair_walk w = walk_of(io, a, k, r);
     global const real *stats = io->row_stats + row_at(&a->row_stats, 1, r);
     const pair_one o = pair_from(stats[0], stats[1], stats[2], stats[3]);
-    row_grad(io, a, k, &w, &o, divisor, r);
+    row_grad(io, a, &w, &o, unit, r);
   }
 }
 

@@ -38,7 +38,12 @@ enum distill_fill {
 /* Upstream gradient: unbound, one value (broadcast where the reduction is none), or one per row. */
 enum distill_upstream { DISTILL_UPSTREAM_NONE, DISTILL_UPSTREAM_ONE, DISTILL_UPSTREAM_ROWS };
 
-enum { DISTILL_WITH_ROW_WEIGHT = 1, DISTILL_WITH_ONE_ROW_WEIGHT = 2, DISTILL_WITH_DIVISOR = 4 };
+enum {
+  DISTILL_WITH_ROW_WEIGHT = 1,
+  DISTILL_WITH_ONE_ROW_WEIGHT = 2,
+  DISTILL_WITH_DIVISOR = 4,
+  DISTILL_WEIGHTS_0 = 8
+};
 
 /* Outputs that aren't bound. Forward keeps row_loss where nothing would be left. */
 enum { DISTILL_NO_LOSS = 1, DISTILL_NO_ROW_LOSS = 2, DISTILL_NO_ROW_STATS = 4 };

@@ -31,6 +31,10 @@
 #define MEMBERS_clloss_softmax(M) \
   M(struct_size) M(rows) M(classes) M(inner) M(input) M(output) M(grad_output) M(grad_input)
 #define MEMBERS_clloss_softmax_options(M) M(struct_size) M(flags) M(reserved) M(scale)
+#define MEMBERS_clloss_distill(M) \
+  M(struct_size) M(rows) M(classes) M(inner) M(student) M(teacher) M(row_weight) M(loss) M(row_loss) M(row_stats) \
+  M(grad) M(grad_loss) M(divisor) M(workspace)
+#define MEMBERS_clloss_distill_options(M) M(struct_size) M(reduction) M(flags) M(temperature) M(divisor)
 #define MEMBERS_clloss_plan(M) \
   M(struct_size) M(family) M(local_size) M(rows_per_group) M(slices) M(groups) M(variant)
 /* clang-format on */
@@ -54,6 +58,8 @@ static void check_layouts(void) {
   LAYOUT(clloss_xent_arrays, 184);
   LAYOUT(clloss_softmax, 224);
   LAYOUT(clloss_softmax_options, 24);
+  LAYOUT(clloss_distill, 512);
+  LAYOUT(clloss_distill_options, 32);
   LAYOUT(clloss_plan, 64);
 }
 
@@ -101,6 +107,7 @@ typedef struct world {
   problem p;
   clloss_xent x;
   clloss_softmax softmax;
+  clloss_distill distill;
   edge e;
 } world;
 
@@ -154,6 +161,20 @@ static clloss_status take_softmax_back(world *w, void *softmax) {
 }
 static clloss_status take_softmax_options(world *w, void *options) {
   return clloss_softmax_forward(w->ctx, &w->softmax, options, w->f.queue, 0, NULL, NULL);
+}
+
+static clloss_status take_distill(world *w, void *distill) {
+  return clloss_distill_forward(w->ctx, distill, NULL, w->f.queue, 0, NULL, NULL);
+}
+static clloss_status take_distill_fused(world *w, void *distill) {
+  return clloss_distill_fused(w->ctx, distill, NULL, w->f.queue, 0, NULL, NULL);
+}
+static clloss_status take_distill_workspace(world *w, void *distill) {
+  size_t bytes;
+  return clloss_distill_workspace(w->ctx, distill, NULL, &bytes);
+}
+static clloss_status take_distill_options(world *w, void *options) {
+  return clloss_distill_forward(w->ctx, &w->distill, options, w->f.queue, 0, NULL, NULL);
 }
 
 static void check_sizes(world *w, const subject *s) {
@@ -218,6 +239,12 @@ static void check_struct_sizes(world *w) {
   clloss_softmax back = {.struct_size = sizeof back, .rows = 4, .classes = 6};
   back.output = back.grad_output = w->x.logits;
   back.grad_input = fused.grad;
+  w->distill = (clloss_distill){.struct_size = sizeof w->distill, .rows = 4, .classes = 6};
+  w->distill.student = w->distill.teacher = w->x.logits;
+  w->distill.loss = w->x.loss;
+  clloss_distill distill_fused = w->distill;
+  distill_fused.grad = fused.grad;
+  const clloss_distill_options warm = {.struct_size = sizeof warm, .temperature = 2};
   const clloss_softmax_options log_of = {.struct_size = sizeof log_of, .flags = CLLOSS_LOG_SOFTMAX};
   const clloss_xent_arrays arrays = {.struct_size = sizeof arrays,
                                      .rows = 4,
@@ -250,6 +277,14 @@ static void check_struct_sizes(world *w) {
       {"clloss_softmax in backward", &back, sizeof back, sizeof back - sizeof(uint64_t), take_softmax_back},
       {"clloss_softmax_options", &log_of, sizeof log_of, offsetof(clloss_softmax_options, reserved),
        take_softmax_options},
+      {"clloss_distill in forward", &w->distill, sizeof w->distill, offsetof(clloss_distill, row_loss),
+       take_distill},
+      {"clloss_distill in fused", &distill_fused, sizeof w->distill, offsetof(clloss_distill, grad_loss),
+       take_distill_fused},
+      {"clloss_distill in workspace", &w->distill, sizeof w->distill, offsetof(clloss_distill, student),
+       take_distill_workspace},
+      {"clloss_distill_options", &warm, sizeof warm, offsetof(clloss_distill_options, divisor),
+       take_distill_options},
   };
   for (size_t i = 0; i < sizeof subjects / sizeof *subjects; i++) check_sizes(w, &subjects[i]);
 }

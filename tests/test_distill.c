@@ -4,15 +4,23 @@
  * types() gives each combination of element types to the plan that is chosen without overrides: each costs a program.
  * named() holds what has to be there in every run. */
 #include "case_distill.h"
-//STATUS
+#include "status_distill.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
-/* One program each. A local size of 7 is one at which PoCL 3.1 is known to miscompile a reduction. */
-static const harness_plan plans[] = {{0}, {CLLOSS_FAMILY_GROUP, 7, 0, 0}, {CLLOSS_FAMILY_SPLIT, 64, 0, 3}};
+/* Local sizes 2, 7, 64 and 256 are those at which PoCL 3.1 is known to miscompile a reduction. A split runs whole
+ * rows. */
+static const harness_plan plans[] = {
+    {0},
+    {CLLOSS_FAMILY_LANE, 0, 5, 0},
+    {CLLOSS_FAMILY_SPLIT, 64, 0, 3},
+    {CLLOSS_FAMILY_GROUP, 2, 0, 0},
+    {CLLOSS_FAMILY_GROUP, 7, 3, 0},
+    {CLLOSS_FAMILY_GROUP, 256, 0, 0},
+};
 
 /* Around each boundary of the kernels: vectors of 4 and 16, blocks of 2048, more than 64 blocks. */
 static const size_t sizes[][2] = {
@@ -80,6 +88,12 @@ static const distill_shape named_shapes[] = {
     {.rows = 0, .classes = 5},
     {.rows = 0, .classes = 1000, .options.reduction = CLLOSS_SUM, .upstream = DISTILL_UPSTREAM_ONE},
     {.rows = 0, .classes = 33, .options.reduction = CLLOSS_NONE, .upstream = DISTILL_UPSTREAM_ROWS},
+    /* A mean over nothing: NaN, gradients too. */
+    {.rows = 7, .classes = 50, .with = DISTILL_WITH_ROW_WEIGHT | DISTILL_WEIGHTS_0},
+    {.rows = 20,
+     .classes = 5,
+     .with = DISTILL_WITH_ONE_ROW_WEIGHT | DISTILL_WEIGHTS_0,
+     .upstream = DISTILL_UPSTREAM_ONE},
     /* Masked blocks longer than any block of the online form. */
     {.rows = 3, .classes = 8192, .fill = DISTILL_MASK_TEACHER, .upstream = DISTILL_UPSTREAM_ONE},
     {.rows = 3, .classes = 8192, .fill = DISTILL_MASK_BOTH, .in_place = true},
@@ -171,7 +185,7 @@ int main(int argc, char **argv) {
   int refusals = 0;
   if (!harness_open(&h, argc, argv)) return 2;
   uint64_t state = h.seed;
-  //STATUS
+  for (size_t i = 0; i < h.n_devices; i++) refusals += status_distill(&h.devices[i]);
   sweep(&h, &state);
   types(&h, &state);
   named(&h);

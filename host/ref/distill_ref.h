@@ -84,7 +84,7 @@ void F(clloss_ref_distill)(const clloss_ref_distill *a) {
   REAL divisor = F(distill_divisor)(a), sum = 0, part = 0;
   for (size_t r = 0; r < a->rows; r++) {
     size_t at = a->reduction == CLLOSS_NONE ? r * a->grad_loss_stride : 0;
-    REAL loss = F(distill_row)(a, r, F(at)(a->grad_loss, at) / divisor);
+    REAL loss = F(distill_row)(a, r, divisor == 0 ? (REAL)NAN : F(at)(a->grad_loss, at) / divisor);
     if (a->row_loss) ((REAL *)a->row_loss)[r] = loss;
     part += loss;
     if ((r + 1) % BLOCK) continue;

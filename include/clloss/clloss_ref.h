@@ -106,8 +106,8 @@ CLLOSS_API void clloss_ref_softmax_backward_f64(const clloss_ref_softmax *args);
  *
  *   row_loss = row_weight Σ p_t (log p_t − log p_s)      grad = g row_weight / D (p_s − p_t) / τ, of the student
  *
- * both times τ² with CLLOSS_TEMPERATURE_SQUARED; mean: Σ row_loss / D, D = Σ row_weight or the caller's. A class that
- * the teacher masks (−inf) adds 0, one that only the student masks +inf. A row that is all −inf, or holds NaN or +inf,
+ * both times τ² with CLLOSS_TEMPERATURE_SQUARED; mean: Σ row_loss / D, D = Σ row_weight or the caller's; where
+ * that is 0 gradients are NaN. A class that the teacher masks (−inf) adds 0, one that only the student masks +inf. A row that is all −inf, or holds NaN or +inf,
  * in either, has loss and gradient NaN, and its own pair of statistics is NaN.
  * Source: Hinton, Vinyals and Dean 2015, section 2; torch.nn.functional.kl_div of two log_softmax, with log_target. */
 typedef struct clloss_ref_distill {

@@ -100,8 +100,8 @@ typedef struct clloss_distill_options {
 
 /* forward:  row_loss = row_weight · Σ p_t (log p_t − log p_s), p = softmax(x / τ), 0 · log 0 = 0, times τ² with
  *           CLLOSS_TEMPERATURE_SQUARED. mean: Σ row_loss / Σ row_weight (without weights: / rows).
- * backward: grad = g · row_weight / D · (p_s − p_t) / τ, times τ² likewise, D the mean's divisor, g the upstream
- *           gradient; from row_stats. There is no gradient with respect to the teacher.
+ * backward: grad = g · row_weight / D · (p_s − p_t) / τ, times τ² likewise, D the mean's divisor (0: NaN), g the
+ *           upstream gradient; from row_stats. There is no gradient with respect to the teacher.
  * fused:    both with one read of either row's logits from memory. Losses and row_stats have forward's bits.
  *
  * A class that the teacher masks (−inf) costs nothing; one that only the student masks costs +inf, however small the
