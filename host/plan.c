@@ -190,6 +190,35 @@ bool clloss__plan_past_cache(size_t elements, uint32_t dtype) {
   return bytes && elements >= PAST_CACHE_BYTES / bytes;
 }
 
+/* A slice is a piece of a row of whole quadruples of vectors, so that slices begin where they do in an uncut row. */
+size_t clloss__plan_slice(const clloss__plan *plan, size_t classes) {
+  return ceil_div(ceil_div(classes, plan->slices), 4 * LANES) * 4 * LANES;
+}
+
+clloss__plan clloss__plan_elements(const clloss_ctx *ctx, size_t rows, size_t classes, size_t element_bytes) {
+  enum { LEAST_BYTES = 4096 }; /* below that launching a work-group shows */
+  const clloss__device *device = &ctx->facts;
+  const clloss__overrides *o = &ctx->overrides;
+  const bool lane = clloss__plan_team(ctx) == &lane_team;
+  const size_t row_bytes = classes * element_bytes, per_unit = ceil_div(4 * device->units, rows);
+  size_t slices = max_size(row_bytes / BLOCK_BYTES, min_size(per_unit, row_bytes / LEAST_BYTES));
+  slices = max_size(1, min_size(slices, BLOCKS_MOST / rows));
+  if (o->rows_per_group) slices = 1;
+  if (o->slices) slices = o->slices;
+  clloss__plan plan = {
+      .family = lane ? CLLOSS_FAMILY_LANE : CLLOSS_FAMILY_GROUP,
+      .team = clloss__plan_team(ctx),
+      .local_size = lane ? 1 : min_size(o->local_size ? o->local_size : GROUP_MOST, device->local_most),
+      .slices = slices,
+      .rows_per_group = slices > 1          ? 1
+                        : o->rows_per_group ? o->rows_per_group
+                                            : block_rows(device, rows, row_bytes, 1),
+  };
+  plan.slices = ceil_div(classes, clloss__plan_slice(&plan, classes));
+  plan.blocks = ceil_div(rows, plan.rows_per_group);
+  return plan;
+}
+
 clloss_status clloss__plan_describe(clloss_ctx *ctx, const clloss__plan *plan, clloss_plan *out) {
   clloss_plan now;
   const clloss_status status = clloss__read_struct(ctx, "plan", &now, sizeof now, out);

@@ -51,6 +51,13 @@ clloss__plan clloss__plan_rows(const clloss_ctx *ctx, size_t rows, size_t classe
  * around it. */
 bool clloss__plan_past_cache(size_t elements, uint32_t dtype);
 
+/* The plan where no element needs another: a work-group takes whole rows, or a slice of a long one. Rows and classes are
+ * not zero. */
+clloss__plan clloss__plan_elements(const clloss_ctx *ctx, size_t rows, size_t classes, size_t element_bytes);
+
+/* Classes in each of its slices; the last may have fewer. */
+size_t clloss__plan_slice(const clloss__plan *plan, size_t classes);
+
 /* Fills the caller's struct: CLLOSS_STRUCT_SIZE. */
 clloss_status clloss__plan_describe(clloss_ctx *ctx, const clloss__plan *plan, clloss_plan *out);
 

@@ -53,8 +53,9 @@ clloss__strides clloss__view_strides(const clloss_view *view, size_t columns, si
   const size_t width = inner ? inner : 1;
   clloss__strides s;
   s.column = view->class_stride ? view->class_stride : width;
+  if (view->flags & (CLLOSS_BROADCAST | CLLOSS_BROADCAST_CLASSES)) s.column = 0;
   s.row = view->row_stride ? view->row_stride : (columns ? columns - 1 : 0) * s.column + width;
-  if (view->flags & CLLOSS_BROADCAST) s.row = 0;
+  if (view->flags & (CLLOSS_BROADCAST | CLLOSS_BROADCAST_ROWS)) s.row = 0;
   return s;
 }
 
@@ -75,17 +76,25 @@ bool clloss__same_view(const clloss_view *a, const clloss_view *b, size_t column
          sa.column == sb.column;
 }
 
+static clloss_status check_flags(clloss_ctx *ctx, const char *call, const clloss__use *use) {
+  const uint32_t flags = use->view->flags;
+  const uint32_t known = CLLOSS_BROADCAST | CLLOSS_BROADCAST_ROWS | CLLOSS_BROADCAST_CLASSES;
+  const char *wrong = flags & ~known             ? "unknown flag"
+                      : flags & (flags - 1)      ? "one way to broadcast at most"
+                      : flags & ~use->broadcasts ? "this view can't be broadcast so"
+                                                 : NULL;
+  return !wrong ? CLLOSS_SUCCESS
+                : clloss__fail(ctx, CLLOSS_OPTION, "%s.%s.flags is %#x: %s", call, use->name, flags, wrong);
+}
+
 static clloss_status check_fields(clloss_ctx *ctx, const char *call, const clloss__use *use) {
   const clloss_view *v = use->view;
   if (!clloss__dtype_bytes(v->dtype) || !(use->dtypes & CLLOSS__DTYPE(v->dtype))) {
     return clloss__fail(ctx, CLLOSS_DTYPE, "%s.%s.dtype is %u%s", call, use->name, v->dtype,
                         v->dtype ? ": not a type that this view can have" : ": say what the buffer holds");
   }
-  if (v->flags & ~(uint32_t)CLLOSS_BROADCAST || ((v->flags & CLLOSS_BROADCAST) && !use->may_broadcast)) {
-    return clloss__fail(ctx, CLLOSS_OPTION, "%s.%s.flags is %#x: %s", call, use->name, v->flags,
-                        v->flags & ~(uint32_t)CLLOSS_BROADCAST ? "unknown flag"
-                                                               : "this view can't be broadcast");
-  }
+  const clloss_status status = check_flags(ctx, call, use);
+  if (status != CLLOSS_SUCCESS) return status;
   if (v->reserved) {
     return clloss__fail(ctx, CLLOSS_OPTION, "%s.%s.reserved is %llu: it must be 0", call, use->name,
                         (unsigned long long)v->reserved);
@@ -106,9 +115,10 @@ static clloss_status check_fields(clloss_ctx *ctx, const char *call, const cllos
     return clloss__fail(ctx, CLLOSS_STRIDE, "%s.%s.class_stride is %zu: %zu columns of it overflow", call,
                         use->name, v->class_stride, use->columns);
   }
-  if (v->row_stride && v->row_stride < steps * column + inner && !(v->flags & CLLOSS_BROADCAST)) {
+  const clloss__strides stride = clloss__view_strides(v, use->columns, use->inner);
+  if (v->row_stride && stride.row && v->row_stride < steps * stride.column + inner) {
     return clloss__fail(ctx, CLLOSS_STRIDE, "%s.%s.row_stride is %zu, shorter than the row's %zu elements",
-                        call, use->name, v->row_stride, steps * column + inner);
+                        call, use->name, v->row_stride, steps * stride.column + inner);
   }
   return CLLOSS_SUCCESS;
 }

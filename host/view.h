@@ -23,12 +23,13 @@ typedef struct {
   const char *name; /* as in the public struct */
   const clloss_view *view;
   clloss__role role;
-  size_t rows, columns, inner;    /* elements that the call touches: [rows][columns][inner], inner 0 is 1 */
-  uint32_t dtypes;                /* CLLOSS__DTYPE bits */
-  bool may_broadcast, may_stride; /* its columns may lie apart */
-  const clloss_view *same;        /* an output that may be this very input: in place */
-  size_t align_bytes;             /* of the first element; 0: the element's size */
-  clloss_status if_too_small;     /* 0: CLLOSS_BUFFER_SIZE */
+  size_t rows, columns, inner; /* elements that the call touches: [rows][columns][inner], inner 0 is 1 */
+  uint32_t dtypes;             /* CLLOSS__DTYPE bits */
+  uint32_t broadcasts;         /* CLLOSS_BROADCAST… flags that it may have */
+  bool may_stride;             /* its columns may lie apart */
+  const clloss_view *same;     /* an output that may be this very input: in place */
+  size_t align_bytes;          /* of the first element; 0: the element's size */
+  clloss_status if_too_small;  /* 0: CLLOSS_BUFFER_SIZE */
 } clloss__use;
 
 /* Element size in bytes; 0 for a number that is no type. */
@@ -42,7 +43,7 @@ clloss_status clloss__check_real_dtype(clloss_ctx *ctx, const char *name, uint32
 clloss_status clloss__check_sizes(clloss_ctx *ctx, const char *call, size_t rows, size_t classes,
                                   size_t inner);
 
-/* Elements from one row to the next (0 for a broadcast), and from one column to the next. */
+/* Elements from one row to the next, and from one column to the next; 0 where that is broadcast. */
 typedef struct {
   size_t row, column;
 } clloss__strides;

@@ -35,6 +35,11 @@
   M(struct_size) M(rows) M(classes) M(inner) M(student) M(teacher) M(row_weight) M(loss) M(row_loss) M(row_stats) \
   M(grad) M(grad_loss) M(divisor) M(workspace)
 #define MEMBERS_clloss_distill_options(M) M(struct_size) M(reduction) M(flags) M(temperature) M(divisor)
+#define MEMBERS_clloss_pointwise(M) \
+  M(struct_size) M(rows) M(classes) M(kind) M(reserved) M(input) M(target) M(weight) M(pos_weight) M(loss) \
+  M(element_loss) M(grad) M(grad_loss) M(counts) M(workspace)
+#define MEMBERS_clloss_pointwise_options(M) \
+  M(struct_size) M(reduction) M(flags) M(delta) M(gamma) M(alpha) M(clip) M(divisor) M(grad_alpha) M(grad_beta)
 #define MEMBERS_clloss_plan(M) \
   M(struct_size) M(family) M(local_size) M(rows_per_group) M(slices) M(groups) M(variant)
 /* clang-format on */
@@ -60,6 +65,8 @@ static void check_layouts(void) {
   LAYOUT(clloss_softmax_options, 24);
   LAYOUT(clloss_distill, 512);
   LAYOUT(clloss_distill_options, 32);
+  LAYOUT(clloss_pointwise, 512);
+  LAYOUT(clloss_pointwise_options, 72);
   LAYOUT(clloss_plan, 64);
 }
 
@@ -108,6 +115,7 @@ typedef struct world {
   clloss_xent x;
   clloss_softmax softmax;
   clloss_distill distill;
+  clloss_pointwise pointwise;
   edge e;
 } world;
 
@@ -152,6 +160,22 @@ static clloss_status take_options(world *w, void *options) {
 
 static clloss_status take_arrays(world *w, void *arrays) {
   return clloss_xent_host(w->ctx, arrays, &w->p.options);
+}
+static clloss_status take_pointwise(world *w, void *pointwise) {
+  return clloss_pointwise_forward(w->ctx, pointwise, NULL, w->f.queue, 0, NULL, NULL);
+}
+static clloss_status take_pointwise_fused(world *w, void *pointwise) {
+  return clloss_pointwise_fused(w->ctx, pointwise, NULL, w->f.queue, 0, NULL, NULL);
+}
+static clloss_status take_pointwise_backward(world *w, void *pointwise) {
+  return clloss_pointwise_backward(w->ctx, pointwise, NULL, w->f.queue, 0, NULL, NULL);
+}
+static clloss_status take_pointwise_workspace(world *w, void *pointwise) {
+  size_t bytes;
+  return clloss_pointwise_workspace(w->ctx, pointwise, NULL, &bytes);
+}
+static clloss_status take_pointwise_options(world *w, void *options) {
+  return clloss_pointwise_forward(w->ctx, &w->pointwise, options, w->f.queue, 0, NULL, NULL);
 }
 static clloss_status take_softmax(world *w, void *softmax) {
   return clloss_softmax_forward(w->ctx, softmax, NULL, w->f.queue, 0, NULL, NULL);
@@ -233,19 +257,6 @@ static void check_struct_sizes(world *w) {
   w->x = problem_xent(&w->p, FORWARD);
   options.flags = 0, options.ignore_index = 0;
   w->p.options = options;
-  w->softmax = (clloss_softmax){.struct_size = sizeof w->softmax, .rows = 4, .classes = 6};
-  w->softmax.input = w->x.logits;
-  w->softmax.output = fused.grad;
-  clloss_softmax back = {.struct_size = sizeof back, .rows = 4, .classes = 6};
-  back.output = back.grad_output = w->x.logits;
-  back.grad_input = fused.grad;
-  w->distill = (clloss_distill){.struct_size = sizeof w->distill, .rows = 4, .classes = 6};
-  w->distill.student = w->distill.teacher = w->x.logits;
-  w->distill.loss = w->x.loss;
-  clloss_distill distill_fused = w->distill;
-  distill_fused.grad = fused.grad;
-  const clloss_distill_options warm = {.struct_size = sizeof warm, .temperature = 2};
-  const clloss_softmax_options log_of = {.struct_size = sizeof log_of, .flags = CLLOSS_LOG_SOFTMAX};
   const clloss_xent_arrays arrays = {.struct_size = sizeof arrays,
                                      .rows = 4,
                                      .classes = 6,
@@ -272,6 +283,26 @@ static void check_struct_sizes(world *w) {
       {"clloss_xent_options, all zero", &(clloss_xent_options){0}, sizeof options, sizeof(size_t),
        take_options},
       {"clloss_xent_arrays", &arrays, sizeof arrays, offsetof(clloss_xent_arrays, row_loss), take_arrays},
+  };
+  for (size_t i = 0; i < sizeof subjects / sizeof *subjects; i++) check_sizes(w, &subjects[i]);
+}
+
+static void check_rowwise_sizes(world *w) {
+  const clloss_xent fused = problem_xent(&w->p, FUSED);
+  w->softmax = (clloss_softmax){.struct_size = sizeof w->softmax, .rows = 4, .classes = 6};
+  w->softmax.input = fused.logits;
+  w->softmax.output = fused.grad;
+  clloss_softmax back = {.struct_size = sizeof back, .rows = 4, .classes = 6};
+  back.output = back.grad_output = fused.logits;
+  back.grad_input = fused.grad;
+  w->distill = (clloss_distill){.struct_size = sizeof w->distill, .rows = 4, .classes = 6};
+  w->distill.student = w->distill.teacher = fused.logits;
+  w->distill.loss = fused.loss;
+  clloss_distill distill_fused = w->distill;
+  distill_fused.grad = fused.grad;
+  const clloss_distill_options warm = {.struct_size = sizeof warm, .temperature = 2};
+  const clloss_softmax_options log_of = {.struct_size = sizeof log_of, .flags = CLLOSS_LOG_SOFTMAX};
+  const subject subjects[] = {
       {"clloss_softmax in forward", &w->softmax, sizeof back, offsetof(clloss_softmax, grad_output),
        take_softmax},
       {"clloss_softmax in backward", &back, sizeof back, sizeof back - sizeof(uint64_t), take_softmax_back},
@@ -289,6 +320,34 @@ static void check_struct_sizes(world *w) {
   for (size_t i = 0; i < sizeof subjects / sizeof *subjects; i++) check_sizes(w, &subjects[i]);
 }
 
+static void check_pointwise_sizes(world *w) {
+  const clloss_xent xent = problem_xent(&w->p, FUSED);
+  w->pointwise = (clloss_pointwise){
+      .struct_size = sizeof w->pointwise, .rows = 4, .classes = 6, .kind = CLLOSS_MSE, .input = xent.logits};
+  w->pointwise.target = xent.logits;
+  clloss_pointwise forward = w->pointwise, fused = w->pointwise, backward;
+  fused.grad = xent.grad;
+  backward = fused;
+  forward.loss = fused.loss = w->pointwise.loss = xent.loss;
+  const clloss_pointwise_options sum = {.struct_size = sizeof sum, .reduction = CLLOSS_SUM};
+  const size_t size = sizeof forward;
+  const subject subjects[] = {
+      {"clloss_pointwise in forward", &forward, size, offsetof(clloss_pointwise, element_loss),
+       take_pointwise},
+      {"clloss_pointwise in fused", &fused, size, offsetof(clloss_pointwise, grad_loss),
+       take_pointwise_fused},
+      {"clloss_pointwise in backward", &backward, size, offsetof(clloss_pointwise, grad_loss),
+       take_pointwise_backward},
+      {"clloss_pointwise in workspace", &forward, size, offsetof(clloss_pointwise, input),
+       take_pointwise_workspace},
+      {"clloss_pointwise_options", &sum, sizeof sum, offsetof(clloss_pointwise_options, flags),
+       take_pointwise_options},
+      {"clloss_pointwise_options, all zero", &(clloss_pointwise_options){0}, sizeof sum, sizeof(size_t),
+       take_pointwise_options},
+  };
+  for (size_t i = 0; i < sizeof subjects / sizeof *subjects; i++) check_sizes(w, &subjects[i]);
+}
+
 int main(void) {
   world w = {0};
   check_layouts();
@@ -297,6 +356,8 @@ int main(void) {
   CHECK(open);
   if (open) {
     check_struct_sizes(&w);
+    check_rowwise_sizes(&w);
+    check_pointwise_sizes(&w);
     check_short_outputs(&w);
     CHECK_STATUS(clFinish(w.f.queue), CL_SUCCESS);
   }

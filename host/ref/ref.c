@@ -65,7 +65,18 @@ static void count_rank(const clloss_ref_xent *a, size_t greater) {
   a->counts[CLLOSS_COUNT_TOPK] += greater < (a->top_k ? a->top_k : 5);
 }
 
+static uint32_t pointwise_traits(uint32_t kind) {
+  switch (kind) {
+#define POINTWISE_TRAITS(name, value, word, kernel, traits) \
+  case CLLOSS_##name: return (traits);
+    CLLOSS_POINTWISE_LIST(POINTWISE_TRAITS)
+#undef POINTWISE_TRAITS
+  }
+  return 0;
+}
+
 /* Types of one instance. */
+#define ELEMENT  F(element)
 #define ROW      F(row)
 #define RESULTS  F(results)
 #define SUMS     F(sums)
@@ -76,7 +87,10 @@ static void count_rank(const clloss_ref_xent *a, size_t greater) {
 #define EXP     expf
 #define LOG     logf
 #define TANH    tanhf
+#define LOG1P   log1pf
+#define FABS    fabsf
 #define F(name) name##_f32
+#include "pointwise_ref.h"
 #include "softmax_ref.h"
 #include "xent_ref.h"
 #include "distill_ref.h"
@@ -84,13 +98,18 @@ static void count_rank(const clloss_ref_xent *a, size_t greater) {
 #undef EXP
 #undef LOG
 #undef TANH
+#undef LOG1P
+#undef FABS
 #undef F
 
 #define REAL    double
 #define EXP     exp
 #define LOG     log
 #define TANH    tanh
+#define LOG1P   log1p
+#define FABS    fabs
 #define F(name) name##_f64
+#include "pointwise_ref.h"
 #include "softmax_ref.h"
 #include "xent_ref.h"
 #include "distill_ref.h"

@@ -104,7 +104,7 @@ typedef struct clloss_view {
   size_t row_stride; /* from one row to the next, with inner > 1 from one outer row to the next; 0: packed */
   size_t class_stride; /* from one class to the next; 0: packed, which is 1, or inner */
   uint32_t dtype;      /* CLLOSS_F32 … */
-  uint32_t flags;      /* CLLOSS_BROADCAST */
+  uint32_t flags;      /* CLLOSS_BROADCAST … */
   uint64_t reserved;   /* 0 */
 } clloss_view;
 
@@ -326,5 +326,6 @@ CLLOSS_API const char *clloss_family_name(uint32_t family);
 #endif
 
 #include "clloss_rowwise.h"
+#include "clloss_pointwise.h"
 
 #endif

@@ -129,6 +129,42 @@ typedef struct clloss_ref_distill {
 CLLOSS_API void clloss_ref_distill_f32(const clloss_ref_distill *args);
 CLLOSS_API void clloss_ref_distill_f64(const clloss_ref_distill *args);
 
+/* Elementwise losses of `rows` rows of `classes` elements, packed. Of an element with input x, target y and weight w the
+ * loss is w l(x, y), and its derivative w dl/dx; with σ(x) = 1 / (1 + exp −x) and 0 · ∞ = 0 throughout:
+ *
+ *   CLLOSS_BCE_LOGITS  (1 − y) log(1 + exp x) + p y log(1 + exp −x)     dl/dx = (1 − y) σ(x) − p y σ(−x)
+ *                      p = pos_weight of the class; an infinite x gives the limit.
+ *                      torch.nn.functional.binary_cross_entropy_with_logits
+ *   CLLOSS_MSE         (x − y)²                                          2 (x − y)
+ *                      torch.nn.functional.mse_loss
+ *
+ * Reductions: sum; mean, over the number of elements, or with CLLOSS_MEAN_BY_WEIGHT and a weight over Σ w, or over
+ * `divisor`; batchmean, the sum over `rows`. grad is grad_alpha · w dl/dx times the upstream gradient, over the same
+ * divisor, + grad_beta · grad. A weight of 0 removes an infinite loss or derivative; NaN stays. A probability outside its
+ * range is a fault: loss and gradient NaN there, and counted. */
+typedef struct clloss_ref_pointwise {
+  size_t rows, classes;
+  uint32_t kind;                                 /* CLLOSS_MSE … */
+  uint32_t reduction;                            /* CLLOSS_MEAN, CLLOSS_SUM, CLLOSS_NONE, CLLOSS_BATCHMEAN */
+  uint32_t flags;                                /* as in clloss_pointwise_options */
+  uint32_t reserved;                             /* 0 */
+  const void *input, *target;                    /* real */
+  const void *weight;                            /* real; NULL: 1 */
+  size_t weight_row_stride, weight_class_stride; /* elements between rows and classes; 0 repeats */
+  const void *pos_weight;                        /* real [classes]; NULL: 1 */
+  double delta, gamma, alpha, clip, divisor, grad_alpha, grad_beta; /* as in clloss_pointwise_options */
+  const void *grad_loss; /* real: one value, with CLLOSS_NONE by the strides; NULL: 1 */
+  size_t grad_loss_row_stride, grad_loss_class_stride;
+  /* outputs, each may be NULL */
+  void *loss;         /* real [1]; with CLLOSS_NONE untouched */
+  void *element_loss; /* real: what CLLOSS_NONE returns, whatever the reduction */
+  void *grad;         /* real; may be the input, but not with grad_beta */
+  int64_t *counts;    /* [CLLOSS_POINTWISE_COUNTS] */
+} clloss_ref_pointwise;
+
+CLLOSS_API void clloss_ref_pointwise_f32(const clloss_ref_pointwise *args);
+CLLOSS_API void clloss_ref_pointwise_f64(const clloss_ref_pointwise *args);
+
 #ifdef __cplusplus
 }
 #endif

@@ -79,11 +79,43 @@ enum {
 enum {
   CLLOSS_MEAN = 0, /* the sum over the rows that aren't ignored, divided by their number or weight */
   CLLOSS_SUM = 1,
-  CLLOSS_NONE = 2 /* row_loss is the result, and the upstream gradient is per row */
+  CLLOSS_NONE =
+      2, /* row_loss or element_loss is the result, and the upstream gradient is per row or element */
+  CLLOSS_BATCHMEAN = 3 /* elementwise losses alone: the sum divided by the rows */
 };
 
-/* clloss_view.flags */
-enum { CLLOSS_BROADCAST = 1u << 0 /* every row reads the one element at `offset` */ };
+/* clloss_view.flags, at most one of them, on views that say they may broadcast */
+enum {
+  CLLOSS_BROADCAST = 1u << 0,        /* the one element at `offset` is every row's, and every class's */
+  CLLOSS_BROADCAST_ROWS = 1u << 1,   /* [classes]: every row reads the same */
+  CLLOSS_BROADCAST_CLASSES = 1u << 2 /* [rows], row_stride apart: the classes of a row read the same */
+};
+
+/* Elementwise losses: name, number, public word, name in the kernels, and what the kind takes of
+ * clloss_pointwise_options (the enum below). What each computes: clloss_ref.h. */
+/* clang-format off */
+#define CLLOSS_POINTWISE_LIST(X)                                                        \
+  X(BCE_LOGITS, 1, "bce-logits", bce_logits, CLLOSS_TAKES_POS_WEIGHT)                   \
+  X(MSE,        4, "mse",        mse,        CLLOSS_MEAN_BY_WEIGHT)
+/* clang-format on */
+
+enum {
+#define CLLOSS_POINTWISE_ENUM(name, value, word, kernel, traits) CLLOSS_##name = (value),
+  CLLOSS_POINTWISE_LIST(CLLOSS_POINTWISE_ENUM)
+#undef CLLOSS_POINTWISE_ENUM
+};
+
+/* What makes a kind differ from another, beside its formula. */
+enum {
+  CLLOSS_TAKES_POS_WEIGHT = 1u << 0, /* the view pos_weight */
+  CLLOSS_TAKES_LOG_TARGET = 1u << 1, /* the flag CLLOSS_LOG_TARGET */
+  CLLOSS_TAKES_CLIP = 1u << 2,
+  CLLOSS_TAKES_DELTA = 1u << 3, /* delta > 0 */
+  CLLOSS_TAKES_BETA = 1u << 4,  /* delta >= 0 */
+  CLLOSS_TAKES_GAMMA = 1u << 5,
+  CLLOSS_TAKES_ALPHA = 1u << 6,
+  CLLOSS_MEAN_BY_WEIGHT = 1u << 7 /* a weighted mean divides by the sum of the weights, not by their number */
+};
 
 /* Option flags, where zero is a meaning of its own and so can't stand for "not given", and policies. */
 enum {
@@ -117,6 +149,21 @@ enum {
   CLLOSS_COUNT_TOPK,       /* rows with fewer than top_k of them */
   CLLOSS_COUNT_NAN,        /* valid rows without a softmax */
   CLLOSS_COUNTS
+};
+
+/* Where clloss_pointwise.counts holds what. */
+enum {
+  CLLOSS_COUNT_FAULTS,      /* elements whose loss is NaN because a probability is outside its range */
+  CLLOSS_COUNT_FIRST_FAULT, /* the first of them, row · classes + class; −1 if there is none */
+  CLLOSS_POINTWISE_COUNTS
+};
+
+/* clloss_pointwise_options.flags, beside CLLOSS_GRAD_ALPHA */
+enum {
+  CLLOSS_LOG_TARGET = 1u << 8, /* KL: the target is a log-probability, as the input is */
+  CLLOSS_SET_DELTA = 1u << 9,  /* delta is meant though it is 0, … */
+  CLLOSS_SET_GAMMA = 1u << 10, /* gamma, … */
+  CLLOSS_SET_ALPHA = 1u << 11  /* alpha */
 };
 
 /* clloss_softmax_options.flags */
