@@ -14,5 +14,6 @@ int finish_output(void);
 
 int devices_main(int argc, char **argv);
 int eval_main(int argc, char **argv);
+int tune_main(int argc, char **argv);
 
 #endif

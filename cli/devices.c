@@ -111,6 +111,19 @@ static void plan_text(clloss_ctx *ctx, const struct shape *shape, char text[64])
     snprintf(text, 64, "%s", plan.variant);
 }
 
+/* Why each shape gets what it gets. */
+static void print_reasons(clloss_ctx *ctx) {
+  for (size_t i = 0; i < N_SHAPES; i++) {
+    const clloss_xent xent = {
+        .struct_size = sizeof xent, .rows = shapes[i].rows, .classes = shapes[i].classes};
+    clloss_plan plan = {.struct_size = sizeof plan};
+    if (clloss_xent_plan(ctx, &xent, &plan) == CLLOSS_SUCCESS)
+      printf("     %7zu x %-6zu  %6llu work-groups of %llu row%s each: %s\n", shapes[i].rows,
+             shapes[i].classes, (unsigned long long)plan.groups, (unsigned long long)plan.rows_per_group,
+             plan.rows_per_group == 1 ? "" : "s", plan.why);
+  }
+}
+
 static void print_plans(cl_device_id device, size_t number) {
   char text[512] = "";
   cl_int status;
@@ -127,6 +140,7 @@ static void print_plans(cl_device_id device, size_t number) {
     printf("  %-*s", i + 1 < N_SHAPES ? 14 : 0, text);
   }
   putchar('\n');
+  if (ctx) print_reasons(ctx);
   clloss_ctx_destroy(&ctx);
   if (context) clReleaseContext(context);
 }

@@ -16,6 +16,7 @@ static const char usage[] =
     "  devices   the OpenCL devices, and the kernels that each shape gets on them\n"
     "  eval      a loss, its gradient and what they mean, from NumPy files\n"
     "  bench     how fast the losses are on a device\n"
+    "  tune      which of the library's choices could be better on a device\n"
     "  help      this page, or with a command its own\n"
     "\n"
     "clloss COMMAND --help explains the command; clloss --version prints the version.\n";
@@ -64,7 +65,7 @@ static int devices(int argc, char **argv) {
 static const struct command {
   const char *name;
   int (*run)(int argc, char **argv);
-} commands[] = {{"devices", devices}, {"eval", eval_main}, {"bench", bench}};
+} commands[] = {{"devices", devices}, {"eval", eval_main}, {"bench", bench}, {"tune", tune_main}};
 
 /* argv[0] is the command's name. */
 static int run(int argc, char **argv) {

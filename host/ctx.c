@@ -75,6 +75,7 @@ static clloss_status set_up(clloss_ctx *ctx, const clloss_ctx_options *options) 
   clloss_status status = check_device(ctx);
   if (status == CLLOSS_SUCCESS) status = clloss__plan_read_device(ctx);
   if (status == CLLOSS_SUCCESS) status = clloss__plan_read_overrides(ctx, options);
+  if (status == CLLOSS_SUCCESS) status = clloss__tuning_read(ctx, options->tuning, &ctx->tuning);
   return status;
 }
 

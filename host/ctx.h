@@ -8,6 +8,7 @@
 #include "plan.h"
 #include "pool.h"
 #include "program.h"
+#include "tuning.h"
 
 struct clloss_ctx {
   cl_context context;
@@ -15,6 +16,7 @@ struct clloss_ctx {
   long pid; /* of the process that made it: OpenCL's threads and locks don't survive fork() */
   clloss__device facts;
   clloss__overrides overrides;
+  clloss__tuning tuning;
   clloss__programs programs;
   clloss__pool pool;
   uint64_t kernels_enqueued, work_groups_enqueued;

@@ -7,47 +7,59 @@
 #include "ctx.h"
 #include "view.h"
 
-/* Bounds that the kernels state: sixteen classes in kernels/xent_rows.clh, the items of kernels/group.clh. */
-enum { LANES = 16, GROUP_MOST = 256, GROUP_BYTES = 104, SLICES_MOST = 64, SPLIT_LEAST = 4096 };
-
-/* A lane work-group owns so much of the logits that scheduling it doesn't show, and that two cores end together. */
-enum { BLOCK_BYTES = 32 << 10 };
+/* Bounds that the kernels state: the lanes of kernels/xent_rows.clh, the items of kernels/group.clh. */
+enum { LANES = 16, GROUP_MOST = 256, GROUP_BYTES = 104, SLICES_MOST = 64 };
 
 /* PoCL 3.1 compiles a second version of each kernel for grids above this. */
 enum { BLOCKS_MOST = 65535 };
 
-enum { PAST_CACHE_BYTES = 4 << 20 };
-
 static const clloss__team lane_team = {"lane", ""};
 static const clloss__team group_team = {"group", " -DCLLOSS_TEAM_GROUP"};
 
-#define ANY SIZE_MAX
+/* A bound of the table: a number of tuning.h's list, or one of these. */
+enum { ONE = CLLOSS__TUNINGS, ANY };
 
-/* rows/unit: at most so many rows for each compute unit. A split pays where whole rows would leave units idle and each
- * slice still has SPLIT_LEAST classes; it needs neighbouring classes. The group sizes are a first guess, not yet
- * measured on a GPU. */
+#define T(name) CLLOSS__##name
+
+/* rows/unit: at most so many rows for each compute unit. A split pays where whole rows would leave units idle; it needs
+ * neighbouring classes. */
 static const struct {
   bool lane; /* the team: lane on a CPU, group elsewhere, unless overridden */
   bool strided;
-  size_t classes_least, classes_most, rows_per_unit_most;
+  int classes_least, classes_most, rows_per_unit_most;
   uint32_t family;
-  size_t local_size;
+  int items;
   bool rows_in_lanes;
+  const char *why;
 } rules[] = {
-    /* lane strided  classes          rows/unit  family             items  rows in lanes */
-    {true, true, 1, ANY, ANY, CLLOSS_FAMILY_LANE, 1, true},
-    {true, false, 1, LANES - 1, ANY, CLLOSS_FAMILY_LANE, 1, true},
-    {true, false, 2 * SPLIT_LEAST, ANY, 2, CLLOSS_FAMILY_SPLIT, 1, false},
-    {true, false, 1, ANY, ANY, CLLOSS_FAMILY_LANE, 1, false},
-    {false, true, 1, ANY, ANY, CLLOSS_FAMILY_GROUP, 64, true},
-    {false, false, 2 * SPLIT_LEAST, ANY, 2, CLLOSS_FAMILY_SPLIT, 256, false},
-    {false, false, 1, 256, ANY, CLLOSS_FAMILY_GROUP, 64, false},
-    {false, false, 1, ANY, ANY, CLLOSS_FAMILY_GROUP, 256, false},
+    /* clang-format off */
+    /* lane strided  classes from       to                    rows/unit               family                items            in lanes */
+    {true,  true,  ONE,              ANY,                  ANY,                    CLLOSS_FAMILY_LANE,  ONE,             true,
+     "neighbouring rows are neighbours in memory"},
+    {true,  false, ONE,              T(lane_rows_classes), ANY,                    CLLOSS_FAMILY_LANE,  ONE,             true,
+     "few classes: sixteen rows at once"},
+    {true,  false, T(split_classes), ANY,                  T(split_rows_per_unit), CLLOSS_FAMILY_SPLIT, ONE,             false,
+     "few rows: whole ones would leave cores idle"},
+    {true,  false, ONE,              ANY,                  ANY,                    CLLOSS_FAMILY_LANE,  ONE,             false,
+     "rows enough for every core"},
+    {false, true,  ONE,              ANY,                  ANY,                    CLLOSS_FAMILY_GROUP, T(group_few_items), true,
+     "neighbouring rows are neighbours in memory"},
+    {false, false, T(split_classes), ANY,                  T(split_rows_per_unit), CLLOSS_FAMILY_SPLIT, T(group_items),  false,
+     "few rows: whole ones would leave units idle"},
+    {false, false, ONE,              T(group_few_classes), ANY,                    CLLOSS_FAMILY_GROUP, T(group_few_items), false,
+     "few classes: a small work-group per row"},
+    {false, false, ONE,              ANY,                  ANY,                    CLLOSS_FAMILY_GROUP, T(group_items),  false,
+     "a work-group per row"},
+    /* clang-format on */
 };
 
 static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
 static size_t max_size(size_t a, size_t b) { return a > b ? a : b; }
 static size_t ceil_div(size_t a, size_t b) { return a / b + (a % b != 0); }
+
+static size_t tuned(const clloss_ctx *ctx, int which) {
+  return which == ANY ? SIZE_MAX : which == ONE ? 1 : ctx->tuning.of[which];
+}
 
 clloss_status clloss__plan_read_device(clloss_ctx *ctx) {
   cl_device_type type = 0;
@@ -137,18 +149,18 @@ const clloss__team *clloss__plan_team(const clloss_ctx *ctx) {
   return group ? &group_team : &lane_team;
 }
 
-/* Rows per lane work-group: BLOCK_BYTES of them, fewer where that would leave a unit without its four blocks, more
+/* Rows per lane work-group: lane_block_bytes of them, fewer where that would leave a unit without its four blocks, more
  * where there would be too many blocks; a multiple of sixteen where sixteen go together. */
-static size_t block_rows(const clloss__device *device, size_t rows, size_t row_bytes, size_t step) {
-  size_t n = max_size(1, BLOCK_BYTES / row_bytes);
-  n = min_size(n, max_size(1, rows / (4 * device->units)));
+static size_t block_rows(const clloss_ctx *ctx, size_t rows, size_t row_bytes, size_t step) {
+  size_t n = max_size(1, tuned(ctx, T(lane_block_bytes)) / row_bytes);
+  n = min_size(n, max_size(1, rows / (4 * ctx->facts.units)));
   n = max_size(n, ceil_div(rows, BLOCKS_MOST));
   return ceil_div(n, step) * step;
 }
 
-static size_t slices_for(const clloss__device *device, size_t rows, size_t classes) {
-  const size_t wanted = ceil_div(4 * device->units, rows);
-  return max_size(2, min_size(min_size(wanted, SLICES_MOST), classes / SPLIT_LEAST));
+static size_t slices_for(const clloss_ctx *ctx, size_t rows, size_t classes) {
+  const size_t wanted = ceil_div(4 * ctx->facts.units, rows);
+  return max_size(2, min_size(min_size(wanted, SLICES_MOST), classes / tuned(ctx, T(split_slice_classes))));
 }
 
 clloss__plan clloss__plan_rows(const clloss_ctx *ctx, size_t rows, size_t classes, size_t element_bytes,
@@ -157,25 +169,28 @@ clloss__plan clloss__plan_rows(const clloss_ctx *ctx, size_t rows, size_t classe
   const clloss__overrides *o = &ctx->overrides;
   const bool lane = clloss__plan_team(ctx) == &lane_team;
   size_t i = 0;
-  while (rules[i].lane != lane || rules[i].strided != strided || classes < rules[i].classes_least ||
-         classes > rules[i].classes_most || ceil_div(rows, device->units) > rules[i].rows_per_unit_most ||
+  while (rules[i].lane != lane || rules[i].strided != strided ||
+         classes < tuned(ctx, rules[i].classes_least) || classes > tuned(ctx, rules[i].classes_most) ||
+         ceil_div(rows, device->units) > tuned(ctx, rules[i].rows_per_unit_most) ||
          (o->family && rules[i].family == CLLOSS_FAMILY_SPLIT && o->family != CLLOSS_FAMILY_SPLIT)) {
     ++i;
   }
+  const size_t items = o->local_size ? o->local_size : tuned(ctx, rules[i].items);
   clloss__plan plan = {
       .family = o->family && !(strided && o->family == CLLOSS_FAMILY_SPLIT) ? o->family : rules[i].family,
       .team = clloss__plan_team(ctx),
-      .local_size = lane ? 1
-                         : min_size(o->local_size ? o->local_size : rules[i].local_size, device->local_most),
+      .local_size = lane ? 1 : min_size(items, device->local_most),
       .slices = 1,
+      .past_cache_bytes = tuned(ctx, T(past_cache_bytes)),
+      .why = o->family ? "overridden" : rules[i].why,
   };
   if (plan.family == CLLOSS_FAMILY_SPLIT) {
-    plan.slices = o->slices ? o->slices : slices_for(device, rows, classes);
+    plan.slices = o->slices ? o->slices : slices_for(ctx, rows, classes);
     plan.rows_per_group = 1;
   } else {
     plan.rows_in_lanes = rules[i].rows_in_lanes;
     const size_t together = !plan.rows_in_lanes ? 1 : lane ? LANES : plan.local_size;
-    plan.rows_per_group = lane ? block_rows(device, rows, classes * element_bytes, together)
+    plan.rows_per_group = lane ? block_rows(ctx, rows, classes * element_bytes, together)
                                : ceil_div(max_size(1, ceil_div(rows, BLOCKS_MOST)), together) * together;
     if (o->rows_per_group) plan.rows_per_group = ceil_div(o->rows_per_group, together) * together;
   }
@@ -185,9 +200,9 @@ clloss__plan clloss__plan_rows(const clloss_ctx *ctx, size_t rows, size_t classe
   return plan;
 }
 
-bool clloss__plan_past_cache(size_t elements, uint32_t dtype) {
+bool clloss__plan_past_cache(const clloss__plan *plan, size_t elements, uint32_t dtype) {
   const size_t bytes = clloss__dtype_bytes(dtype);
-  return bytes && elements >= PAST_CACHE_BYTES / bytes;
+  return bytes && elements >= plan->past_cache_bytes / bytes;
 }
 
 /* A slice is a piece of a row of whole quadruples of vectors, so that slices begin where they do in an uncut row. */
@@ -201,18 +216,22 @@ clloss__plan clloss__plan_elements(const clloss_ctx *ctx, size_t rows, size_t cl
   const clloss__overrides *o = &ctx->overrides;
   const bool lane = clloss__plan_team(ctx) == &lane_team;
   const size_t row_bytes = classes * element_bytes, per_unit = ceil_div(4 * device->units, rows);
-  size_t slices = max_size(row_bytes / BLOCK_BYTES, min_size(per_unit, row_bytes / LEAST_BYTES));
+  size_t slices = max_size(row_bytes / tuned(ctx, T(lane_block_bytes)),
+                           min_size(per_unit, row_bytes / LEAST_BYTES));
   slices = max_size(1, min_size(slices, BLOCKS_MOST / rows));
   if (o->rows_per_group) slices = 1;
   if (o->slices) slices = o->slices;
   clloss__plan plan = {
       .family = lane ? CLLOSS_FAMILY_LANE : CLLOSS_FAMILY_GROUP,
       .team = clloss__plan_team(ctx),
-      .local_size = lane ? 1 : min_size(o->local_size ? o->local_size : GROUP_MOST, device->local_most),
+      .local_size = lane ? 1
+                         : min_size(o->local_size ? o->local_size : tuned(ctx, T(group_items)),
+                                    device->local_most),
       .slices = slices,
+      .past_cache_bytes = tuned(ctx, T(past_cache_bytes)),
       .rows_per_group = slices > 1          ? 1
                         : o->rows_per_group ? o->rows_per_group
-                                            : block_rows(device, rows, row_bytes, 1),
+                                            : block_rows(ctx, rows, row_bytes, 1),
   };
   plan.slices = ceil_div(classes, clloss__plan_slice(&plan, classes));
   plan.blocks = ceil_div(rows, plan.rows_per_group);
@@ -232,6 +251,7 @@ clloss_status clloss__plan_describe(clloss_ctx *ctx, const clloss__plan *plan, c
            plan->family == CLLOSS_FAMILY_SPLIT ? "_split"
            : plan->rows_in_lanes               ? "_rows"
                                                : "");
+  snprintf(now.why, sizeof now.why, "%s", plan->why ? plan->why : "");
   memcpy(out, &now, now.struct_size < sizeof now ? now.struct_size : sizeof now);
   return CLLOSS_SUCCESS;
 }

@@ -40,6 +40,8 @@ typedef struct {
   bool rows_in_lanes; /* sixteen rows at a time, one per vector lane */
   size_t local_size, rows_per_group, slices;
   size_t blocks; /* of rows_per_group rows */
+  size_t past_cache_bytes;
+  const char *why;
 } clloss__plan;
 
 /* The plan for rows × classes elements of element_bytes; rows and classes are not zero. strided: a class is not next
@@ -49,7 +51,7 @@ clloss__plan clloss__plan_rows(const clloss_ctx *ctx, size_t rows, size_t classe
 
 /* Whether an output of so many elements is too large to stay in cache: one that isn't in place is then written
  * around it. */
-bool clloss__plan_past_cache(size_t elements, uint32_t dtype);
+bool clloss__plan_past_cache(const clloss__plan *plan, size_t elements, uint32_t dtype);
 
 /* The plan where no element needs another: a work-group takes whole rows, or a slice of a long one. Rows and classes are
  * not zero. */

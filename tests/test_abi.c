@@ -13,7 +13,8 @@
  * shows as a size that doesn't match. */
 /* clang-format off */
 #define MEMBERS_clloss_ctx_options(M) \
-  M(struct_size) M(message) M(message_size_bytes) M(family) M(local_size) M(rows_per_group) M(slices)
+  M(struct_size) M(message) M(message_size_bytes) M(family) M(local_size) M(rows_per_group) M(slices) \
+  M(tuning)
 #define MEMBERS_clloss_ctx_stats(M) \
   M(struct_size) M(programs_built) M(kernels_enqueued) M(work_groups_enqueued) M(pool_bytes) M(pool_peak_bytes) \
   M(pool_allocations)
@@ -41,7 +42,7 @@
 #define MEMBERS_clloss_pointwise_options(M) \
   M(struct_size) M(reduction) M(flags) M(delta) M(gamma) M(alpha) M(clip) M(divisor) M(grad_alpha) M(grad_beta)
 #define MEMBERS_clloss_plan(M) \
-  M(struct_size) M(family) M(local_size) M(rows_per_group) M(slices) M(groups) M(variant)
+  M(struct_size) M(family) M(local_size) M(rows_per_group) M(slices) M(groups) M(variant) M(why)
 /* clang-format on */
 
 static void check_layouts(void) {
@@ -55,7 +56,7 @@ static void check_layouts(void) {
     MEMBERS_##type(MEMBER) CHECK_EQ(at, sizeof s);     \
     if (sizeof(void *) == 8) CHECK_EQ(sizeof s, size); \
   } while (0)
-  LAYOUT(clloss_ctx_options, 48);
+  LAYOUT(clloss_ctx_options, 56);
   LAYOUT(clloss_ctx_stats, 56);
   LAYOUT(clloss_view, 48); /* embedded by value: frozen from the first release */
   LAYOUT(clloss_xent, 800);
@@ -67,7 +68,7 @@ static void check_layouts(void) {
   LAYOUT(clloss_distill_options, 32);
   LAYOUT(clloss_pointwise, 512);
   LAYOUT(clloss_pointwise_options, 72);
-  LAYOUT(clloss_plan, 64);
+  LAYOUT(clloss_plan, 128);
 }
 
 static void check_version(void) {

@@ -52,6 +52,7 @@ typedef struct clloss_ctx_options {
   uint32_t local_size;     /* work-items per work-group of the group family; the lane family's is always 1 */
   uint64_t rows_per_group; /* rows that one work-group owns */
   uint64_t slices;         /* work-groups per row of the split family, 2 … 64 */
+  const char *tuning; /* what `clloss tune` wrote for this device, NUL-terminated; read during the call */
 } clloss_ctx_options;
 
 /* Makes a ctx for one device of one cl_context. It retains the context, keeps the compiled kernels and a pool of
@@ -59,7 +60,7 @@ typedef struct clloss_ctx_options {
  *   CLLOSS_NULL_ARGUMENT  out, context or device is NULL
  *   CLLOSS_STRUCT_SIZE    options->struct_size
  *   CLLOSS_DEVICE         the device isn't in the context, isn't available, has no compiler, or is big-endian
- *   CLLOSS_PLAN           an override that the device can't run
+ *   CLLOSS_PLAN           an override that the device can't run; a tuning text that isn't one
  *   CL_OUT_OF_HOST_MEMORY, or whatever OpenCL answers to queries about context and device
  * On failure *out is NULL. */
 CLLOSS_API clloss_status clloss_ctx_create(clloss_ctx **out, cl_context context, cl_device_id device,
@@ -313,6 +314,7 @@ typedef struct clloss_plan {
   uint64_t slices;         /* work-groups that share one row; 1 but for the split family */
   uint64_t groups;         /* work-groups of the main kernel */
   char variant[24];        /* as in the kernels' names: "lane", "lane_rows", "group", "lane_split", … */
+  char why[64];            /* in words */
 } clloss_plan;
 
 /* CLLOSS_NULL_ARGUMENT, CLLOSS_STRUCT_SIZE, CLLOSS_SIZE (also for zero rows), CLLOSS_FORKED */

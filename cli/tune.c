@@ -1,0 +1,285 @@
+/* `clloss tune`: measures the numbers that plans are made with on a device, and writes those that beat the built-in ones.
+ *
+ * Each number is tried at a shape where it decides something, by the fused cross-entropy. All candidates run in turn, and
+ * each has the median of its times relative to the built-in value's in the same round, so that a machine that slows down
+ * half-way slows all of them. A candidate has to win by more than half its interquartile range and 3 %; otherwise the
+ * built-in value stays, and the file says by how much it was beaten or not. */
+#include "cli.h"
+#include "devices.h"
+#include "progress.h"
+
+#include <clloss/clloss.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { CANDIDATES = 6, ROUNDS = 15, QUICK_ROUNDS = 5 };
+
+/* A number, what is tried for it, the built-in value first, and the shape: rows, 0 to fill `bytes`. */
+static const struct trial {
+  const char *name;
+  bool lane, group; /* the teams that it concerns */
+  bool in_place;
+  size_t rows, classes, bytes;
+  unsigned long long values[CANDIDATES]; /* up to the first 0 behind the first */
+} trials[] = {
+    {"lane_rows_classes", true, false, true, 0, 16, 32u << 20, {32, 15}},
+    {"lane_rows_classes", true, false, true, 0, 24, 32u << 20, {32, 20}},
+    {"lane_rows_classes", true, false, true, 0, 32, 32u << 20, {32, 24}},
+    {"lane_rows_classes", true, false, true, 0, 48, 32u << 20, {32, 48}},
+    {"lane_block_bytes", true, false, true, 0, 1000, 64u << 20, {32768, 8192, 16384, 65536, 131072, 262144}},
+    {"split_rows_per_unit", true, true, true, 4, 131072, 0, {2, 1, 4, 8}},
+    {"split_slice_classes", true, true, true, 1, 131072, 0, {4096, 1024, 2048, 8192, 16384}},
+    {"past_cache_bytes", true, false, false, 0, 4096, 8u << 20, {4194304, 16777216}},
+    {"past_cache_bytes", true, false, false, 0, 4096, 32u << 20, {4194304, 67108864}},
+    {"group_few_items", false, true, true, 0, 100, 32u << 20, {64, 16, 32, 128, 256}},
+    {"group_items", false, true, true, 0, 4096, 64u << 20, {256, 32, 64, 128}},
+};
+
+enum { TRIALS = sizeof trials / sizeof *trials };
+
+typedef struct tuner {
+  cl_context context;
+  cl_device_id device;
+  cl_command_queue queue;
+  size_t rounds;
+  size_t done; /* rounds, over all trials */
+  FILE *file;
+} tuner;
+
+/* One shape on the device. */
+typedef struct subject {
+  clloss_xent xent;
+  cl_mem logits, grad, targets, loss;
+} subject;
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void close_subject(subject *s) {
+  const cl_mem all[] = {s->logits, s->grad, s->targets, s->loss};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    if (all[i]) clReleaseMemObject(all[i]);
+}
+
+/* Logits are small random numbers; an in-place call makes gradients of gradients, as good as any. */
+static cl_int open_subject(const tuner *t, const struct trial *what, subject *s) {
+  const size_t rows = what->rows ? what->rows : what->bytes / 4 / what->classes, n = rows * what->classes;
+  cl_int status = CL_OUT_OF_HOST_MEMORY;
+  float *x = malloc(4 * n);
+  cl_int *targets = malloc(4 * rows);
+  *s = (subject){.loss = NULL};
+  if (x && targets) {
+    uint32_t bits = 1;
+    for (size_t i = 0; i < n; i++) x[i] = (float)((bits = bits * 1664525u + 1013904223u) >> 8) * 0x1p-22f - 2;
+    for (size_t i = 0; i < rows; i++) targets[i] = (cl_int)(i % what->classes);
+    s->logits = clCreateBuffer(t->context, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR, 4 * n, x, &status);
+  }
+  if (status == CL_SUCCESS && !what->in_place)
+    s->grad = clCreateBuffer(t->context, CL_MEM_READ_WRITE, 4 * n, NULL, &status);
+  if (status == CL_SUCCESS)
+    s->targets = clCreateBuffer(t->context, CL_MEM_READ_ONLY | CL_MEM_COPY_HOST_PTR, 4 * rows, targets,
+                                &status);
+  if (status == CL_SUCCESS) s->loss = clCreateBuffer(t->context, CL_MEM_READ_WRITE, 4, NULL, &status);
+  s->xent = (clloss_xent){.struct_size = sizeof s->xent, .rows = rows, .classes = what->classes};
+  s->xent.logits = (clloss_view){.mem = s->logits, .dtype = CLLOSS_F32};
+  s->xent.grad = (clloss_view){.mem = what->in_place ? s->logits : s->grad, .dtype = CLLOSS_F32};
+  s->xent.targets = (clloss_view){.mem = s->targets, .dtype = CLLOSS_I32};
+  s->xent.loss = (clloss_view){.mem = s->loss, .dtype = CLLOSS_F32};
+  free(x);
+  free(targets);
+  return status;
+}
+
+static clloss_status run(const tuner *t, clloss_ctx *ctx, const subject *s, double *seconds) {
+  const double start = now();
+  clloss_status status = clloss_xent_fused(ctx, &s->xent, NULL, t->queue, 0, NULL, NULL);
+  if (status == CLLOSS_SUCCESS) status = clFinish(t->queue);
+  *seconds = now() - start;
+  return status;
+}
+
+static int by_size(const void *a, const void *b) {
+  const double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+/* Median of n numbers, which it sorts, and half the range of their middle half. */
+static double median(double *x, size_t n, double *spread) {
+  qsort(x, n, sizeof *x, by_size);
+  *spread = (x[3 * n / 4] - x[n / 4]) / 2;
+  return x[n / 2];
+}
+
+/* All candidates in turn, `rounds` times: each one's time over the built-in's, by round. */
+static clloss_status race(tuner *t, clloss_ctx **ctx, size_t n, const subject *s,
+                          double ratios[CANDIDATES][ROUNDS]) {
+  clloss_status status = CLLOSS_SUCCESS;
+  double seconds[CANDIDATES];
+  for (size_t i = 0; i < n && status == CLLOSS_SUCCESS; i++) status = run(t, ctx[i], s, &seconds[i]);
+  for (size_t round = 0; round < t->rounds && status == CLLOSS_SUCCESS; round++) {
+    for (size_t i = 0; i < n && status == CLLOSS_SUCCESS; i++) status = run(t, ctx[i], s, &seconds[i]);
+    for (size_t i = 0; i < n; i++) ratios[i][round] = seconds[i] / seconds[0];
+    progress_at(++t->done);
+  }
+  return status;
+}
+
+static void write_result(const tuner *t, const struct trial *what, size_t n,
+                         double ratios[CANDIDATES][ROUNDS]) {
+  size_t best = 0;
+  double least = 1, spread;
+  fprintf(t->file, "\n# %s, at %zu classes: time over that of %llu", what->name, what->classes,
+          what->values[0]);
+  for (size_t i = 1; i < n; i++) {
+    const double ratio = median(ratios[i], t->rounds, &spread);
+    fprintf(t->file, "%s %llu: %.2f ±%.2f", i > 1 ? "," : ";", what->values[i], ratio, spread);
+    if (ratio + spread < 0.97 && ratio < least) best = i, least = ratio;
+  }
+  fprintf(t->file, "\n%s%s %llu\n", best ? "" : "# ", what->name, what->values[best]);
+}
+
+static clloss_status open_ctx(const tuner *t, const struct trial *what, size_t i, clloss_ctx **ctx) {
+  char text[96];
+  snprintf(text, sizeof text, "%s %llu\n", what->name, what->values[i]);
+  const clloss_ctx_options options = {.struct_size = sizeof options, .tuning = text};
+  return clloss_ctx_create(ctx, t->context, t->device, &options);
+}
+
+static int try_one(tuner *t, const struct trial *what) {
+  clloss_ctx *ctx[CANDIDATES] = {NULL};
+  double ratios[CANDIDATES][ROUNDS];
+  size_t n = 0;
+  subject s;
+  clloss_status status = open_subject(t, what, &s);
+  while (status == CLLOSS_SUCCESS && n < CANDIDATES && (n == 0 || what->values[n])) {
+    status = open_ctx(t, what, n, &ctx[n]);
+    n += status == CLLOSS_SUCCESS;
+  }
+  if (status == CLLOSS_SUCCESS) status = race(t, ctx, n, &s, ratios);
+  if (status == CLLOSS_SUCCESS) write_result(t, what, n, ratios);
+  const char *why = n ? clloss_ctx_message(ctx[n - 1]) : "";
+  const int code = status == CLLOSS_SUCCESS
+                       ? EXIT_OK
+                       : fail(EXIT_FAILED, "%s: %s. %s", what->name, clloss_status_text(status), why);
+  for (size_t i = 0; i < n; i++) clloss_ctx_destroy(&ctx[i]);
+  close_subject(&s);
+  return code;
+}
+
+static int tune(tuner *t) {
+  cl_device_type type = 0;
+  char driver[128] = "";
+  clGetDeviceInfo(t->device, CL_DEVICE_TYPE, sizeof type, &type, NULL);
+  clGetDeviceInfo(t->device, CL_DRIVER_VERSION, sizeof driver - 1, driver, NULL);
+  char *name = device_name(t->device);
+  fprintf(t->file, "# clLoss's plans on %s, driver %s; by clloss tune, version %u.\n", name ? name : "?",
+          driver, clloss_version());
+  fprintf(t->file, "# For clloss_ctx_options.tuning. What stands behind # is the library's own choice.\n");
+  free(name);
+  const bool cpu = (type & CL_DEVICE_TYPE_CPU) != 0;
+  int code = EXIT_OK;
+  progress_begin("tune", t->rounds * TRIALS);
+  for (size_t i = 0; i < TRIALS && !code; i++) {
+    if (cpu ? trials[i].lane : trials[i].group)
+      code = try_one(t, &trials[i]);
+    else
+      t->done += t->rounds;
+  }
+  progress_end();
+  return code;
+}
+
+/* ---- the command ---- */
+
+static const char usage[] =
+    "usage: clloss tune [--device N] [--quick] [--out FILE]\n"
+    "\n"
+    "Measures on a device what the library's built-in choices leave on the table: how many rows a "
+    "work-group\n"
+    "takes, when rows are split, what is written around the cache. Prints a text, or writes it to FILE, "
+    "that\n"
+    "a program hands to clloss_ctx_create as clloss_ctx_options.tuning; a number that isn't clearly better\n"
+    "than the built-in one stands there as a comment. Let nothing else run meanwhile: it takes about a "
+    "minute.\n"
+    "\n"
+    "  --device N   the device's number in `clloss devices`; default 0\n"
+    "  --quick      5 rounds in place of 15\n"
+    "  --out FILE   where to; an existing file is replaced once everything is measured\n";
+
+typedef struct request {
+  size_t device;
+  bool quick;
+  const char *out;
+} request;
+
+static int parse(request *r, int argc, char **argv) {
+  for (int i = 1; i < argc; i++) {
+    const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+    char *end;
+    if (!strcmp(argv[i], "--quick")) {
+      r->quick = true;
+    } else if (!strcmp(argv[i], "--out") || !strcmp(argv[i], "--device")) {
+      if (!value || !*value) return fail(EXIT_USAGE, "%s: needs a value", argv[i]);
+      errno = 0;
+      const unsigned long long number = strtoull(value, &end, 10);
+      if (argv[i++][2] == 'o')
+        r->out = value;
+      else if (*value < '0' || *value > '9' || *end || errno)
+        return fail(EXIT_USAGE, "--device %s: not a whole number from 0", value);
+      else
+        r->device = (size_t)number;
+    } else {
+      return fail(EXIT_USAGE, "%s: no such option; clloss tune --help lists them", argv[i]);
+    }
+  }
+  return EXIT_OK;
+}
+
+static int tune_on(const request *r, cl_device_id device, FILE *file) {
+  cl_int status;
+  tuner t = {.device = device, .rounds = r->quick ? QUICK_ROUNDS : ROUNDS, .file = file};
+  t.context = clCreateContext(NULL, 1, &device, NULL, NULL, &status);
+  if (t.context) t.queue = clCreateCommandQueue(t.context, device, 0, &status);
+  const int code = t.queue ? tune(&t)
+                           : fail(EXIT_FAILED, "--device %zu: %s", r->device, clloss_status_name(status));
+  if (t.queue) clReleaseCommandQueue(t.queue);
+  if (t.context) clReleaseContext(t.context);
+  return code;
+}
+
+/* The whole text is in memory before the file is opened, so that no half of one replaces another. */
+static int deliver(const request *r, FILE *text) {
+  char line[512];
+  FILE *to = r->out ? fopen(r->out, "w") : stdout;
+  if (!to) return fail(EXIT_FAILED, "%s: %s", r->out, strerror(errno));
+  rewind(text);
+  while (fgets(line, sizeof line, text)) fputs(line, to);
+  if (!r->out) return finish_output();
+  const bool good = !ferror(to);
+  return !fclose(to) && good ? EXIT_OK : fail(EXIT_FAILED, "%s: can't be written", r->out);
+}
+
+int tune_main(int argc, char **argv) {
+  request r = {.device = 0};
+  device_list list;
+  if (argc == 2 && !strcmp(argv[1], "--help")) {
+    fputs(usage, stdout);
+    return finish_output();
+  }
+  if (parse(&r, argc, argv)) return EXIT_USAGE;
+  if (!devices_find(&list)) return EXIT_FAILED;
+  FILE *text = tmpfile();
+  int code = !text                ? fail(EXIT_FAILED, "temporary file: %s", strerror(errno))
+             : r.device >= list.n ? fail(EXIT_USAGE, "--device %zu: there are %zu", r.device, list.n)
+                                  : tune_on(&r, list.devices[r.device], text);
+  if (!code) code = deliver(&r, text);
+  if (text) fclose(text);
+  devices_free(&list);
+  return code;
+}
