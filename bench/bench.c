@@ -1,4 +1,4 @@
-/* `clloss bench`: from the options to the last line. Per V: data, ring and yardsticks are made and the yardsticks
+/* `clloss bench`: from the options to the last line. Per shape: data, ring and yardsticks are made and the yardsticks
  * checked; then each case is checked and, if that came out clean, timed and shown. */
 #include "bench.h"
 
@@ -6,6 +6,8 @@
 #include "measure.h"
 #include "options.h"
 #include "progress.h"
+#include "report.h"
+#include "startup.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,9 +15,19 @@
 /* Cap on what the ring may take, so that a large cache doesn't eat a small machine. */
 #define RING_BUDGET ((size_t)1280 << 20)
 
+/* Below so many bytes a repetition takes microseconds: ten times as many cost nothing and steady the median. Below the
+ * other a ring stays within any cache, and data isn't what such a shape is timed for. */
+#define SMALL_BYTES ((size_t)1 << 20)
+#define TINY_BYTES  ((size_t)1 << 16)
+
 struct run {
   struct options options;
   struct machine machine;
+  struct peers peers;
+  const struct bench_shape *shapes;
+  size_t n_shapes;
+  struct bench_shape
+      asked[OPTIONS_MAX_CLASSES]; /* by --classes, --rows, --size-mb or --quick: every case at each V */
   struct result *results;
   size_t count, failed;
   int warm; /* some shape's rotation stays within the cache */
@@ -24,13 +36,21 @@ struct run {
 static uint64_t steps;
 static void tick(void) { progress_at(++steps); }
 
-static int selected(const struct options *o, const struct bench_case *c) {
-  return !o->filter || strstr(c->id, o->filter) != NULL;
+static int matches(const struct options *o, const char *id) {
+  return !o->filter || strstr(id, o->filter) != NULL;
 }
 
-static size_t rows_for(const struct options *o, size_t classes) {
-  size_t rows = o->rows ? o->rows : o->size_bytes / (4 * classes);
-  return rows > 0 ? rows : 1;
+static int selected(const struct options *o, const struct bench_shape *s, int i) {
+  return (s->cases >> i & 1) && matches(o, bench_cases[i].id);
+}
+
+static int starts_up(const struct run *run) {
+  return run->options.filter ? matches(&run->options, "first_result_cold first_result_warm")
+                             : run->shapes == bench_shapes;
+}
+
+static size_t reps_for(const struct options *o, size_t bytes) {
+  return !o->reps_given && bytes < SMALL_BYTES ? 10 * o->reps : o->reps;
 }
 
 static void show(struct run *run, const struct result *r) {
@@ -43,17 +63,12 @@ static void show(struct run *run, const struct result *r) {
 }
 
 /* Checks, times and shows one case. `broken`: why no case of this shape can run, or empty. */
-static void run_case(struct run *run, const struct measurement *how, const struct bench_case *c, size_t rows,
-                     size_t classes, const char *broken) {
+static void run_case(struct run *run, const struct measurement *how, const struct bench_case *c,
+                     const struct bench_shape *s, const char *broken) {
   struct result *r = &run->results[run->count++];
   char label[64];
-  *r = (struct result){
-      .name = c->name, .inplace = c->inplace, .rows = rows, .classes = classes, .dtype = case_dtype(c)};
-  r->ms = r->scale_ms = r->copy_ms = r->read_ms = r->ref_ms = summarize(NULL, 0);
-  r->over_scale = r->of_limit = r->speedup = r->over_plain = r->ms;
-  r->aim = case_aim(c, classes);
-  r->max_err = r->ms.median;
-  snprintf(label, sizeof label, "%s, V = %zu", c->id + strlen("xent_"), classes);
+  *r = result_blank(c->name, c->inplace, s->kind, shape_rows(s), s->classes, s->inner, case_dtype(c));
+  snprintf(label, sizeof label, "%s, V = %zu", c->id + strlen("xent_"), s->classes);
   progress_label(label);
   progress_at(steps);
   if (*broken)
@@ -78,36 +93,52 @@ static void halve(const struct run *run, struct problem *p, struct ring *half, c
     snprintf(why, why_size, "can't make logits in %s: %s", case_dtype(c), clloss_status_name(rc));
 }
 
-static void run_shape(struct run *run, size_t classes) {
+static void run_shape(struct run *run, const struct bench_shape *s) {
   const struct options *o = &run->options;
   struct problem problem = {0};
   struct yardsticks yardsticks = {0};
   struct ring ring = {0}, half = {0};
   char why[2000] = "";
-  int probabilities = 0;
-  size_t rows = rows_for(o, classes), n = rows * classes;
-  struct measurement how = {&run->machine, &yardsticks, &problem, &ring, &half, o->reps, o->ref_bytes, tick};
-  for (int i = 0; i < BENCH_CASES; i++)
-    probabilities |= selected(o, &bench_cases[i]) && bench_cases[i].kind == CASE_PROBABILITIES;
-  if (problem_open(&problem, &run->machine, o->family, rows, classes, probabilities, why, sizeof why) == 0 &&
+  const size_t n = shape_rows(s) * s->classes;
+  struct measurement how = {.machine = &run->machine,
+                            .yardsticks = &yardsticks,
+                            .problem = &problem,
+                            .ring = &ring,
+                            .half_ring = &half,
+                            .reps = reps_for(o, 4 * n),
+                            .ref_bytes = o->ref_bytes,
+                            .peers = &run->peers,
+                            .tick = tick};
+  if (problem_open(&problem, &run->machine, o->family, s, selected(o, s, PROBABILITIES), why, sizeof why) ==
+          0 &&
       yardsticks_open(&yardsticks, &run->machine, (enum yard_form)o->yardstick, n, why, sizeof why) == 0) {
     cl_int rc = ring_open(&ring, &run->machine, problem.logits, 4 * n, RING_BUDGET);
     if (rc != CL_SUCCESS)
       snprintf(why, sizeof why, "can't allocate %zu MB of buffers: %s", 12 * n >> 20, clloss_status_name(rc));
     else
       yardsticks_check(&yardsticks, &run->machine, &ring, n, why, sizeof why);
-    if (rc == CL_SUCCESS && ring_is_warm(&ring, &run->machine)) run->warm = 1;
+    if (rc == CL_SUCCESS && 4 * n >= TINY_BYTES && ring_is_warm(&ring, &run->machine)) run->warm = 1;
   }
   for (int i = 0; i < BENCH_CASES; i++) {
     const struct bench_case *c = &bench_cases[i];
-    if (!selected(o, c)) continue;
+    if (!selected(o, s, i)) continue;
     if (!*why && case_logit_bytes(c) == 2) halve(run, &problem, &half, c, why, sizeof why);
-    run_case(run, &how, c, rows, classes, why);
+    how.peers_wanted = o->peers ? s->peers & case_peers(c) : 0;
+    run_case(run, &how, c, s, why);
   }
   ring_close(&half);
   ring_close(&ring);
   yardsticks_close(&yardsticks);
   problem_close(&problem);
+}
+
+static void run_startup(struct run *run) {
+  struct result *cold = &run->results[run->count++], *warm = &run->results[run->count++];
+  progress_label("the first result of a new process");
+  progress_at(steps);
+  first_results(run->options.device, run->options.reps, cold, warm, tick);
+  show(run, cold);
+  show(run, warm);
 }
 
 /* What a reader of the figures has to know, once, after them. */
@@ -134,76 +165,155 @@ static void warnings(const struct run *run) {
             run->options.program, (double)run->machine.facts.cache_bytes / 1e6);
 }
 
-static int draw(const struct run *run) {
+/* After the figures: the plot and the report. */
+static int publish(const struct run *run) {
+  const struct options *o = &run->options;
+  const struct run_facts *facts = &run->machine.facts;
   char why[300];
-  if (!run->options.plot) return 0;
-  if (plot_results(run->options.plot, &run->machine.facts, run->results, run->count, why, sizeof why) == 0)
-    return 0;
-  fprintf(stderr, "%s: %s: %s\n", run->options.program, run->options.plot, why);
-  return -1;
+  int rc = 0;
+  if (o->plot && plot_results(o->plot, facts, run->results, run->count, why, sizeof why) != 0) {
+    fprintf(stderr, "%s: %s: %s\n", o->program, o->plot, why);
+    rc = -1;
+  }
+  if (o->report && report_write(o->report, facts, run->results, run->count, why, sizeof why) != 0) {
+    fprintf(stderr, "%s: %s: %s\n", o->program, o->report, why);
+    rc = -1;
+  }
+  return rc;
+}
+
+/* Room for the results, and how many repetitions there will be, for the progress line. */
+static int plan(struct run *run, uint64_t *total) {
+  size_t cases = starts_up(run) ? 2 : 0;
+  *total = starts_up(run) ? run->options.reps : 0;
+  for (size_t k = 0; k < run->n_shapes; k++) {
+    const struct bench_shape *s = &run->shapes[k];
+    for (int i = 0; i < BENCH_CASES; i++) {
+      if (!selected(&run->options, s, i)) continue;
+      cases++;
+      *total += reps_for(&run->options, 4 * shape_rows(s) * s->classes) + 1;
+    }
+  }
+  run->results = calloc(cases + 1, sizeof *run->results);
+  return run->results ? 0 : -1;
+}
+
+static void open_peers(struct run *run) {
+  if (!run->options.peers) return;
+  progress_label("starting PyTorch");
+  progress_at(steps);
+  peers_start(&run->peers, &run->machine, run->options.python);
+  snprintf(run->machine.facts.torch, sizeof run->machine.facts.torch, "%s", run->peers.torch.version);
+  progress_hide();
+  for (int i = 0; i < PEERS; i++)
+    if (run->peers.missing[i][0])
+      fprintf(stderr, "%s: going on without %s: %s\n", run->options.program, peer_label((enum peer_id)i),
+              run->peers.missing[i]);
 }
 
 static int run_all(struct run *run) {
   const struct options *o = &run->options;
-  size_t cases = 0;
-  for (int i = 0; i < BENCH_CASES; i++) cases += (size_t)selected(o, &bench_cases[i]);
-  run->results = calloc(cases * o->n_classes + 1, sizeof *run->results);
-  if (!run->results) {
+  uint64_t total;
+  if (plan(run, &total) != 0) {
     fprintf(stderr, "%s: out of memory\n", o->program);
     return 1;
   }
   if (run->machine.is_cpu) run->machine.facts.openmp = (unsigned)loops_threads((int)run->machine.facts.units);
-  if (!o->json) table_head(stdout, &run->machine.facts);
   steps = 0;
-  progress_begin("preparing", cases * o->n_classes * (o->reps + 1));
-  for (size_t v = 0; v < o->n_classes; v++) {
+  progress_begin("preparing", total);
+  open_peers(run);
+  if (!o->json) table_head(stdout, &run->machine.facts);
+  for (size_t k = 0, last = 0; k < run->n_shapes; k++) {
+    const size_t before = run->count;
     progress_hide();
-    if (v > 0 && !o->json) table_gap(stdout);
-    run_shape(run, o->classes[v]);
+    if (run->count > 0 && run->shapes[k].classes != last && !o->json) table_gap(stdout);
+    run_shape(run, &run->shapes[k]);
+    if (run->count > before) last = run->shapes[k].classes;
+  }
+  if (starts_up(run)) {
+    if (run->count > 0 && !o->json) table_gap(stdout);
+    run_startup(run);
   }
   progress_end();
   if (!o->json) table_foot(stdout, run->results, run->count);
   fflush(stdout);
   warnings(run);
-  int drawn = draw(run);
+  const int published = publish(run);
+  if (o->peers) peers_stop(&run->peers);
   free(run->results);
-  return run->failed || drawn != 0;
+  return run->failed || published != 0;
 }
 
 static void list(void) {
-  for (int i = 0; i < BENCH_CASES; i++) printf("%-20s %s\n", bench_cases[i].id, bench_cases[i].about);
+  for (int i = 0; i < BENCH_CASES; i++) printf("%-24s %s\n", bench_cases[i].id, bench_cases[i].about);
+  printf("%-24s %s\n", "first_result",
+         "from clloss_ctx_create to the first result of a new process, cold and warm");
+}
+
+/* The shapes: the whole suite, unless the options name others. */
+static void choose_shapes(struct run *run) {
+  const struct options *o = &run->options;
+  run->shapes = bench_shapes;
+  run->n_shapes = n_bench_shapes;
+  if (o->n_classes == 0) return;
+  for (size_t i = 0; i < o->n_classes; i++)
+    run->asked[i] = (struct bench_shape){.rows = o->rows,
+                                         .classes = o->classes[i],
+                                         .inner = 1,
+                                         .size_bytes = o->size_bytes,
+                                         .cases = (1u << BENCH_CASES) - 1,
+                                         .peers = PEERS_ALL};
+  run->shapes = run->asked;
+  run->n_shapes = o->n_classes;
+}
+
+static int known_filter(const struct run *run) {
+  int any = starts_up(run);
+  for (int i = 0; i < BENCH_CASES; i++) any |= matches(&run->options, bench_cases[i].id);
+  if (!any)
+    fprintf(stderr, "%s: --case: no case is named like '%s' (see --list)\n", run->options.program,
+            run->options.filter);
+  return any;
+}
+
+static int print_first_result(struct run *run) {
+  double ms;
+  clloss_status status = first_result(&run->machine, &ms);
+  if (status == CLLOSS_SUCCESS)
+    printf("%.6f\n", ms);
+  else
+    fprintf(stderr, "%s: --first-result: %s\n", run->options.program, clloss_status_name(status));
+  return status != CLLOSS_SUCCESS;
 }
 
 int bench_main(int argc, char **argv) {
   struct run run = {0};
+  struct options *o = &run.options;
   char why[300];
-  int any = 0, rc = options_parse(&run.options, argc, argv);
+  int rc = options_parse(o, argc, argv);
   if (rc != 0) return rc;
-  if (run.options.help) {
-    options_help(stdout, run.options.program);
+  if (o->help) {
+    options_help(stdout, o->program);
     return 0;
   }
-  for (int i = 0; i < BENCH_CASES; i++) any |= selected(&run.options, &bench_cases[i]);
-  if (!any) {
-    fprintf(stderr, "%s: --case: no case is named like '%s' (see --list)\n", run.options.program,
-            run.options.filter);
-    return 2;
-  }
-  if (run.options.list) {
+  choose_shapes(&run);
+  if (!known_filter(&run)) return 2;
+  if (o->list) {
     list();
     return 0;
   }
-  if (run.options.plot && !plot_possible()) {
-    fprintf(stderr, "%s: --plot: gnuplot isn't installed (apt-get install gnuplot-nox)\n",
-            run.options.program);
+  if ((o->plot || o->report) && !gnuplot_possible()) {
+    fprintf(stderr, "%s: %s: gnuplot isn't installed (apt-get install gnuplot-nox)\n", o->program,
+            o->plot ? "--plot" : "--report");
     return 1;
   }
-  rc = machine_open(&run.machine, run.options.device, why, sizeof why);
+  rc = machine_open(&run.machine, o->device, why, sizeof why);
   if (rc != 0) {
-    fprintf(stderr, "%s: %s\n", run.options.program, why);
+    fprintf(stderr, "%s: %s\n", o->program, why);
     return rc == 2 ? 2 : 1;
   }
-  rc = run_all(&run);
+  options_command(argc, argv, run.machine.facts.command, sizeof run.machine.facts.command);
+  rc = o->first_result ? print_first_result(&run) : run_all(&run);
   machine_close(&run.machine);
   return rc;
 }

@@ -3,6 +3,8 @@
  * forward keeps the row statistics for backward, fused has no use for them. */
 #include "cases.h"
 
+#include "peers.h"
+
 #include <clloss/clloss_ref.h>
 
 #include <math.h>
@@ -35,19 +37,56 @@ const struct bench_case bench_cases[BENCH_CASES] = {
           CLLOSS_F16),
 };
 
+/* Plain, and what goes beyond it, which has to do with half the size: most of a whole run's time is the checks, whose
+ * reference takes 10 seconds for 256 MB. */
+#define PLAIN    (1u << FUSED_INPLACE | 1u << FUSED | 1u << FORWARD | 1u << BF16)
+#define BEYOND   (1u << BACKWARD | 1u << OPTIONS | 1u << PROBABILITIES | 1u << F16)
+#define IN_PLACE (1u << FUSED_INPLACE)
+#define MB       ((size_t)1 << 20)
+
+/* torch.compile takes a quarter of a minute per shape: it is left out where only the sweep over rows needs it. */
+#define QUICK_PEERS (1u << PEER_C_LOOP | 1u << PEER_NAIVE | 1u << PEER_EAGER)
+#define TORCH_PEERS (1u << PEER_EAGER | 1u << PEER_COMPILED) /* the others know no class axis in the middle */
+
+const struct bench_shape bench_shapes[] = {
+    {SHAPE_TINY, 32, 10, 1, 0, IN_PLACE, 0},
+    {SHAPE_LARGE, 1 << 20, 10, 1, 0, PLAIN | BEYOND, PEERS_ALL},
+    {SHAPE_LARGE, 1 << 17, 100, 1, 0, PLAIN | BEYOND, PEERS_ALL},
+    {SHAPE_LARGE, 0, 1000, 1, 256 * MB, PLAIN, PEERS_ALL},
+    {SHAPE_LARGE, 0, 1000, 1, 128 * MB, BEYOND, 0},
+    {SHAPE_LARGE, 0, 8192, 1, 128 * MB, IN_PLACE, PEERS_ALL},
+    {SHAPE_LARGE, 0, 32768, 1, 256 * MB, PLAIN, PEERS_ALL},
+    {SHAPE_LARGE, 0, 32768, 1, 128 * MB, BEYOND, 0},
+    {SHAPE_LARGE, 0, 131072, 1, 256 * MB, PLAIN, PEERS_ALL},
+    {SHAPE_LARGE, 0, 131072, 1, 128 * MB, BEYOND, 0},
+    {SHAPE_FEW_ROWS, 1, 131072, 1, 0, IN_PLACE, QUICK_PEERS},
+    {SHAPE_FEW_ROWS, 2, 131072, 1, 0, IN_PLACE, QUICK_PEERS},
+    {SHAPE_FEW_ROWS, 4, 131072, 1, 0, IN_PLACE, QUICK_PEERS},
+    {SHAPE_FEW_ROWS, 8, 131072, 1, 0, IN_PLACE, QUICK_PEERS},
+    {SHAPE_BETWEEN, 16, 131072, 1, 0, IN_PLACE, QUICK_PEERS},
+    {SHAPE_BETWEEN, 64, 131072, 1, 0, IN_PLACE, QUICK_PEERS},
+    {SHAPE_LARGE, 0, 262144, 1, 256 * MB, PLAIN, PEERS_ALL},
+    {SHAPE_IMAGES, 8 * 512 * 512, 21, 512 * 512, 0, IN_PLACE, TORCH_PEERS},
+};
+const size_t n_bench_shapes = sizeof bench_shapes / sizeof *bench_shapes;
+
+size_t shape_rows(const struct bench_shape *s) {
+  size_t rows = s->rows ? s->rows : s->size_bytes / (4 * s->classes);
+  return rows > 0 ? rows : 1;
+}
+
 static int is_plain(const struct bench_case *c) { return c->kind == CASE_PLAIN && c->dtype == CLLOSS_F32; }
 
 const struct bench_case *case_plain(const struct bench_case *c) {
   return is_plain(c) ? NULL : &bench_cases[0];
 }
 
-double case_aim(const struct bench_case *c, size_t classes) {
-  if (c->kind == CASE_OPTIONS) return classes <= 32768 ? 1.15 : 1.40;
-  if (c->kind == CASE_PROBABILITIES) return 2;
-  return c->dtype == CLLOSS_BF16 ? 0.9 : (double)NAN;
-}
-
 int case_has_grad(const struct bench_case *c) { return c->harness != &xent_forward_case; }
+
+unsigned case_peers(const struct bench_case *c) {
+  if (c->harness != &xent_fused_case || !c->inplace || c->kind != CASE_PLAIN) return 0;
+  return c->dtype == CLLOSS_F32 ? PEERS_ALL : c->dtype == CLLOSS_BF16 ? TORCH_PEERS : 0;
+}
 
 size_t case_logit_bytes(const struct bench_case *c) { return c->dtype == CLLOSS_F32 ? 4 : 2; }
 
@@ -66,7 +105,8 @@ static clloss_xent_options options_of(const struct bench_case *c) {
 }
 
 static xent_shape shape_of(const struct bench_case *c, const struct problem *p) {
-  xent_shape s = {.rows = p->rows, .classes = p->classes, .dtype = c->dtype, .without = XENT_NO_ROW_LOSS};
+  xent_shape s = {.rows = p->rows, .classes = p->classes, .inner = p->inner, .dtype = c->dtype};
+  s.without = XENT_NO_ROW_LOSS;
   s.in_place = c->inplace != 0;
   s.options = options_of(c);
   if (c->harness == &xent_fused_case) s.without |= XENT_NO_ROW_STATS;
@@ -79,7 +119,7 @@ static clloss_view view(cl_mem mem, uint32_t dtype) { return (clloss_view){.mem 
 
 static clloss_status call(const struct bench_case *c, const struct problem *p, const struct machine *m,
                           cl_mem logits, cl_mem grad) {
-  clloss_xent x = {.struct_size = sizeof x, .rows = p->rows, .classes = p->classes};
+  clloss_xent x = {.struct_size = sizeof x, .rows = p->rows, .classes = p->classes, .inner = p->inner};
   const clloss_xent_options o = options_of(c);
   x.logits = view(logits, c->dtype);
   x.targets = c->kind == CASE_PROBABILITIES ? view(p->device_probabilities, CLLOSS_F32)
@@ -94,11 +134,12 @@ static clloss_status call(const struct bench_case *c, const struct problem *p, c
 }
 
 clloss_status case_run(const struct bench_case *c, const struct problem *p, const struct machine *m,
-                       cl_mem logits, cl_mem grad, double *ms) {
+                       cl_mem logits, cl_mem grad, double *ms, double *call_ms) {
   clloss_status rc = clFinish(m->queue);
   if (rc != CL_SUCCESS) return rc;
   double start = clock_ms();
   rc = call(c, p, m, logits, grad);
+  *call_ms = clock_ms() - start;
   if (rc == CLLOSS_SUCCESS) rc = clFinish(m->queue);
   *ms = clock_ms() - start;
   return rc;
@@ -108,8 +149,9 @@ clloss_status case_prepare(const struct bench_case *c, const struct problem *p, 
                            cl_mem logits) {
   static const struct bench_case forward = {
       .name = "xent_forward", .harness = &xent_forward_case, .dtype = CLLOSS_F32};
-  double ms;
-  return c->harness == &xent_backward_case ? case_run(&forward, p, m, logits, NULL, &ms) : CLLOSS_SUCCESS;
+  double ms, call_ms;
+  if (c->harness != &xent_backward_case) return CLLOSS_SUCCESS;
+  return case_run(&forward, p, m, logits, NULL, &ms, &call_ms);
 }
 
 double case_ideal_bytes(const struct bench_case *c, const struct problem *p) {
@@ -120,7 +162,7 @@ double case_ideal_bytes(const struct bench_case *c, const struct problem *p) {
 void case_reference(const struct bench_case *c, const struct problem *p, size_t first, size_t rows,
                     float *scratch, double *ms) {
   float loss, *row_loss = scratch + rows * p->classes, *row_stats = row_loss + rows;
-  clloss_ref_xent ref = {.rows = rows, .classes = p->classes};
+  clloss_ref_xent ref = {.rows = rows, .classes = p->classes, .inner = p->inner};
   ref.logits = p->logits + first * p->classes;
   if (c->kind == CASE_PROBABILITIES)
     ref.probabilities = p->probabilities + first * p->classes;
@@ -143,7 +185,7 @@ void case_reference(const struct bench_case *c, const struct problem *p, size_t 
 
 int case_plan(const struct bench_case *c, const struct problem *p, char *text, size_t size, char *why,
               size_t why_size) {
-  clloss_xent x = {.struct_size = sizeof x, .rows = p->rows, .classes = p->classes};
+  clloss_xent x = {.struct_size = sizeof x, .rows = p->rows, .classes = p->classes, .inner = p->inner};
   clloss_plan plan = {.struct_size = sizeof plan};
   x.logits.dtype = c->dtype;
   clloss_status rc = clloss_xent_plan(p->ctx, &x, &plan);

@@ -18,25 +18,40 @@ struct bench_case {
   uint32_t dtype; /* of logits and gradient */
 };
 
-enum { BENCH_CASES = 8 };
+enum { FUSED_INPLACE, FUSED, FORWARD, BACKWARD, OPTIONS, PROBABILITIES, BF16, F16, BENCH_CASES };
 extern const struct bench_case bench_cases[BENCH_CASES];
+
+/* A shape, and which cases are timed on it. */
+struct bench_shape {
+  enum shape_kind kind;
+  size_t rows, classes;
+  size_t inner;      /* rows that lie between two classes: 1, or the pixels of an image */
+  size_t size_bytes; /* of f32 logits; used where rows is 0, for as many rows as fill it */
+  unsigned cases;    /* bits 1 << FUSED_INPLACE … */
+  unsigned peers;    /* bits of enum peer_id: those timed, of those that a case has */
+};
+
+/* The shapes of a whole run: what the targets speak of (targets.c), and what the plots need between. */
+extern const struct bench_shape bench_shapes[];
+extern const size_t n_bench_shapes;
+
+size_t shape_rows(const struct bench_shape *s);
 
 /* The case that others are compared with: plain, fused, in place, f32. NULL where this one isn't compared. */
 const struct bench_case *case_plain(const struct bench_case *c);
 
-/* At most so many times the plain case's time is the aim; NaN where there is none. */
-double case_aim(const struct bench_case *c, size_t classes);
-
-/* Whether it writes a gradient; bytes of a logit; "f32", "bf16", "f16". */
+/* Whether it writes a gradient; which peers compute the same (bits of enum peer_id); bytes of a logit; "f32", "bf16",
+ * "f16". */
 int case_has_grad(const struct bench_case *c);
+unsigned case_peers(const struct bench_case *c);
 size_t case_logit_bytes(const struct bench_case *c);
 const char *case_dtype(const struct bench_case *c);
 
 /* One shape's data on the host and the small buffers on the device; the cases of the shape share it. No row is
  * ignored, so that the options have all rows to work on. */
 struct problem {
-  size_t rows, classes;
-  float *logits, *class_weight, *probabilities;
+  size_t rows, classes, inner;
+  float *logits, *class_weight, *probabilities; /* logits and probabilities as they lie on the device */
   int64_t *targets;
   void *half; /* the logits in the type of half_dtype */
   uint32_t half_dtype;
@@ -45,7 +60,7 @@ struct problem {
 };
 
 /* `with_probabilities`: also those, as large as the logits. 0; or −1 and a reason. */
-int problem_open(struct problem *p, const struct machine *m, uint32_t family, size_t rows, size_t classes,
+int problem_open(struct problem *p, const struct machine *m, uint32_t family, const struct bench_shape *shape,
                  int with_probabilities, char *why, size_t why_size);
 void problem_close(struct problem *p);
 
@@ -69,12 +84,13 @@ clloss_status case_prepare(const struct bench_case *c, const struct problem *p, 
                            cl_mem logits);
 
 /* One call, from logits to grad (the same buffer in place; grad is ignored in forward), timed from before the call
- * until the device is idle. A clLoss status; the words are in clloss_ctx_message(p->ctx). */
+ * until it has returned (call_ms) and until the device is idle (ms). A clLoss status; the words are in
+ * clloss_ctx_message(p->ctx). */
 clloss_status case_run(const struct bench_case *c, const struct problem *p, const struct machine *m,
-                       cl_mem logits, cl_mem grad, double *ms);
+                       cl_mem logits, cl_mem grad, double *ms, double *call_ms);
 
-/* The scalar reference in f32 on rows [first, first + rows): what the case asks for, into scratch memory of
- * rows * classes floats and 3 * rows more. */
+/* The scalar reference in f32 on rows [first, first + rows), both multiples of inner: what the case asks for, into
+ * scratch memory of rows * classes floats and 3 * rows more. */
 void case_reference(const struct bench_case *c, const struct problem *p, size_t first, size_t rows,
                     float *scratch, double *ms);
 

@@ -1,9 +1,10 @@
-/* Times one checked case: the case, the plain case that it is compared with, the yardsticks and the reference in turn,
- * so often. */
+/* Times one checked case: the case, the plain case that it is compared with, the yardsticks, the reference and the peers
+ * in turn, so often. */
 #ifndef BENCH_MEASURE_H
 #define BENCH_MEASURE_H
 
 #include "cases.h"
+#include "peers.h"
 #include "yardstick.h"
 
 struct measurement {
@@ -13,7 +14,9 @@ struct measurement {
   struct ring *ring;      /* logits in f32 */
   struct ring *half_ring; /* and in the type of a case of two bytes */
   size_t reps, ref_bytes;
-  void (*tick)(void); /* after every repetition */
+  struct peers *peers;
+  unsigned peers_wanted; /* bits of enum peer_id; 0 for a case that has no peers */
+  void (*tick)(void);    /* after every repetition */
 };
 
 /* Fills the figures of `result`, whose names and sizes stand already. 0; or −1 with result->failed set. */

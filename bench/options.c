@@ -26,27 +26,39 @@ static const char help[] =
     "  probabilities     with probabilities for targets                    floor: scale + read\n"
     "  bf16, f16         with logits and gradient stored in two bytes      floor: scale over as many bytes\n"
     "\n"
-    "each beside the plain f32 case of the same repetitions.\n"
+    "each beside the plain f32 case of the same repetitions. Without options: the whole suite of shapes "
+    "that\n"
+    "the targets speak of, a quarter of an hour. With --quick, --classes, --rows or --size-mb: every case "
+    "at\n"
+    "each V.\n"
     "\n"
     "Nothing is timed that hasn't just agreed with the reference in f64 (column max err). In each "
     "repetition\n"
-    "the case, the yardsticks and the reference take turns; ratios are formed within a repetition, and "
-    "their\n"
-    "median is printed. Buffers take turns too, past the last-level cache, and what a case overwrites is\n"
-    "restored off the clock. The reference runs on one thread and on a part of the rows, and its time is\n"
+    "the case, the yardsticks, the reference and the peers take turns; ratios are formed within a "
+    "repetition,\n"
+    "and their median is printed. Buffers take turns too, past the last-level cache, and what a case "
+    "overwrites\n"
+    "is restored off the clock. The reference runs on one thread and on a part of the rows, and its time is\n"
     "scaled up to all; beside `backward` it computes loss and gradient, having no backward of its own.\n"
     "\n"
     "  --quick           7 repetitions, 32 MB and a shorter reference: under two minutes\n"
+    "  --peers           beside fused in place, also time a C loop with OpenMP, a kernel as written for a "
+    "GPU,\n"
+    "                    and PyTorch, eager and compiled, on the same threads\n"
+    "  --python PROGRAM  the Python that has torch (default python3; `./run bench --peers` brings its own)\n"
     "  --device N        which device; `clloss devices` lists them (default 0)\n"
     "  --case TEXT       only cases whose name contains TEXT; --list shows the names\n"
     "  --classes LIST    values of V, as in 10,1000 (default 10,1000,32768,131072)\n"
     "  --rows N          rows of each case (default: as many as fill --size-mb)\n"
     "  --size-mb N       megabytes (2^20 bytes) of logits per case (default 128, with --quick 32)\n"
-    "  --reps N          repetitions (default 15)\n"
+    "  --reps N          repetitions (default 15; 150 where the logits take less than a megabyte)\n"
     "  --family NAME     lane, group or split, instead of what the plan would choose\n"
     "  --yardstick NAME  lane, group or openmp: that form alone, instead of the fastest\n"
     "  --json            one JSON object per case on stdout, a line each\n"
     "  --plot FILE.svg   also draw it (needs gnuplot)\n"
+    "  --report DIR      also write table, JSON, machine and plots there (needs gnuplot)\n"
+    "  --first-result    print the milliseconds from clloss_ctx_create to the first result, and nothing "
+    "else\n"
     "  --list            the cases, and nothing else\n"
     "  --help            this text\n"
     "\n"
@@ -55,7 +67,9 @@ static const char help[] =
     "A ratio marked ~ varied by more than 20 %% between the quartiles of its repetitions: the machine was "
     "busy.\n"
     "\n"
-    "Exit status: 0; 1 if a case failed its check or OpenCL failed; 2 for bad usage.\n";
+    "Exit status: 0; 1 if a case failed its check or OpenCL failed; 2 for bad usage. Peers that aren't "
+    "there,\n"
+    "or compute something else, are named and left out.\n";
 
 void options_help(FILE *out, const char *program) { fprintf(out, help, program); }
 
@@ -107,6 +121,12 @@ static int parse_value(struct options *o, const char *name, const char *value) {
   int choice = 0, rc;
   if (strcmp(name, "--case") == 0) {
     o->filter = value;
+  } else if (strcmp(name, "--python") == 0) {
+    if (!*value) return complain(o, name, "the program's name is empty", NULL);
+    o->python = value;
+  } else if (strcmp(name, "--report") == 0) {
+    if (!*value) return complain(o, name, "the folder's name is empty", NULL);
+    o->report = value;
   } else if (strcmp(name, "--plot") == 0) {
     if (!*value) return complain(o, name, "the file name is empty", NULL);
     o->plot = value;
@@ -128,6 +148,7 @@ static int parse_value(struct options *o, const char *name, const char *value) {
   } else if (strcmp(name, "--reps") == 0) {
     if (parse_count(value, 1, STATS_MAX_REPS, &o->reps, 0, NULL) != 0)
       return complain(o, name, "expected 1 to 1000, not", value);
+    o->reps_given = 1;
   } else if (strcmp(name, "--size-mb") == 0) {
     if (parse_count(value, 1, 65536, &n, 0, NULL) != 0)
       return complain(o, name, "expected 1 to 65536, not", value);
@@ -140,29 +161,42 @@ static int parse_value(struct options *o, const char *name, const char *value) {
 
 /* Options without a value. */
 static int parse_flag(struct options *o, const char *name, int *quick) {
-  if (strcmp(name, "--json") == 0)
-    o->json = 1;
-  else if (strcmp(name, "--quick") == 0)
-    *quick = 1;
-  else if (strcmp(name, "--list") == 0)
-    o->list = 1;
-  else if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
-    o->help = 1;
-  else
-    return -1;
-  return 0;
+  const struct {
+    const char *name;
+    int *set;
+  } flags[] = {{"--json", &o->json},
+               {"--quick", quick},
+               {"--list", &o->list},
+               {"--help", &o->help},
+               {"-h", &o->help},
+               {"--peers", &o->peers},
+               {"--first-result", &o->first_result}};
+  for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+    if (strcmp(name, flags[i].name) == 0) return !(*flags[i].set = 1);
+  return -1;
 }
 
-static const char *const valued[] = {"--case",   "--plot", "--classes", "--family", "--yardstick",
-                                     "--device", "--rows", "--reps",    "--size-mb"};
+static const char *const valued[] = {"--case",    "--plot",   "--report",    "--python",
+                                     "--classes", "--family", "--yardstick", "--device",
+                                     "--rows",    "--reps",   "--size-mb"};
+
+/* What the options left open. Whoever names neither V nor size gets the suite, which has its own. */
+static void fill_in(struct options *o, int quick) {
+  static const size_t usual[] = {10, 1000, 32768, 131072};
+  if (o->n_classes == 0 && (quick || o->rows || o->size_bytes)) {
+    o->n_classes = sizeof usual / sizeof *usual;
+    memcpy(o->classes, usual, sizeof usual);
+  }
+  if (o->reps == 0) o->reps = quick ? 7 : 15;
+  if (o->size_bytes == 0) o->size_bytes = (size_t)(quick ? 32 : 128) << 20;
+  o->ref_bytes = (size_t)(quick ? 8 : 32) << 20;
+}
 
 int options_parse(struct options *o, int argc, char **argv) {
-  static const size_t usual[] = {10, 1000, 32768, 131072};
   int quick = 0;
   memset(o, 0, sizeof *o);
   o->program = argc > 0 ? argv[0] : "clloss bench";
-  o->n_classes = sizeof usual / sizeof *usual;
-  memcpy(o->classes, usual, sizeof usual);
+  o->python = "python3";
   for (int i = 1; i < argc; i++) {
     char name[32];
     const char *equals = strchr(argv[i], '=');
@@ -178,8 +212,21 @@ int options_parse(struct options *o, int argc, char **argv) {
     int rc = parse_value(o, name, equals ? equals + 1 : argv[++i]);
     if (rc != 0) return rc;
   }
-  if (o->reps == 0) o->reps = quick ? 7 : 15;
-  if (o->size_bytes == 0) o->size_bytes = (size_t)(quick ? 32 : 128) << 20;
-  o->ref_bytes = (size_t)(quick ? 8 : 32) << 20;
+  fill_in(o, quick);
   return 0;
+}
+
+/* Without the place of Python, which says nothing about the run; its version stands in the report. */
+void options_command(int argc, char **argv, char *text, size_t size) {
+  size_t at = 0;
+  *text = 0;
+  for (int i = 0; i < argc && at < size; i++) {
+    if (strncmp(argv[i], "--python", 8) == 0) {
+      i += argv[i][8] != '=';
+      continue;
+    }
+    const char *quote = i > 0 && strpbrk(argv[i], " \t\"'$\\;&|<>()*?") ? "'" : "";
+    const int n = snprintf(text + at, size - at, "%s%s%s%s", i ? " " : "", quote, argv[i], quote);
+    at += n > 0 ? (size_t)n : size;
+  }
 }

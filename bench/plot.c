@@ -1,12 +1,9 @@
 /* The plot: for each V a cluster of bars, the time of each case over that of scaling the logits in place, on a
  * logarithmic axis. Bars grow from 1, the floor of a fused pass in place; what moves less than it (a forward pass only
- * reads) hangs below. Whiskers are the quartiles of the paired ratios. gnuplot draws; it reads script and data from a
- * pipe, and the file appears under its name only once it is whole. */
-#include "result.h"
+ * reads) hangs below. Whiskers are the quartiles of the paired ratios. */
+#include "plot.h"
 
 #include <math.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct series {
@@ -20,16 +17,6 @@ static const struct series all_series[] = {{"xent_fused", "fused, in place", "#0
                                            {"xent_backward", "backward", "#e3913a", 0},
                                            {NULL, "scalar C, fused", "#9a9a9a", 0}};
 enum { SERIES = sizeof all_series / sizeof *all_series };
-
-/* gnuplot's single quotes know one escape, a doubled quote. */
-static void quoted(FILE *out, const char *text) {
-  fputc('\'', out);
-  for (; *text; text++) {
-    if (*text == '\'') fputc('\'', out);
-    fputc((unsigned char)*text < 0x20 ? ' ' : *text, out);
-  }
-  fputc('\'', out);
-}
 
 static const struct result *find(const struct result *r, size_t n, const struct series *s, size_t classes) {
   for (size_t i = 0; i < n; i++) {
@@ -91,21 +78,15 @@ static void write_tics(FILE *out, const struct result **first, size_t count) {
   fputs(") scale 0\n", out);
 }
 
-static void write_style(FILE *out, const char *path, const struct run_facts *facts, size_t count) {
-  fprintf(
-      out,
-      "set terminal svg size %zu,520 font 'Helvetica,Arial,sans-serif,13' background '#ffffff' noenhanced\n",
-      260 + 190 * (count < 2 ? 2 : count));
-  fputs("set output ", out);
-  quoted(out, path);
-  fputs("\nset label 1 'Softmax cross-entropy, f32: time over that of scaling the logits in place' "
+static void write_style(FILE *out, const struct run_facts *facts, size_t count) {
+  fputs("set label 1 'Softmax cross-entropy, f32: time over that of scaling the logits in place' "
         "at graph 0, 1.145 font ',16' tc '#222222'\nset label 2 ",
         out);
   char line[400];
   snprintf(line, sizeof line,
            "%s (%s), %u compute units; bars start at 1, the floor of a fused pass in place", facts->device,
            facts->driver, facts->units);
-  quoted(out, line);
+  gnuplot_quoted(out, line);
   fputs(" at graph 0, 1.085 font ',11' tc '#666666'\n"
         "set tmargin 5\nset lmargin 9\nset bmargin 4\nset border 0\nunset mytics\n"
         "set logscale y\nset ytics scale 0 nomirror tc '#555555' (0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, "
@@ -152,46 +133,18 @@ static void range(const struct result *r, size_t n, double *low, double *high) {
   if (!(*low > 1e-3)) *low = 1e-3;
 }
 
-static int draw(FILE *pipe, const char *temporary, const struct run_facts *facts,
-                const struct result *results, size_t n) {
+int plot_results(const char *path, const struct run_facts *facts, const struct result *results, size_t n,
+                 char *why, size_t why_size) {
   const struct result *first[16];
   int present[SERIES];
   double low, high;
-  size_t count = clusters(results, n, first, sizeof first / sizeof *first);
-  write_style(pipe, temporary, facts, count);
-  write_tics(pipe, first, count);
-  int any = write_data(pipe, results, n, first, count, present);
+  const size_t count = clusters(results, n, first, sizeof first / sizeof *first);
+  struct gnuplot g;
+  if (gnuplot_open(&g, path, 260 + 190 * (int)(count < 2 ? 2 : count), 520, why, why_size) != 0) return -1;
+  write_style(g.pipe, facts, count);
+  write_tics(g.pipe, first, count);
+  const int any = write_data(g.pipe, results, n, first, count, present);
   range(results, n, &low, &high);
-  if (any) write_plot(pipe, present, low, high);
-  return any;
-}
-
-int plot_possible(void) { return system("command -v gnuplot >/dev/null 2>&1") == 0; }
-
-int plot_results(const char *path, const struct run_facts *facts, const struct result *results, size_t n,
-                 char *why, size_t why_size) {
-  char temporary[4096];
-  if (snprintf(temporary, sizeof temporary, "%s.part", path) >= (int)sizeof temporary) {
-    snprintf(why, why_size, "the file name is too long");
-    return -1;
-  }
-  /* A gnuplot that dies early must not take the benchmark's figures with it. */
-  void (*before)(int) = signal(SIGPIPE, SIG_IGN);
-  FILE *pipe = popen("gnuplot", "w");
-  int any = 0, rc = -1;
-  if (pipe) {
-    any = draw(pipe, temporary, facts, results, n);
-    rc = pclose(pipe);
-  }
-  signal(SIGPIPE, before);
-  if (!any)
-    snprintf(why, why_size, "there is nothing to draw");
-  else if (rc != 0)
-    snprintf(why, why_size, "gnuplot failed");
-  else if (rename(temporary, path) != 0)
-    snprintf(why, why_size, "can't write the file");
-  else
-    return 0;
-  remove(temporary);
-  return -1;
+  if (any) write_plot(g.pipe, present, low, high);
+  return gnuplot_close(&g, any, why, why_size);
 }

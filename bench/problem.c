@@ -34,10 +34,25 @@ static void fill_probabilities(struct problem *p) {
   }
 }
 
+/* From row by row to how they lie on the device: a class axis in the middle is the transpose of each outer row. */
+static clloss_status lay_out(const struct problem *p) {
+  const size_t block = p->classes * p->inner;
+  if (p->inner == 1) return CLLOSS_SUCCESS;
+  float *rows = malloc(4 * block);
+  if (!rows) return CL_OUT_OF_HOST_MEMORY;
+  for (float *at = p->logits; at < p->logits + p->rows * p->classes; at += block) {
+    memcpy(rows, at, 4 * block);
+    for (size_t c = 0; c < p->classes; c++)
+      for (size_t i = 0; i < p->inner; i++) at[c * p->inner + i] = rows[i * p->classes + c];
+  }
+  free(rows);
+  return CLLOSS_SUCCESS;
+}
+
 static clloss_status fill(struct problem *p, const struct machine *m, int32_t *targets) {
   const xent_shape s = {.rows = p->rows, .classes = p->classes};
-  cl_int rc = CL_SUCCESS;
   xent_fill_rows(&s, SEED, p->logits, targets);
+  cl_int rc = lay_out(p);
   for (size_t r = 0; r < p->rows; r++) p->targets[r] = targets[r];
   fill_weights(p);
   p->device_targets = upload(m, 4 * p->rows, targets, &rc);
@@ -51,14 +66,16 @@ static clloss_status fill(struct problem *p, const struct machine *m, int32_t *t
   return rc;
 }
 
-int problem_open(struct problem *p, const struct machine *m, uint32_t family, size_t rows, size_t classes,
+int problem_open(struct problem *p, const struct machine *m, uint32_t family, const struct bench_shape *shape,
                  int with_probabilities, char *why, size_t why_size) {
+  const size_t rows = shape_rows(shape), classes = shape->classes;
   const clloss_ctx_options options = {
       .struct_size = sizeof options, .message = why, .message_size_bytes = why_size, .family = family};
   clloss_status rc = CL_OUT_OF_HOST_MEMORY;
   memset(p, 0, sizeof *p);
   p->rows = rows;
   p->classes = classes;
+  p->inner = shape->inner;
   p->logits = malloc(4 * rows * classes);
   p->class_weight = malloc(4 * classes);
   p->targets = malloc(8 * rows);

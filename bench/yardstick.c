@@ -3,6 +3,7 @@
 
 #include "loops.h"
 
+#include <math.h>
 #include <string.h>
 
 static const struct {
@@ -16,6 +17,7 @@ static const struct {
     {"copy__lane", YARD_COPY, YARD_LANE, 0, "lane kernel"},
     {"copy__lane_nt", YARD_COPY, YARD_LANE, 1, "lane kernel, streaming stores"},
     {"read__lane", YARD_READ, YARD_LANE, 0, "lane kernel"},
+    {"exp__lane", YARD_EXP, YARD_LANE, 0, "lane kernel"},
     {"scale__group", YARD_SCALE, YARD_GROUP, 0, "group kernel"},
     {"copy__group", YARD_COPY, YARD_GROUP, 0, "group kernel"},
     {"read__group", YARD_READ, YARD_GROUP, 0, "group kernel"},
@@ -25,6 +27,8 @@ static const struct {
     {NULL, YARD_READ, YARD_OPENMP, 0, "OpenMP loop"},
 };
 
+enum { WIDE = 64 }; /* of yardstick.cl */
+
 /* Elements of a work-group of the lane form: 64 KB at least, and fewer than 32768 groups, since PoCL compiles a kernel
  * a second time for grids above 65535. */
 static size_t per_group(size_t n) {
@@ -32,12 +36,21 @@ static size_t per_group(size_t n) {
   return share < 16384 ? 16384 : (share + 63) / 64 * 64;
 }
 
-static size_t groups(const struct yardsticks *y, size_t n) {
-  size_t each = y->lanes ? per_group(n) : y->local * 16;
+/* Exp has but one form, and --yardstick may have given the others another. */
+static int in_lanes(const struct yardsticks *y, enum yard_kind kind) { return y->lanes || kind == YARD_EXP; }
+
+static size_t groups(const struct yardsticks *y, enum yard_kind kind, size_t n) {
+  size_t each = in_lanes(y, kind) ? per_group(n) : y->local * 16;
   return (n + each - 1) / each;
 }
 
-static int wanted(const struct machine *m, enum yard_form asked, enum yard_form form) {
+static size_t part_room(const struct yardsticks *y, size_t n) {
+  size_t read = groups(y, YARD_READ, n), exp = groups(y, YARD_EXP, n);
+  return read > exp ? read : exp;
+}
+
+static int wanted(const struct machine *m, enum yard_form asked, enum yard_kind kind, enum yard_form form) {
+  if (kind == YARD_EXP) return m->is_cpu;
   if (form == YARD_OPENMP) return m->facts.openmp > 0 && (asked == YARD_AUTO || asked == YARD_OPENMP);
   if (asked != YARD_AUTO) return form == asked;
   return form == (m->is_cpu ? YARD_LANE : YARD_GROUP);
@@ -52,6 +65,7 @@ static int build(struct yardsticks *y, const struct machine *m, char *why, size_
   snprintf(options, sizeof options, "-DLOCAL=%zu", y->local);
   y->program = clCreateProgramWithSource(m->context, 1, &text, NULL, &rc);
   if (rc == CL_SUCCESS) rc = clBuildProgram(y->program, 1, &m->device, options, NULL, NULL);
+  if (rc == CL_SUCCESS) y->nothing = clCreateKernel(y->program, "nothing", &rc);
   if (rc == CL_SUCCESS) return 0;
   int at = snprintf(why, why_size, "the yardstick kernels don't build: %s\n", clloss_status_name(rc));
   if (y->program && at > 0 && (size_t)at < why_size)
@@ -70,7 +84,7 @@ int yardsticks_open(struct yardsticks *y, const struct machine *m, enum yard_for
   unsigned have = 0;
   for (size_t i = 0; i < sizeof candidates / sizeof *candidates && y->count < YARD_MAX; i++) {
     cl_int rc = CL_SUCCESS;
-    if (!wanted(m, form, candidates[i].form)) continue;
+    if (!wanted(m, form, candidates[i].kind, candidates[i].form)) continue;
     struct yardstick s = {candidates[i].kind, candidates[i].by, NULL, candidates[i].streaming};
     if (candidates[i].kernel) s.kernel = clCreateKernel(y->program, candidates[i].kernel, &rc);
     /* A driver without the streaming store, or a machine without it, has one candidate fewer. */
@@ -79,8 +93,9 @@ int yardsticks_open(struct yardsticks *y, const struct machine *m, enum yard_for
     have |= 1u << s.kind;
   }
   cl_int rc = CL_SUCCESS;
+  have |= 1u << YARD_EXP; /* may be missing */
   if (have == (1u << YARD_KINDS) - 1)
-    y->part = clCreateBuffer(m->context, CL_MEM_READ_WRITE, 4 * (groups(y, max_n) + 1), NULL, &rc);
+    y->part = clCreateBuffer(m->context, CL_MEM_READ_WRITE, 4 * part_room(y, max_n), NULL, &rc);
   if (y->part) return 0;
   if (rc == CL_SUCCESS)
     snprintf(why, why_size, "no yardstick of this form runs here%s",
@@ -94,6 +109,7 @@ int yardsticks_open(struct yardsticks *y, const struct machine *m, enum yard_for
 void yardsticks_close(struct yardsticks *y) {
   for (size_t i = 0; i < y->count; i++)
     if (y->all[i].kernel) clReleaseKernel(y->all[i].kernel);
+  if (y->nothing) clReleaseKernel(y->nothing);
   if (y->part) clReleaseMemObject(y->part);
   if (y->program) clReleaseProgram(y->program);
   memset(y, 0, sizeof *y);
@@ -102,8 +118,8 @@ void yardsticks_close(struct yardsticks *y) {
 static cl_int run_kernel(const struct yardsticks *y, const struct yardstick *s, const struct machine *m,
                          cl_mem x, cl_mem to, size_t n, float factor, double *ms) {
   cl_ulong length = n, each = per_group(n);
-  size_t local = y->lanes ? 1 : y->local, global = groups(y, n) * local;
-  cl_mem out = s->kind == YARD_READ ? y->part : to;
+  size_t local = in_lanes(y, s->kind) ? 1 : y->local, global = groups(y, s->kind, n) * local;
+  cl_mem out = s->kind == YARD_COPY ? to : y->part;
   cl_int rc = clSetKernelArg(s->kernel, 0, sizeof x, &x);
   if (s->kind == YARD_SCALE)
     rc |= clSetKernelArg(s->kernel, 1, sizeof factor, &factor);
@@ -120,9 +136,10 @@ static cl_int run_kernel(const struct yardsticks *y, const struct yardstick *s, 
   return rc;
 }
 
-static cl_int total(const struct yardsticks *y, const struct machine *m, size_t n, double *sum) {
+static cl_int total(const struct yardsticks *y, const struct machine *m, enum yard_kind kind, size_t n,
+                    double *sum) {
   cl_int rc;
-  size_t count = groups(y, n);
+  size_t count = groups(y, kind, n);
   float *part = clEnqueueMapBuffer(m->queue, y->part, CL_TRUE, CL_MAP_READ, 0, 4 * count, 0, NULL, NULL, &rc);
   *sum = 0;
   if (rc != CL_SUCCESS) return rc;
@@ -160,12 +177,28 @@ static cl_int run_loop(const struct yardstick *s, const struct machine *m, cl_me
   return rc_to != CL_SUCCESS ? rc_to : rc != CL_SUCCESS ? rc : done;
 }
 
+/* Those that leave the buffers alone and yield a sum. */
+static int sums(enum yard_kind kind) { return kind == YARD_READ || kind == YARD_EXP; }
+
 cl_int yardstick_run(const struct yardsticks *y, size_t i, const struct machine *m, cl_mem x, cl_mem to,
                      size_t n, float factor, double *ms, double *sum) {
   const struct yardstick *s = &y->all[i];
   if (!s->kernel) return run_loop(s, m, x, to, n, factor, ms, sum);
   cl_int rc = run_kernel(y, s, m, x, to, n, factor, ms);
-  return rc == CL_SUCCESS && sum && s->kind == YARD_READ ? total(y, m, n, sum) : rc;
+  return rc == CL_SUCCESS && sum && sums(s->kind) ? total(y, m, s->kind, n, sum) : rc;
+}
+
+cl_int yardstick_launch(const struct yardsticks *y, const struct machine *m, size_t count, double *ms,
+                        double *call_ms) {
+  const size_t one = 1;
+  cl_int rc = clFinish(m->queue);
+  double start = clock_ms();
+  for (size_t i = 0; i < count && rc == CL_SUCCESS; i++)
+    rc = clEnqueueNDRangeKernel(m->queue, y->nothing, 1, NULL, &one, &one, 0, NULL, NULL);
+  *call_ms = clock_ms() - start;
+  if (rc == CL_SUCCESS) rc = clFinish(m->queue);
+  *ms = clock_ms() - start;
+  return rc;
 }
 
 /* How many of the n floats in the buffer aren't factor times those at home, bit for bit. */
@@ -179,29 +212,35 @@ static cl_int differing(const struct machine *m, cl_mem buffer, const float *hom
   return clEnqueueUnmapMemObject(m->queue, buffer, seen, 0, NULL, NULL);
 }
 
-/* What each kind must leave behind. Scaling by 2 is exact; the small integers that read sums are too, in any order. */
+/* What each kind must leave behind. Scaling by 2 is exact; the small integers that read sums are too, in any order. Exp
+ * adds up exp(-1) … exp(-8), of a pattern that walking over the first 4096 again and again doesn't shift: a group's sum in 64 parts
+ * errs by half a unit per addition, each exp by two; and the last n % 8 elements may be others. */
 static cl_int check(const struct yardsticks *y, size_t i, const struct machine *m, const struct ring *ring,
                     cl_mem x, cl_mem to, size_t n, int *wrong) {
   static const float pattern[8] = {1, 2, 3, 4, 5, 6, 7, 8};
   const enum yard_kind kind = y->all[i].kind;
-  double ms, sum = 0, expected = 0;
+  double ms, sum = 0, expected = 0, slack = 0;
   size_t count = 0, whole = n / 8 * 8;
   cl_int rc = CL_SUCCESS;
   if (kind != YARD_SCALE)
-    rc = clEnqueueFillBuffer(m->queue, kind == YARD_READ ? x : to, pattern, 4, 0, 4 * n, 0, NULL, NULL);
-  if (rc == CL_SUCCESS && kind == YARD_READ && whole > 0)
+    rc = clEnqueueFillBuffer(m->queue, sums(kind) ? x : to, pattern, 4, 0, 4 * n, 0, NULL, NULL);
+  if (rc == CL_SUCCESS && sums(kind) && whole > 0)
     rc = clEnqueueFillBuffer(m->queue, x, pattern, sizeof pattern, 0, 4 * whole, 0, NULL, NULL);
   if (kind == YARD_READ) expected = 36.0 * (double)(whole / 8) + (double)(n - whole);
+  if (kind == YARD_EXP) {
+    for (int k = 0; k < 8; k++) expected += exp(-(double)pattern[k]) * (double)(whole / 8);
+    slack = expected * ((double)per_group(n) / WIDE + 64 + 8) * 0x1p-24 + (double)(n - whole);
+  }
   if (rc == CL_SUCCESS) rc = yardstick_run(y, i, m, x, to, n, kind == YARD_SCALE ? 2.0f : 1.0f, &ms, &sum);
-  if (rc == CL_SUCCESS && kind != YARD_READ)
+  if (rc == CL_SUCCESS && !sums(kind))
     rc = differing(m, kind == YARD_SCALE ? x : to, ring->home, kind == YARD_SCALE ? 2.0f : 1.0f, n, &count);
-  *wrong = count != 0 || !(sum >= expected && sum <= expected);
+  *wrong = count != 0 || !(sum >= expected - slack && sum <= expected + slack);
   if (rc == CL_SUCCESS) rc = ring_restore(ring, m, x);
   if (rc == CL_SUCCESS) rc = ring_restore(ring, m, to);
   return rc;
 }
 
-static const char *const kind_names[YARD_KINDS] = {"scale", "copy", "read"};
+static const char *const kind_names[YARD_KINDS] = {"scale", "copy", "read", "exp"};
 
 int yardsticks_check(const struct yardsticks *y, const struct machine *m, struct ring *ring, size_t n,
                      char *why, size_t why_size) {

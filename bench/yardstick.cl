@@ -3,6 +3,7 @@
  *   scale  x[i] = factor * x[i]    reads 4, writes 4 bytes per element, in place: what a fused pass in place must move
  *   copy   y[i] = x[i]             reads 4, writes 4: the fused pass out of place
  *   read   part[g] = Σ x[i]        reads 4: the forward pass
+ *   exp    part[g] = Σ exp(-|x|)   n exps, of a block that stays in L1: what a loss must compute (lane form alone)
  *
  * The factor is an argument, 1 at run time, so that no compiler drops the multiplication or the store, and the array
  * keeps its values. Two forms, as for the losses:
@@ -15,7 +16,10 @@
  *
  * x and y start at multiples of 128 bytes; per_group is a multiple of 64. */
 
-#define WIDE 64 /* elements per step of the lane form */
+#include "../kernels/math.clh"
+
+#define WIDE 64   /* elements per step of the lane form */
+#define HOT  4096 /* elements that every group of exp walks over and over: 16 KB */
 
 #ifndef LOCAL
 #  define LOCAL 256 /* items per work-group of the group form, a power of two */
@@ -97,6 +101,26 @@ read__lane(global const float *x, global float *part, const ulong n, const ulong
   for (; i < end; i++) sum += x[i];
   part[get_group_id(0)] = sum;
 }
+
+__attribute__((reqd_work_group_size(1, 1, 1))) kernel void
+exp__lane(global const float *x, global float *part, const ulong n, const ulong per_group) {
+  const ulong begin = get_group_id(0) * per_group, count = min(begin + per_group, n) - begin;
+  float16 a = 0, b = 0, c = 0, d = 0;
+  ulong i = 0;
+  for (; i + WIDE <= count; i += WIDE) {
+    global const float16 *v = (global const float16 *)(x + i % HOT);
+    a += exp_neg(-fabs(v[0]));
+    b += exp_neg(-fabs(v[1]));
+    c += exp_neg(-fabs(v[2]));
+    d += exp_neg(-fabs(v[3]));
+  }
+  float sum = sum_of((a + b) + (c + d));
+  for (; i < count; i++) sum += exp_neg(-fabs(x[i % HOT]));
+  part[get_group_id(0)] = sum;
+}
+
+/* What launching costs. */
+kernel void nothing(void) {}
 
 /* ---- group: a group owns BLOCK elements; the last block may be ragged and goes element by element ---- */
 

@@ -1,6 +1,7 @@
-/* The yardsticks of a run: scale, copy and read over as many bytes as the logits. Each has several candidates (OpenCL
- * kernels of the form that suits the device, OpenMP loops on a CPU device); all are timed, and whichever proves
- * fastest is the yardstick, so that the floor is one. */
+/* The yardsticks of a run: scale, copy and read over as many bytes as the logits, and as many exps as there are logits,
+ * of data in L1. Each has several candidates (OpenCL kernels of the form that suits the device, OpenMP loops on a CPU
+ * device); all are timed, and whichever proves fastest is the yardstick, so that the floor is one. Exp has the
+ * library's own arithmetic and, so far, no candidate on a GPU. Besides, what launching costs: kernels that do nothing. */
 #ifndef BENCH_YARDSTICK_H
 #define BENCH_YARDSTICK_H
 
@@ -9,10 +10,10 @@
 /* The text of yardstick.cl. */
 extern const char yardstick_cl[];
 
-enum yard_kind { YARD_SCALE, YARD_COPY, YARD_READ, YARD_KINDS };
+enum yard_kind { YARD_SCALE, YARD_COPY, YARD_READ, YARD_EXP, YARD_KINDS };
 enum yard_form { YARD_AUTO, YARD_LANE, YARD_GROUP, YARD_OPENMP };
 
-#define YARD_MAX 8
+#define YARD_MAX 12
 struct yardstick {
   enum yard_kind kind;
   const char *by;   /* for people: "lane kernel, streaming stores" */
@@ -24,6 +25,7 @@ struct yardsticks {
   struct yardstick all[YARD_MAX];
   size_t count;
   cl_program program;
+  cl_kernel nothing;
   cl_mem part; /* the partial sums of read */
   size_t local;
   int lanes;
@@ -40,6 +42,11 @@ void yardsticks_close(struct yardsticks *y);
  * has stopped. */
 cl_int yardstick_run(const struct yardsticks *y, size_t i, const struct machine *m, cl_mem x, cl_mem to,
                      size_t n, float factor, double *ms, double *sum);
+
+/* Enqueues `count` kernels that do nothing: how long that takes until the last call has returned, and until the device
+ * is idle. */
+cl_int yardstick_launch(const struct yardsticks *y, const struct machine *m, size_t count, double *ms,
+                        double *call_ms);
 
 /* Whether every candidate does what it says, on two buffers of the ring, which come back restored. 0; or −1 and a
  * reason. */

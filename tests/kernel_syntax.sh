@@ -49,7 +49,7 @@ for switch in $switches; do
 done
 
 for file in kernels/*.cl; do variants "$file"; done
-for file in bench/*.cl examples/*.cl; do compile "$file"; done
+for file in bench/*.cl bench/peers/*.cl examples/*.cl; do compile "$file"; done
 [ "$count" -ge 18 ] || { echo "only $count compilations" && exit 1; }
 [ $failed = 0 ] || exit 1
 echo "$count compilations, no warning"

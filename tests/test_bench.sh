@@ -31,9 +31,12 @@ done <"$work/json"
 for dtype in f32:18 bf16:3 f16:3; do
   [ "$(grep -c "\"dtype\": \"${dtype%:*}\"" "$work/json")" -eq "${dtype#*:}" ] || fail "how many cases are of ${dtype%:*}?"
 done
-# The last four of each V are timed beside the plain one; three of them have an aim.
+# The last four of each V are timed beside the plain one; a fused call is a few kernels, and the wait for it is longer
+# than the call; nobody asked for peers.
 [ "$(grep -c "\"over_plain\": $number," "$work/json")" -eq 12 ] || fail 'four cases per V have a ratio to the plain one'
-[ "$(grep -c "\"over_plain\": $number,.*\"aim\": $number," "$work/json")" -eq 9 ] || fail 'three cases per V have an aim'
+[ "$(grep -cE "\"call_us\": -?$number,.*\"kernels\": [1-4]," "$work/json")" -eq 24 ] || fail 'calls or kernels not counted'
+[ "$(grep -c '"c_loop_ms": null,.*"c_loop_failed": null,.*"torch_compiled_ms": null,.*"torch": ""' "$work/json")" -eq 24 ] ||
+  fail 'peers that nobody asked for'
 
 # Yardsticks of the other form work here too, and the families can be asked for.
 for form in lane group; do
@@ -49,17 +52,17 @@ done
 [ "$(grep -cE '^fused( in place)? +26214 × 10 ' "$work/table")" -eq 2 ] || fail "the table: $(cat "$work/table")"
 [ "$(grep -cE '^(options|probabilities|fused) in place(, b?f16)? +26214 × 10 ' "$work/table")" -eq 5 ] ||
   fail "the table: $(cat "$work/table")"
-[ "$(grep -cE '^  .* V = 10 +[0-9.]+ +±[0-9]+ %   aim: at most [0-9.]+, (met|missed)$' "$work/table")" -eq 3 ] ||
-  fail "the table compares nothing with the plain case: $(cat "$work/table")"
+[ "$(grep -cE '^  (in place / scale|options / plain|probabilities / plain) +26214 × 10 +[0-9.]+ +[0-9.]+ … [0-9.]+ +≤ [0-9.]+  (met|missed)' \
+  "$work/table")" -eq 3 ] || fail "the table has not its three targets: $(cat "$work/table")"
 grep -q '^device   .' "$work/table" || fail 'the table names no device'
-grep -q 'V = 10  *scale .* ms (.*), copy .* ms (.*), read .* ms (.*)' "$work/table" || fail 'the table has no yardsticks'
+grep -q '26214 × 10  *scale .* ms (.*), copy .* ms (.*), read .* ms (.*), exp in L1 [0-9.]* ms' "$work/table" || fail 'the table has no yardsticks'
 if grep -q "$(printf '\033')" "$work/table" "$work/err"; then fail 'escape sequences in a pipe'; fi
 
 "$clloss" bench --list >"$work/list" || fail "--list: exit status $?"
-[ "$(wc -l <"$work/list")" -eq 8 ] || fail "--list: $(cat "$work/list")"
+[ "$(wc -l <"$work/list")" -eq 9 ] || fail "--list: $(cat "$work/list")"
 "$clloss" bench --help >"$work/help" || fail "--help: exit status $?"
 for option in $(grep -oE '^  --[a-z-]+' "$work/help"); do
-  case $option in --quick | --json | --list | --help) continue ;; esac
+  case $option in --quick | --peers | --json | --first-result | --list | --help) continue ;; esac
   "$clloss" bench "$option" >"$work/out" 2>"$work/err" && fail "$option without a value was taken"
   grep -q -- "$option: needs a value" "$work/err" || fail "$option is in --help and unknown: $(cat "$work/err")"
 done
@@ -86,6 +89,8 @@ refused '--size-mb' --size-mb 99999999999999999999
 refused '--family' --family tile
 refused '--yardstick' --yardstick ruler
 refused '--case' --case nothing-like-this
+refused '--python' --python=
+refused '--report' --report=
 refused '--device: there is no device 777' --device 777
 refused 'stray: unexpected argument' stray
 
@@ -110,10 +115,56 @@ if grep -q 'Portable Computing Language' "$work/json"; then
   [ "$(grep -c '^backward .* FAILED: ' "$work/table")" -eq 3 ] || fail "kernels that don't build: $(cat "$work/table")"
 fi
 
+# From nothing to the first result, in this process and in new ones.
+"$clloss" bench --first-result >"$work/out" 2>"$work/err" || fail "--first-result: exit status $?: $(cat "$work/err")"
+grep -qE '^[0-9]+[.][0-9]+$' "$work/out" || fail "--first-result: $(cat "$work/out")"
+if [ -e /proc/self/exe ]; then
+  "$clloss" bench --case first_result --reps 1 --json >"$work/json" 2>"$work/err" || fail "first_result: exit status $?"
+  [ "$(grep -cE "^.\"case\": \"first_result_(cold|warm)\", .*\"ms\": $number,.*\"failed\": null}\$" "$work/json")" -eq 2 ] ||
+    fail "first_result: $(cat "$work/json")"
+fi
+
+# Peers. Those of this build are timed, wherever Python stands; a Python that isn't there, has no torch, says something
+# else or computes something else is named, and nothing else changes.
+python() {
+  printf '#!/bin/sh\n%s\n' "$1" >"$work/python"
+  chmod +x "$work/python"
+}
+# peers WHY: the last four lines of the fused case have figures of the peers that are built in, and none of PyTorch's.
+peers() {
+  "$clloss" bench --peers --python "$work/python" --rows 3 --classes 5,300 --reps 2 --case xent_fused_inplace --json \
+    >"$work/json" 2>"$work/err" || fail "$1: exit status $?: $(cat "$work/err")"
+  [ "$(grep -cE "\"opencl_naive_speedup\": $number,.*\"torch_eager_ms\": null,.*\"torch_eager_failed\": \"[^\"]*$1" "$work/json")" -eq 2 ] ||
+    fail "$1: $(cat "$work/json")"
+  grep -qE '"openmp_threads": 0' "$work/json" || [ "$(grep -cE "\"c_loop_speedup\": $number" "$work/json")" -eq 2 ] ||
+    fail "$1: the C loop isn't timed: $(cat "$work/json")"
+}
+peers 'No such file'
+grep -q 'going on without PyTorch eager: .*No such file' "$work/err" || fail "no Python: $(cat "$work/err")"
+python 'exit 0'
+peers 'has ended'
+python 'read -r question; echo "error ModuleNotFoundError: No module named torch"'
+peers 'No module named torch'
+python 'read -r question; echo nonsense'
+peers 'not an answer'
+python 'while read -r question; do case $question in hello) echo ok none;; open*) echo ok;; *) echo ok 1.5;; esac; done'
+peers "its gradient isn.t the reference.s: 0 at row 0"
+
 if command -v gnuplot >/dev/null 2>&1; then
   "$clloss" bench --rows 3 --classes 5,9 --reps 2 --plot "$work/p.svg" >"$work/out" 2>"$work/err" ||
     fail "--plot: exit status $?: $(cat "$work/err")"
   grep -q '</svg>' "$work/p.svg" || fail '--plot drew nothing'
+  "$clloss" bench --rows 3 --classes 5,9 --reps 2 --report "$work/report" >"$work/out" 2>"$work/err" ||
+    fail "--report: exit status $?: $(cat "$work/err")"
+  for plot in roofline classes; do grep -q '</svg>' "$work/report/$plot.svg" || fail "--report drew no $plot"; done
+  [ ! -e "$work/report/rows.svg" ] || fail '--report drew rows of nothing'
+  [ "$(wc -l <"$work/report/results.jsonl")" -eq 16 ] || fail '--report has not a line per case'
+  grep -q '"command": "clloss bench --rows 3 --classes 5,9 --reps 2 --report ' "$work/report/run.json" ||
+    fail "--report: $(cat "$work/report/run.json")"
+  grep -qF "$(sed -n '$p' "$work/out")" "$work/report/table.txt" || fail "--report: the table isn't the terminal's"
+  rc=0
+  "$clloss" bench --rows 3 --classes 5 --reps 2 --report "$work/none/at/all" >"$work/out" 2>"$work/err" || rc=$?
+  { [ $rc -eq 1 ] && grep -q 'at/all: ' "$work/err"; } || fail "--report to nowhere: exit status $rc: $(cat "$work/err")"
   rc=0
   "$clloss" bench --rows 3 --classes 5 --reps 2 --plot "$work/none/at/all.svg" >"$work/out" 2>"$work/err" || rc=$?
   { [ $rc -eq 1 ] && grep -q 'all.svg' "$work/err"; } || fail "--plot to nowhere: exit status $rc: $(cat "$work/err")"

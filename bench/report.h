@@ -1,0 +1,18 @@
+/* A run in a folder, for others to look at: what docs/benchmarks/ holds. */
+#ifndef BENCH_REPORT_H
+#define BENCH_REPORT_H
+
+#include "plot.h"
+
+/* Writes into the folder, which is made where there is none:
+ *
+ *   table.txt      what the terminal shows, below command, date and versions
+ *   results.jsonl  a line of JSON per case
+ *   run.json       command, date, versions, machine
+ *   roofline.svg, classes.svg, rows.svg   those that the results have points for
+ *
+ * 0; or −1 with the file at fault and why. */
+int report_write(const char *folder, const struct run_facts *facts, const struct result *results, size_t n,
+                 char *why, size_t why_size);
+
+#endif
