@@ -52,11 +52,11 @@ modules() {
 }
 
 runtime='status ctx program plan tuning launch view pool buffer convert stream'
-losses='xent softmax distill pointwise rowwise'
+losses='xent softmax distill information pointwise rowwise'
 compositions='gemm linear vocab_mpi xent_host'
 libc='<(assert|ctype|errno|float|inttypes|limits|math|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string|time)[.]h>'
 cl_call='(^|[^A-Za-z0-9_])cl[A-Z][A-Za-z0-9]*[[:space:]]*[(]'
-any_loss='(xent|softmax|distill|pointwise|rowwise|gemm|linear_|vocab)'
+any_loss='(xent|softmax|distill|information|pointwise|rowwise|gemm|linear_|vocab)'
 
 # The word splitting of these lists is meant: names of modules hold no blanks.
 # shellcheck disable=SC2046,SC2086

@@ -41,6 +41,9 @@
   M(element_loss) M(grad) M(grad_loss) M(counts) M(workspace)
 #define MEMBERS_clloss_pointwise_options(M) \
   M(struct_size) M(reduction) M(flags) M(delta) M(gamma) M(alpha) M(clip) M(divisor) M(grad_alpha) M(grad_beta)
+#define MEMBERS_clloss_information(M) \
+  M(struct_size) M(rows) M(classes) M(inner) M(input) M(targets) M(surprisal) M(entropy)
+#define MEMBERS_clloss_information_options(M) M(struct_size) M(flags) M(reserved)
 #define MEMBERS_clloss_plan(M) \
   M(struct_size) M(family) M(local_size) M(rows_per_group) M(slices) M(groups) M(variant) M(why)
 /* clang-format on */
@@ -68,6 +71,8 @@ static void check_layouts(void) {
   LAYOUT(clloss_distill_options, 32);
   LAYOUT(clloss_pointwise, 512);
   LAYOUT(clloss_pointwise_options, 72);
+  LAYOUT(clloss_information, 224);
+  LAYOUT(clloss_information_options, 16);
   LAYOUT(clloss_plan, 128);
 }
 
@@ -117,6 +122,7 @@ typedef struct world {
   clloss_softmax softmax;
   clloss_distill distill;
   clloss_pointwise pointwise;
+  clloss_information information;
   edge e;
 } world;
 
@@ -200,6 +206,13 @@ static clloss_status take_distill_workspace(world *w, void *distill) {
 }
 static clloss_status take_distill_options(world *w, void *options) {
   return clloss_distill_forward(w->ctx, &w->distill, options, w->f.queue, 0, NULL, NULL);
+}
+
+static clloss_status take_information(world *w, void *information) {
+  return clloss_information_forward(w->ctx, information, NULL, w->f.queue, 0, NULL, NULL);
+}
+static clloss_status take_information_options(world *w, void *options) {
+  return clloss_information_forward(w->ctx, &w->information, options, w->f.queue, 0, NULL, NULL);
 }
 
 static void check_sizes(world *w, const subject *s) {
@@ -302,6 +315,10 @@ static void check_rowwise_sizes(world *w) {
   clloss_distill distill_fused = w->distill;
   distill_fused.grad = fused.grad;
   const clloss_distill_options warm = {.struct_size = sizeof warm, .temperature = 2};
+  w->information = (clloss_information){.struct_size = sizeof w->information, .rows = 4, .classes = 6};
+  w->information.input = fused.logits;
+  w->information.entropy = fused.row_loss;
+  const clloss_information_options of_p = {.struct_size = sizeof of_p, .flags = CLLOSS_FROM_PROBABILITIES};
   const clloss_softmax_options log_of = {.struct_size = sizeof log_of, .flags = CLLOSS_LOG_SOFTMAX};
   const subject subjects[] = {
       {"clloss_softmax in forward", &w->softmax, sizeof back, offsetof(clloss_softmax, grad_output),
@@ -317,6 +334,10 @@ static void check_rowwise_sizes(world *w) {
        take_distill_workspace},
       {"clloss_distill_options", &warm, sizeof warm, offsetof(clloss_distill_options, divisor),
        take_distill_options},
+      {"clloss_information", &w->information, sizeof w->information, sizeof w->information - sizeof(uint64_t),
+       take_information},
+      {"clloss_information_options", &of_p, sizeof of_p, offsetof(clloss_information_options, reserved),
+       take_information_options},
   };
   for (size_t i = 0; i < sizeof subjects / sizeof *subjects; i++) check_sizes(w, &subjects[i]);
 }

@@ -94,6 +94,7 @@ static uint32_t pointwise_traits(uint32_t kind) {
 #include "softmax_ref.h"
 #include "xent_ref.h"
 #include "distill_ref.h"
+#include "information_ref.h"
 #undef REAL
 #undef EXP
 #undef LOG
@@ -113,3 +114,4 @@ static uint32_t pointwise_traits(uint32_t kind) {
 #include "softmax_ref.h"
 #include "xent_ref.h"
 #include "distill_ref.h"
+#include "information_ref.h"

@@ -164,6 +164,24 @@ typedef struct clloss_ref_pointwise {
 
 CLLOSS_API void clloss_ref_pointwise_f32(const clloss_ref_pointwise *args);
 CLLOSS_API void clloss_ref_pointwise_f64(const clloss_ref_pointwise *args);
+/* Surprisal and entropy of `rows` distributions, input packed as [rows / inner][classes][inner], in nats. The input is
+ * logits, of which p is the softmax; or, by flag, p or log p:
+ *
+ *   surprisal = −log p_t        entropy = −Σ p log p, 0 log 0 = 0
+ *
+ * A row with an entry outside [0, 1], or without a softmax, is NaN; a target out of range makes surprisal alone NaN.
+ * Source: Shannon 1948, section 6. */
+typedef struct clloss_ref_information {
+  size_t rows, classes;
+  size_t inner;              /* 0: 1 */
+  uint32_t flags;            /* CLLOSS_FROM_PROBABILITIES or CLLOSS_FROM_LOG_PROBABILITIES */
+  const void *input;         /* real */
+  const int64_t *targets;    /* [rows]; may be NULL without surprisal */
+  void *surprisal, *entropy; /* real [rows]; each may be NULL */
+} clloss_ref_information;
+
+CLLOSS_API void clloss_ref_information_f32(const clloss_ref_information *args);
+CLLOSS_API void clloss_ref_information_f64(const clloss_ref_information *args);
 
 #ifdef __cplusplus
 }

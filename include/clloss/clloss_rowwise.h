@@ -141,6 +141,52 @@ CLLOSS_API clloss_status clloss_distill_fused(clloss_ctx *ctx, const clloss_dist
 CLLOSS_API clloss_status clloss_distill_workspace(clloss_ctx *ctx, const clloss_distill *distill,
                                                   const clloss_distill_options *options, size_t *bytes);
 
+/* ---- surprisal and entropy ------------------------------------------------------------------------------------- */
+
+/* What each row's distribution says, in nats: the surprisal −log p of its target, and its entropy −Σ p log p with
+ * 0 · log 0 = 0. The input is logits, of which p is the softmax, or by flag p itself or its logarithm. Layout, T and
+ * "real" are clloss_xent's. */
+typedef struct clloss_information {
+  size_t struct_size;
+  size_t rows;           /* distributions; 0 is valid: nothing is written */
+  size_t classes;        /* at least 1 */
+  size_t inner;          /* rows that lie between two classes; 0 or 1: the class axis is the last */
+  clloss_view input;     /* T, read */
+  clloss_view targets;   /* [rows] i32 or i64; goes with surprisal */
+  clloss_view surprisal; /* [rows] real, written */
+  clloss_view entropy;   /* [rows] real, written; at least one of the two is bound */
+} clloss_information;
+
+typedef struct clloss_information_options {
+  size_t struct_size;
+  uint32_t flags;    /* CLLOSS_FROM_PROBABILITIES or CLLOSS_FROM_LOG_PROBABILITIES; neither: logits */
+  uint32_t reserved; /* 0 */
+} clloss_information_options;
+
+/* Reads the input once. A target out of range has surprisal NaN. A row of probabilities with an entry outside [0, 1] (of
+ * logarithms: above 0), and a row of logits without a softmax (all −inf, NaN, +inf), is NaN in both; no other row
+ * notices. Probabilities need not add up to 1; one below the least normal number counts as 0. Cross-entropy is
+ * entropy + divergence: clloss_xent with probabilities p is entropy of p + clloss_distill from teacher log p.
+ *
+ * `done`, if not NULL, receives an event, the caller's to release, that is complete when the outputs are. A plan
+ * override to the split family runs whole rows. Two runs with the same device, plan and input give the same bits.
+ *
+ *   CLLOSS_NULL_ARGUMENT   ctx, information, queue; wait list NULL with n_wait > 0 or the reverse
+ *   CLLOSS_STRUCT_SIZE     of information or options
+ *   CLLOSS_SIZE            zero classes; rows * classes overflows; rows isn't a multiple of inner
+ *   CLLOSS_MISSING_VIEW, CLLOSS_UNUSED_VIEW   no output, surprisal without targets; targets without surprisal
+ *   CLLOSS_DTYPE, CLLOSS_STRIDE, CLLOSS_BUFFER_SIZE, CLLOSS_ALIGNMENT, CLLOSS_ACCESS, CLLOSS_MEMORY_CONTEXT,
+ *   CLLOSS_OVERLAP         what the named view is at fault for
+ *   CLLOSS_OPTION          unknown flag, both flags, reserved isn't 0; likewise in a view
+ *   CLLOSS_DEVICE          f64 on a device without cl_khr_fp64
+ *   CLLOSS_QUEUE           of another context or device
+ *   CLLOSS_FORKED          in a child process
+ *   or OpenCL's: CL_BUILD_PROGRAM_FAILURE, CL_OUT_OF_RESOURCES, CL_MEM_OBJECT_ALLOCATION_FAILURE … */
+CLLOSS_API clloss_status clloss_information_forward(clloss_ctx *ctx, const clloss_information *information,
+                                                    const clloss_information_options *options,
+                                                    cl_command_queue queue, cl_uint n_wait,
+                                                    const cl_event *wait, cl_event *done);
+
 #ifdef __cplusplus
 }
 #endif

@@ -172,6 +172,9 @@ enum { CLLOSS_LOG_SOFTMAX = 1u << 0 /* the logarithm of the probabilities, found
 /* clloss_distill_options.flags */
 enum { CLLOSS_TEMPERATURE_SQUARED = 1u << 0 /* loss and gradient times temperature² */ };
 
+/* clloss_information_options.flags: what the input holds; neither: logits */
+enum { CLLOSS_FROM_PROBABILITIES = 1u << 0, CLLOSS_FROM_LOG_PROBABILITIES = 1u << 1 };
+
 /* Kernel families: which hardware parallelism a row is mapped to. 0 leaves the choice to the plan. */
 enum {
   CLLOSS_FAMILY_AUTO = 0,

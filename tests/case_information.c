@@ -1,0 +1,271 @@
+/* Surprisal and entropy as the harness sees them: arrays, data, truth by the scalar reference in f64, call and bound.
+ *
+ * The bound, in units of u = 2^-24 (f64: 2^-53), to first order and with 1 % on top for the rest; D additions in the longest
+ * chain, K times that a sum is carried over to a larger maximum (case_xent_bound.c derives what is of logits):
+ *
+ *   exp 4, log 3 and below 1 4: |log x| is at least (ln 2) / 2 where the exponent counts, so that nothing cancels
+ *   logits: s  R = 4 + h + D + 5 K, h = Σ p |d|, d = x − m;  L  R + 3 L;  surprisal  R + 3 L + |m − x_t| + itself
+ *           entropy L + Σ p |d|  R + 4 L + h2 + (6 + D + 7 K) h + (R + 6) h + itself, h2 = Σ p d²
+ *   probabilities: all terms of the entropy H have one sign: (6 + D) H; surprisal 4 of itself
+ *   log-probabilities: (6 + D) H; surprisal exact
+ *
+ * What underflows costs each class the least normal number, times |d| in the entropy of logits. f64's truth is as
+ * inexact: the reference adds blocks of 256, which counts into D, and all is taken twice. */
+#include "case_information.h"
+
+#include <clloss/clloss_ref.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SECOND 1.01
+
+static uint32_t dtype_of(const information_shape *s) { return s->dtype ? s->dtype : CLLOSS_F32; }
+static uint32_t targets_of(const information_shape *s) {
+  return s->targets_dtype ? s->targets_dtype : CLLOSS_I32;
+}
+static bool is_wide(const information_shape *s) { return s->dtype == CLLOSS_F64; }
+
+static void describe(const harness_case *c, const void *shape, char *text, size_t size) {
+  const information_shape *s = shape;
+  snprintf(
+      text, size,
+      "%s %zu x %zu, inner %zu, type %u, targets %u, flags %u, fill %d, without %u, offset %zu, pad %zu, "
+      "class_pad %zu, row_pad %zu",
+      c->name, s->rows, s->classes, s->inner ? s->inner : 1, dtype_of(s), targets_of(s), s->flags,
+      (int)s->fill, s->without, s->offset, s->pad, s->class_pad, s->row_pad);
+}
+
+/* ---- arrays ---- */
+
+static harness_array column(const information_shape *s, const char *name, harness_role role, uint32_t dtype) {
+  return (harness_array){.name = name,
+                         .role = role,
+                         .dtype = dtype,
+                         .rows = s->rows,
+                         .columns = 1,
+                         .offset = s->offset,
+                         .row_stride = s->row_pad ? 1 + s->row_pad : 0};
+}
+
+static clloss_status arrays(const harness_case *c, const void *shape, clloss_ctx *ctx, harness_array *a) {
+  (void)c, (void)ctx;
+  const information_shape *s = shape;
+  const uint32_t real = is_wide(s) ? CLLOSS_F64 : CLLOSS_F32;
+  harness_array input = column(s, "input", HARNESS_INPUT, dtype_of(s));
+  input.columns = s->classes;
+  input.inner = s->inner ? s->inner : 1;
+  input.class_stride = s->class_pad ? input.inner + s->class_pad : 0;
+  input.row_stride = s->pad ? (s->classes - 1) * (input.class_stride ? input.class_stride : input.inner) +
+                                  input.inner + s->pad
+                            : 0;
+  a[INFORMATION_INPUT] = input;
+  if (!(s->without & INFORMATION_NO_SURPRISAL)) {
+    a[INFORMATION_TARGETS] = column(s, "targets", HARNESS_INPUT, targets_of(s));
+    a[INFORMATION_SURPRISAL] = column(s, "surprisal", HARNESS_OUTPUT, real);
+  }
+  if (!(s->without & INFORMATION_NO_ENTROPY))
+    a[INFORMATION_ENTROPY] = column(s, "entropy", HARNESS_OUTPUT, real);
+  return CLLOSS_SUCCESS;
+}
+
+/* ---- data ---- */
+
+/* An entry of probability e^−away. */
+static double entry(const information_shape *s, double away) {
+  return s->flags & CLLOSS_FROM_PROBABILITIES ? exp(-away) : -away;
+}
+
+static void fill_row(const information_shape *s, double *x, enum information_fill fill, uint64_t *state) {
+  static const double magnitudes[] = {0.1, 1, 10, 60};
+  const double magnitude = magnitudes[harness_pick(state, 4)], inf = (double)INFINITY;
+  const size_t place = harness_pick(state, s->classes);
+  const bool whole = s->flags == 0 && harness_pick(state, 3) == 0;
+  const double no_logit[] = {(double)NAN, inf}, no_probability[] = {(double)NAN, -0.125, 1.25, -inf, inf},
+               no_log[] = {(double)NAN, 0.125, inf};
+  for (size_t c = 0; c < s->classes; c++) {
+    x[c] = entry(s, magnitude * harness_uniform(state));
+    if (s->flags == 0) x[c] = magnitude * (2 * harness_uniform(state) - 1);
+    if (fill == INFORMATION_CERTAIN) x[c] = entry(s, c == place ? 0 : inf);
+    if (fill == INFORMATION_MASKED && c != place && harness_pick(state, 2)) x[c] = entry(s, inf);
+    if (fill == INFORMATION_BAD_ROW && whole) x[c] = -inf;
+  }
+  if (fill != INFORMATION_BAD_ROW || whole) return;
+  x[place] = s->flags & CLLOSS_FROM_PROBABILITIES       ? no_probability[harness_pick(state, 5)]
+             : s->flags & CLLOSS_FROM_LOG_PROBABILITIES ? no_log[harness_pick(state, 3)]
+                                                        : no_logit[harness_pick(state, 2)];
+}
+
+static double draw_target(const information_shape *s, enum information_fill fill, uint64_t *state) {
+  const double n = (double)s->classes, bad[] = {-1, n, INT32_MIN, INT32_MAX, 0x1p32, -0x1p40};
+  if (fill != INFORMATION_BAD_TARGET) return (double)harness_pick(state, s->classes);
+  return bad[harness_pick(state, targets_of(s) == CLLOSS_I64 ? 6 : 4)];
+}
+
+static clloss_status fill(const harness_case *c, const void *shape, uint64_t seed, harness_data *d) {
+  (void)c;
+  const information_shape *s = shape;
+  double *x = malloc((s->classes + 1) * sizeof *x);
+  for (size_t r = 0; x && r < s->rows; r++) {
+    const enum information_fill kind = s->fill == INFORMATION_MIXED
+                                           ? (enum information_fill)harness_pick(&seed, INFORMATION_MIXED)
+                                           : s->fill;
+    fill_row(s, x, kind, &seed);
+    for (size_t i = 0; i < s->classes; i++)
+      harness_put(dtype_of(s), d->data[INFORMATION_INPUT], r * s->classes + i, x[i]);
+    const double target = draw_target(s, kind, &seed);
+    if (d->data[INFORMATION_TARGETS]) harness_put(targets_of(s), d->data[INFORMATION_TARGETS], r, target);
+  }
+  free(x);
+  return x ? CLLOSS_SUCCESS : CL_OUT_OF_HOST_MEMORY;
+}
+
+/* ---- truth ---- */
+
+static bool reference_in(const information_shape *s, const harness_data *d, bool wide, double *const to[]) {
+  const uint32_t real = wide ? CLLOSS_F64 : CLLOSS_F32;
+  const size_t n = s->rows * s->classes;
+  double *input = calloc(n + 1, 8), *out = calloc(2 * s->rows + 1, 8);
+  int64_t *targets = calloc(s->rows + 1, sizeof *targets);
+  const bool room = input && out && targets;
+  for (size_t i = 0; room && i < n; i++)
+    harness_put(real, input, i, harness_get(dtype_of(s), d->data[INFORMATION_INPUT], i));
+  for (size_t r = 0; room && d->data[INFORMATION_TARGETS] && r < s->rows; r++)
+    targets[r] = (int64_t)harness_get(targets_of(s), d->data[INFORMATION_TARGETS], r);
+  const clloss_ref_information a = {.rows = s->rows,
+                                    .classes = s->classes,
+                                    .flags = s->flags,
+                                    .input = input,
+                                    .targets = targets,
+                                    .surprisal = out,
+                                    .entropy = out + s->rows};
+  if (room && wide) clloss_ref_information_f64(&a);
+  if (room && !wide) clloss_ref_information_f32(&a);
+  for (size_t r = 0; room && r < s->rows; r++) {
+    if (to[INFORMATION_SURPRISAL]) to[INFORMATION_SURPRISAL][r] = harness_get(real, out, r);
+    if (to[INFORMATION_ENTROPY]) to[INFORMATION_ENTROPY][r] = harness_get(real, out + s->rows, r);
+  }
+  free(input), free(out), free(targets);
+  return room;
+}
+
+static clloss_status reference(const harness_case *c, const void *shape, harness_data *d) {
+  (void)c;
+  /* f64 has no yardstick but itself: there the bound covers the errors of both */
+  const bool done = reference_in(shape, d, true, d->truth) &&
+                    reference_in(shape, d, is_wide(shape), d->plain);
+  return done ? CLLOSS_SUCCESS : CL_OUT_OF_HOST_MEMORY;
+}
+
+/* ---- bound ---- */
+
+typedef struct chain {
+  double additions, blocks;
+} chain;
+
+static chain chain_of(const information_shape *s, const clloss_plan *plan) {
+  const double n = (double)s->classes, partial = fmin(n, 256) + ceil(n / 256);
+  chain k = {partial, 1};
+  if (strstr(plan->variant, "_rows")) return k;
+  if (strncmp(plan->variant, "lane", 4) == 0) {
+    const double block = fmax(2048, 64 * ceil(ceil(n / 64) / 64));
+    k.blocks = ceil(n / block);
+    k.additions = ceil(fmin(n, block) / 16) + 1 + 6 + k.blocks;
+  } else {
+    k.additions = ceil(n / 4 / plan->local_size) + 1 + 4 + ceil(log2(plan->local_size));
+  }
+  if (is_wide(s)) k.additions = fmax(k.additions, partial);
+  return k;
+}
+
+/* In u, and what underflow may cost beside it, in least normal numbers. */
+static double of_logits(const information_shape *s, chain k, const double *x, bool of_entropy, double truth,
+                        double *lost) {
+  double max = -(double)INFINITY, records = 0, sum = 0, h = 0, h2 = 0;
+  for (size_t c = 0; c < s->classes; c++) {
+    if (!(x[c] > max)) continue;
+    records += max > -(double)INFINITY;
+    max = x[c];
+  }
+  for (size_t c = 0; c < s->classes; c++) {
+    const double away = max - x[c], e = exp(-away);
+    sum += e;
+    if (isfinite(away)) h += e * away, h2 += e * away * away, *lost += 1 + away;
+  }
+  h /= sum, h2 /= sum;
+  const double L = log(sum), carries = fmin(records + 1, k.blocks - 1);
+  const double R = 4 + h + k.additions + 5 * carries;
+  if (!of_entropy) return R + 3 * L + 2 * fabs(truth); /* |m − x_t| is at most the surprisal */
+  return R + 4 * L + h2 + (6 + k.additions + 7 * carries) * h + (R + 6) * h + truth;
+}
+
+static void bound(const harness_case *c, const void *shape, const clloss_plan *plan, const harness_data *d,
+                  int array, size_t row, double *to) {
+  (void)c;
+  const information_shape *s = shape;
+  const double least = is_wide(s) ? 0x1p-1020 : 0x1p-125, truth = fabs(d->truth[array][row]);
+  const chain k = chain_of(s, plan);
+  double lost = (double)s->classes,
+         units = array == INFORMATION_ENTROPY ? (6 + k.additions) * truth : 4 * truth;
+  if (s->flags == 0) {
+    double *x = malloc((s->classes + 1) * sizeof *x);
+    for (size_t i = 0; x && i < s->classes; i++)
+      x[i] = harness_get(dtype_of(s), d->data[INFORMATION_INPUT], row * s->classes + i);
+    units = x ? of_logits(s, k, x, array == INFORMATION_ENTROPY, truth, &lost) : 0;
+    free(x);
+  }
+  to[0] = SECOND * (is_wide(s) ? 2 * 0x1p-53 : 0x1p-24) * units + 128 * lost * least;
+}
+
+/* ---- the call ---- */
+
+/* That of cross-entropy on the same rows, but for splitting: a split runs whole rows on the same team. */
+static clloss_status plan_of(const harness_case *c, const void *shape, clloss_ctx *ctx, clloss_plan *plan) {
+  const information_shape *s = shape;
+  harness_array a[HARNESS_ARRAYS];
+  clloss_xent x = {.struct_size = sizeof x, .classes = s->classes, .inner = s->inner};
+  memset(a, 0, sizeof a);
+  arrays(c, s, NULL, a);
+  x.rows = s->rows ? s->rows : s->inner ? s->inner : 1;
+  x.logits = (clloss_view){.row_stride = a[INFORMATION_INPUT].row_stride,
+                           .class_stride = a[INFORMATION_INPUT].class_stride,
+                           .dtype = dtype_of(s)};
+  return clloss_xent_plan(ctx, &x, plan);
+}
+
+static clloss_status call(const harness_case *c, const void *shape, clloss_ctx *ctx, const clloss_view *views,
+                          cl_command_queue queue, cl_event *done) {
+  (void)c;
+  const information_shape *s = shape;
+  const clloss_information_options o = {.struct_size = sizeof o, .flags = s->flags};
+  const clloss_information x = {.struct_size = sizeof x,
+                                .rows = s->rows,
+                                .classes = s->classes,
+                                .inner = s->inner,
+                                .input = views[INFORMATION_INPUT],
+                                .targets = views[INFORMATION_TARGETS],
+                                .surprisal = views[INFORMATION_SURPRISAL],
+                                .entropy = views[INFORMATION_ENTROPY]};
+  return clloss_information_forward(ctx, &x, s->flags ? &o : NULL, queue, 0, NULL, done);
+}
+
+static double ideal_bytes(const harness_case *c, const void *shape) {
+  harness_array a[HARNESS_ARRAYS];
+  double bytes = 0;
+  memset(a, 0, sizeof a);
+  arrays(c, shape, NULL, a);
+  for (int i = 0; i < HARNESS_ARRAYS; i++)
+    if (a[i].role != HARNESS_UNBOUND) bytes += (double)(a[i].rows * a[i].columns * harness_bytes(a[i].dtype));
+  return bytes;
+}
+
+const harness_case information_case = {.name = "information",
+                                       .describe = describe,
+                                       .arrays = arrays,
+                                       .fill = fill,
+                                       .reference = reference,
+                                       .bound = bound,
+                                       .plan = plan_of,
+                                       .call = call,
+                                       .ideal_bytes = ideal_bytes};
