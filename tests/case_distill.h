@@ -42,7 +42,7 @@ enum {
   DISTILL_WITH_ROW_WEIGHT = 1,
   DISTILL_WITH_ONE_ROW_WEIGHT = 2,
   DISTILL_WITH_DIVISOR = 4,
-  DISTILL_WEIGHTS_0 = 8
+  DISTILL_WEIGHTS_0 = 8 /* of sum 0 */
 };
 
 /* Outputs that aren't bound. Forward keeps row_loss where nothing would be left. */

@@ -82,11 +82,13 @@ clloss_status distill_fill_all(const distill_shape *s, int pass, uint64_t seed, 
   const uint32_t real = distill_real(s);
   const size_t upstreams = s->upstream == DISTILL_UPSTREAM_ROWS ? s->rows : 1;
   fill_logits(s, &seed, d);
-  for (size_t i = 0; d->data[DISTILL_ROW_WEIGHT] && i < weights_of(s); i++)
+  for (size_t i = 0; d->data[DISTILL_ROW_WEIGHT] && i < weights_of(s); i++) {
+    const double w = weights_of(s) == 1 ? 0 : i % 2 ? -1 : 1;
     harness_put(real, d->data[DISTILL_ROW_WEIGHT], i,
-                s->with & DISTILL_WEIGHTS_0 ? 0
+                s->with & DISTILL_WEIGHTS_0 ? w
                 : i == 0                    ? 1.5
                                             : draw_weight(&seed));
+  }
   if (d->data[DISTILL_DIVISOR])
     harness_put(real, d->data[DISTILL_DIVISOR], 0, 0.5 + 100 * harness_uniform(&seed));
   for (size_t i = 0; d->data[DISTILL_GRAD_LOSS] && i < upstreams; i++)

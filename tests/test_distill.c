@@ -89,7 +89,7 @@ static const distill_shape named_shapes[] = {
     {.rows = 0, .classes = 1000, .options.reduction = CLLOSS_SUM, .upstream = DISTILL_UPSTREAM_ONE},
     {.rows = 0, .classes = 33, .options.reduction = CLLOSS_NONE, .upstream = DISTILL_UPSTREAM_ROWS},
     /* A mean over nothing: NaN, gradients too. */
-    {.rows = 7, .classes = 50, .with = DISTILL_WITH_ROW_WEIGHT | DISTILL_WEIGHTS_0},
+    {.rows = 8, .classes = 50, .with = DISTILL_WITH_ROW_WEIGHT | DISTILL_WEIGHTS_0},
     {.rows = 20,
      .classes = 5,
      .with = DISTILL_WITH_ONE_ROW_WEIGHT | DISTILL_WEIGHTS_0,
