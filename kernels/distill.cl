@@ -198,8 +198,8 @@ inline pair_stats row_pair(const pair_walk *w, local ulong *shared) {
   return all;
 }
 
-/* What one vector of the gradient needs to know of its row: g is everything that multiplies it. */
-inline void grad_one(const pair_walk *w, ulong i, uint n, const pair_one *o, real g, bool past_cache) {
+/* One vector of the gradient: g is everything that multiplies it. */
+ALWAYS_INLINE void grad_one(const pair_walk *w, ulong i, uint n, const pair_one *o, real g, bool past_cache) {
   const vec p_s = exp_neg((student_at(w, i, n) - o->max_s) * w->scale) * o->per_s;
   const vec p_t = exp_neg((teacher_at(w, i, n) - o->max_t) * w->scale) * o->per_t;
   const vec v = (p_s - p_t) * g;
@@ -210,8 +210,10 @@ inline void grad_one(const pair_walk *w, ulong i, uint n, const pair_one *o, rea
   }
 }
 
-/* past_cache is a literal. */
-inline void grad_walk_pair(const pair_walk *w, const pair_one *o, real g, bool past_cache) {
+/* past_cache is a literal; the copies, which no store can change, stay in registers. */
+ALWAYS_INLINE void grad_walk_pair(const pair_walk *whole, const pair_one *results, real g, bool past_cache) {
+  const pair_walk own = *whole, *const w = &own;
+  const pair_one own_results = *results, *const o = &own_results;
   ulong begin = 0;
   if (past_cache) {
     /* whole vectors have to start at a multiple of their size */
