@@ -28,6 +28,7 @@ enum distill_fill {
   DISTILL_MASK_TEACHER,   /* the teacher masks the first five eighths of the classes, which cost nothing */
   DISTILL_MASK_BOTH,      /* both do */
   DISTILL_MASK_STUDENT, /* the student masks classes that the teacher doesn't, some far below its maximum: +inf */
+  DISTILL_MASK_FAR, /* one class, among the first five eighths, which lie far below the teacher's others: +inf */
   DISTILL_MASK_ROW,     /* everything in one of the two */
   DISTILL_NAN,          /* one NaN in one of the two */
   DISTILL_POSITIVE_INF, /* one +inf in one of the two */

@@ -43,10 +43,12 @@ static void fill_pair(double *student, double *teacher, size_t n, enum distill_f
       *s = -(double)INFINITY;
       if (harness_pick(state, 2)) *t -= 400;
     }
+    if (fill == DISTILL_MASK_FAR && c < masked) *t -= 400;
     if (fill == DISTILL_MASK_ROW) one[c] = -(double)INFINITY;
   }
   /* a row of its own kind in which nothing else is special */
   if (fill == DISTILL_MASK_STUDENT && n > 1) student[(place + 1) % n] = of_student;
+  if (fill == DISTILL_MASK_FAR && n > 1) student[place % masked] = -(double)INFINITY;
   if (fill == DISTILL_NAN) one[place] = (double)NAN;
   if (fill == DISTILL_POSITIVE_INF) one[place] = (double)INFINITY;
 }

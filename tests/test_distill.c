@@ -99,6 +99,7 @@ static const distill_shape named_shapes[] = {
     {.rows = 3, .classes = 8192, .fill = DISTILL_MASK_BOTH, .in_place = true},
     {.rows = 4, .classes = 8192, .fill = DISTILL_MASK_ROW, .options.reduction = CLLOSS_NONE},
     {.rows = 5, .classes = 9000, .fill = DISTILL_MASK_STUDENT, .options.reduction = CLLOSS_NONE},
+    {.rows = 5, .classes = 9000, .fill = DISTILL_MASK_FAR, .options.reduction = CLLOSS_NONE},
     {.rows = 2, .classes = 20000, .fill = DISTILL_RISING, .in_place = true},
     /* Every kind of row side by side, so that none leaks into its neighbours. */
     {.rows = 400,
