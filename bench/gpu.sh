@@ -1,0 +1,162 @@
+#!/bin/sh
+# First contact with a GPU, on a machine that needs no more than a C compiler, OpenCL headers and a loader (CUDA's serve)
+# and no network: builds library, tests and benchmark with cc alone, runs the conformance tests on every OpenCL device,
+# then the benchmark.
+#
+#   bench/gpu.sh [--build-only] [OUT] [BENCH-OPTION…]     OUT: a folder for the results (gpu-results)
+#   CC, CFLAGS     the compiler (cc) and what else it is to be given
+#   CUDA_HOME      where CL/cl.h and libOpenCL.so are looked for after the compiler's own places (/usr/local/cuda)
+#
+# OUT gets bench.json (a line per case), bench.txt (the same as a table), machine.txt, and tests/ with a log for each
+# test. The exit status is 1 if a test or a case of the benchmark failed.
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+cc=${CC:-cc}
+cuda=${CUDA_HOME:-/usr/local/cuda}
+build_only=
+[ "${1-}" != --build-only ] || { build_only=1 && shift; }
+out=${1-gpu-results}
+[ $# = 0 ] || shift
+case $out in -*) set -- "$out" "$@" && out=gpu-results ;; esac
+
+die() {
+  echo "gpu.sh: $*" >&2
+  exit 1
+}
+
+rm -rf "$out/build"
+mkdir -p "$out/tests" "$out/build"
+out=$(cd "$out" && pwd)
+work=$out/build
+cd "$root"
+
+# ---- what the compiler needs to be told
+
+# compiles TEXT OPTION…: whether a program of this text compiles and links.
+compiles() {
+  text=$1
+  shift
+  printf '%s\n' "$text" >"$work/probe.c"
+  # shellcheck disable=SC2086  # options
+  "$cc" ${CFLAGS-} "$work/probe.c" -o "$work/probe" "$@" 2>/dev/null
+}
+
+opencl='#define CL_TARGET_OPENCL_VERSION 120
+#include <CL/cl.h>
+int main(void) { return clGetPlatformIDs(0, 0, 0) == -1; }'
+headers='' loader=''
+for place in '' "$cuda/include" "$cuda"/targets/*/include; do
+  for library in -lOpenCL "$cuda/lib64/libOpenCL.so" "$cuda"/targets/*/lib/libOpenCL.so \
+    /usr/lib/*/libOpenCL.so.1 /usr/lib64/libOpenCL.so.1; do
+    [ -z "$loader" ] && compiles "$opencl" ${place:+-I "$place"} "$library" || continue
+    headers=$place loader=$library
+  done
+done
+[ -n "$loader" ] || die "$cc finds no CL/cl.h or no libOpenCL, neither by itself nor in $cuda (CUDA_HOME)"
+openmp='' native=''
+! compiles 'int main(void) { return 0; }' -fopenmp || openmp=-fopenmp
+! compiles 'int main(void) { return 0; }' -march=native || native=-march=native
+
+# ---- build
+
+embed() { awk -v header="$2" -v symbol="$3" -v type="${5-}" -v count="${6-}" -f bench/embed.awk $4 >"$work/$1"; }
+embed sources.c program.h clloss__sources "$(echo kernels/*.cl)" clloss__source clloss__n_sources
+sed -n 's/^clloss_embed(OUT \([^ ]*\) HEADER \([^ ]*\) SYMBOL \([^ ]*\) FILES \([^ )]*\).*/\1 \2 \3 bench\/\4/p' \
+  bench/CMakeLists.txt >"$work/embeds"
+while read -r file header symbol source; do embed "$file" "$header" "$symbol" "$source"; done <"$work/embeds"
+
+jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
+running=0
+# object FOLDER FILE OPTION…: FOLDER is where the object goes, below build/
+object() {
+  mkdir -p "$work/$1"
+  to=$work/$1/$(basename "$2" .c).o from=$2
+  shift 2
+  # shellcheck disable=SC2086  # options
+  "$cc" -std=c11 -O2 -DCL_TARGET_OPENCL_VERSION=120 -D_POSIX_C_SOURCE=200809L -DCLLOSS_STATIC ${headers:+-I "$headers"} \
+    -Iinclude -Ihost -Itests -Ibench ${CFLAGS-} "$@" -c "$from" -o "$to" &
+  running=$((running + 1))
+  [ $((running % jobs)) != 0 ] || wait
+}
+for file in host/*.c host/ref/*.c "$work/sources.c"; do object library "$file"; done
+for file in tests/harness*.c tests/compare.c tests/session.c tests/case_*.c; do object harness "$file"; done
+for file in bench/*.c bench/peers/*.c cli/*.c "$work"/*_cl.c "$work"/*_py.c; do
+  case $file in
+    *'*'*) ;; # there are none
+    bench/loops.c) object program "$file" -O3 $openmp ;;
+    bench/peers/loop.c) object program "$file" -O3 -ffast-math $openmp $native ;;
+    *) object program "$file" $openmp ;;
+  esac
+done
+
+# NAME SOURCE… of the tests that need neither a layer under the loader nor CMake; and their arguments.
+sed -n '/ REF)\| LAYER)/!s/^clloss_test(NAME \([a-z0-9_]*\) SOURCES \([a-z0-9_./ ]*\).*/\1 \2/p' tests/CMakeLists.txt \
+  >"$work/tests.list"
+arguments() {
+  sed -n "s/^clloss_test(NAME $1 SOURCES .* ARGS \"*\([^\" )]*\).*/\1/p" tests/CMakeLists.txt |
+    sed 's/\${CMAKE_CURRENT_SOURCE_DIR}/tests/'
+}
+while read -r name sources; do
+  for file in $sources; do [ -f "$work/tests/$(basename "$file" .c).o" ] || object tests "tests/$file"; done
+done <"$work/tests.list"
+wait
+
+# link NAME OBJECT…
+link() {
+  to=$1
+  shift
+  # shellcheck disable=SC2086  # options
+  "$cc" ${CFLAGS-} "$@" "$work"/harness/*.o "$work"/library/*.o -o "$work/$to" $loader -lm -lpthread -ldl ||
+    die "can't build $to"
+}
+link clloss "$work"/program/*.o $openmp
+while read -r name sources; do
+  objects=
+  for file in $sources; do objects="$objects $work/tests/$(basename "$file" .c).o"; done
+  # shellcheck disable=SC2086  # a list of files
+  link "test_$name" $objects
+done <"$work/tests.list"
+[ -z "$build_only" ] || exit 0
+
+# ---- conformance
+
+limit=
+! command -v timeout >/dev/null || limit='timeout 1800'
+{
+  uname -a
+  date -u
+  ! command -v nvidia-smi >/dev/null || nvidia-smi
+  "$work/clloss" devices
+} >"$out/machine.txt" 2>&1 || { cat "$out/machine.txt" >&2 && die "no OpenCL device"; }
+cat "$out/machine.txt"
+
+failed=
+while read -r name sources; do
+  status=0
+  # shellcheck disable=SC2046  # arguments
+  $limit "$work/test_$name" $(arguments "$name") >"$out/tests/$name.log" 2>&1 </dev/null || status=$?
+  case $status in
+    0) echo "passed   $name: $(tail -n 1 "$out/tests/$name.log")" ;;
+    77) echo "skipped  $name" ;;
+    *) echo "FAILED   $name (exit status $status): $out/tests/$name.log" && failed="$failed $name" ;;
+  esac
+done <"$work/tests.list"
+
+# ---- benchmark
+
+"$work/clloss" bench --json "$@" >"$out/bench.json" || failed="$failed benchmark"
+awk '
+  function value(key) {
+    if (!match($0, "\"" key "\": (\"[^\"]*\"|[^,}]*)")) return ""
+    found = substr($0, RSTART + length(key) + 4, RLENGTH - length(key) - 4)
+    gsub(/"/, "", found)
+    return found
+  }
+  BEGIN { printf "%-28s %9s %8s %-5s %10s %8s %9s %9s  %s\n", "case", "rows", "classes", "dtype", "ms", "GB/s",
+                 "of limit", "max err", "plan" }
+  { printf "%-28s %9s %8s %-5s %10s %8s %8.0f%% %9s  %s\n", value("case"), value("rows"), value("classes"),
+           value("dtype"), value("ms"), value("gbps"), 100 * value("of_limit"), value("max_err"), value("plan") }
+' "$out/bench.json" | tee "$out/bench.txt"
+
+[ -z "$failed" ] || die "failed:$failed"
