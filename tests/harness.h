@@ -168,7 +168,7 @@ typedef struct harness_plan {
   uint64_t rows_per_group, slices;
 } harness_plan;
 
-enum { HARNESS_PLANS = 64, HARNESS_DEVICES = 8 };
+enum { HARNESS_PLANS = 64, HARNESS_DEVICES = 8, HARNESS_SMALL_BYTES = 4096 };
 
 /* One run of a test program: `points` are numbered as they come, so that --only N with the same seed
  * repeats one. */
@@ -176,6 +176,7 @@ typedef struct harness {
   const char *program;
   uint64_t seed;
   size_t only; /* SIZE_MAX: all */
+  bool small;  /* skips points that move more than HARNESS_SMALL_BYTES: for a simulator */
   size_t point, run, failed;
   double max_used; /* over all that ran */
   harness_device devices[HARNESS_DEVICES];
@@ -188,7 +189,7 @@ typedef struct harness {
   size_t n_ctx;
 } harness;
 
-/* Reads --seed N, --only N and --device N, opens every OpenCL device (or the one asked for) and prints the
+/* Reads --seed N, --only N, --device N and --small, opens every OpenCL device (or the one asked for) and prints the
  * seed, a fresh one unless given. False, with a line on stderr, where that can't be; then the program
  * exits with 2. */
 bool harness_open(harness *h, int argc, char **argv);
@@ -200,8 +201,10 @@ int harness_close(harness *h);
  * can't be. */
 clloss_ctx *harness_ctx(harness *h, size_t device, const harness_plan *plan);
 
-/* Whether the next point is wanted, and the seed of its data. Every point is counted, wanted or not. */
+/* Whether the next point is wanted, and the seed of its data. Every point is counted, wanted or not. The second takes
+ * the bytes that the point moves, so that --small can leave it out. */
 bool harness_next(harness *h, uint64_t *seed);
+bool harness_next_of(harness *h, double bytes, uint64_t *seed);
 
 /* Prints what fired at the last point, with the command that repeats it, and counts it. */
 void harness_report(harness *h, const harness_case *c, const void *shape, const harness_plan *plan,

@@ -45,10 +45,15 @@ static bool read_arguments(harness *h, int argc, char **argv, uint64_t *device) 
   } options[] = {{"--seed", &h->seed}, {"--only", &only}, {"--device", device}};
   for (int i = 1; i < argc; i += 2) {
     uint64_t *to = NULL;
+    if (strcmp(argv[i], "--small") == 0) {
+      h->small = true;
+      i--;
+      continue;
+    }
     for (size_t k = 0; k < sizeof options / sizeof *options; k++)
       if (strcmp(argv[i], options[k].name) == 0) to = options[k].to;
     if (!to) {
-      fprintf(stderr, "usage: %s [--seed N] [--only POINT] [--device N]\n", h->program);
+      fprintf(stderr, "usage: %s [--seed N] [--only POINT] [--device N] [--small]\n", h->program);
       return false;
     }
     if (!read_number(h, argv[i], i + 1 < argc ? argv[i + 1] : NULL, to)) return false;
@@ -154,14 +159,17 @@ clloss_ctx *harness_ctx(harness *h, size_t device, const harness_plan *plan) {
   return ctx;
 }
 
-bool harness_next(harness *h, uint64_t *seed) {
+bool harness_next_of(harness *h, double bytes, uint64_t *seed) {
   uint64_t state = h->seed ^ (uint64_t)h->point << 48;
   *seed = harness_random(&state);
   const size_t number = h->point++;
   if (h->only != SIZE_MAX && h->only != number) return false;
+  if (h->small && bytes > HARNESS_SMALL_BYTES) return false;
   h->run++;
   return true;
 }
+
+bool harness_next(harness *h, uint64_t *seed) { return harness_next_of(h, 0, seed); }
 
 void harness_report(harness *h, const harness_case *c, const void *shape, const harness_plan *plan,
                     const harness_result *result) {
@@ -204,7 +212,7 @@ void harness_sweep(harness *h, const harness_passes *passes, const void *shape, 
       uint64_t seed;
       if (again) continue;
       n_seen++;
-      if (!harness_next(h, &seed)) continue;
+      if (!harness_next_of(h, c->ideal_bytes(c, shape), &seed)) continue;
       if (status != CLLOSS_SUCCESS) {
         result.count[HARNESS_STATUS]++;
         snprintf(result.first[HARNESS_STATUS], sizeof result.first[0], "plan: %s",

@@ -373,7 +373,8 @@ static bool run(harness *h, const harness_device *device, clloss_ctx *ctx, const
 static void point(harness *h, size_t device, const harness_plan *plan, const shape *s) {
   uint64_t seed;
   clloss_ctx *ctx = harness_ctx(h, device, plan);
-  if (!harness_next(h, &seed) || !ctx) return;
+  const double bytes = (double)(s->rows * s->classes * (element_bytes(s->read) + element_bytes(s->write)));
+  if (!harness_next_of(h, bytes, &seed) || !ctx) return;
   unsigned char *before = NULL;
   bool good = run(h, &h->devices[device], ctx, plan, s, seed, 0xa5, &before);
   good = good && run(h, &h->devices[device], ctx, plan, s, seed, 0x5a, &before);
