@@ -49,8 +49,22 @@ bool array_of_file(array *a, int descriptor, const char *path, size_t first_byte
   return map(a, descriptor, path, first_bytes, bytes, PROT_READ | PROT_WRITE);
 }
 
-void array_drop(const array *a) {
-  if (a->base) madvise(a->base, a->bytes, MADV_DONTNEED);
+bool array_scratch(array *a, size_t bytes) {
+  *a = (array){.path = "scratch", .bytes = bytes};
+  if (!bytes) return true;
+  void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (base == MAP_FAILED) {
+    fail(EXIT_FAILED, "out of memory");
+    return false;
+  }
+  a->items = a->base = base;
+  return true;
+}
+
+void array_drop(const array *a, size_t bytes) {
+  const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  const size_t whole = bytes < a->bytes ? bytes / page * page : a->bytes;
+  if (a->base && whole) madvise(a->base, whole, MADV_DONTNEED);
 }
 
 void array_close(array *a) {

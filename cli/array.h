@@ -19,9 +19,12 @@ bool array_open(array *a, npy_file *npy, uint32_t dtype);
 /* The first `bytes` of a file that has as many, items from first_bytes on, to be read and written. */
 bool array_of_file(array *a, int descriptor, const char *path, size_t first_bytes, size_t bytes);
 
-/* Takes the array's pages out of this process. They stay in the file, and come back at the next touch, also while
- * somebody uses them. */
-void array_drop(const array *a);
+/* Memory that belongs to no file, zeros. Only what is touched and hasn't been dropped takes any. */
+bool array_scratch(array *a, size_t bytes);
+
+/* Takes the whole pages of the mapping's first `bytes` out of this process. A file's stay there, and come back at the next
+ * touch, also while somebody uses them; those of no file are gone. */
+void array_drop(const array *a, size_t bytes);
 void array_close(array *a);
 
 /* The path of the array that an address lies in, NULL for none; may be asked in a signal handler. */

@@ -6,12 +6,20 @@
 
 #include <clloss/clloss_types.h>
 
+/* Rows first … first + n − 1 of the plain loss, in order, as clloss.h defines these views. */
+typedef struct engine_rows {
+  size_t first, n;
+  const double *loss, *confidence;
+  const int64_t *predicted;
+} engine_rows;
+
 typedef struct engine_job {
   const eval_data *data;
   void *grad, *row_loss; /* of the data's real type; NULL: not wanted */
   /* After each part: so many rows are done. Maps may be dropped then. */
   void (*progress)(void *user, size_t rows_done, size_t rows);
-  void *user;
+  void (*rows)(void *user, const engine_rows *rows);
+  void *user; /* of both */
   /* out */
   double loss;                    /* not with CLLOSS_NONE */
   double metrics[CLLOSS_METRICS]; /* those over rows are of the plain loss: see eval_data_measures_apart */

@@ -21,8 +21,8 @@ typedef struct batch {
   size_t row, rows, inner;
   double *logits, *probabilities, *row_weight, *upstream; /* NULL where they aren't there, and then 1 */
   double *class_weight;
-  int64_t *targets;
-  double *row_loss;
+  int64_t *targets, *predicted;
+  double *row_loss, *confidence;
 } batch;
 
 /* The longest is the first. */
@@ -43,7 +43,9 @@ static void free_batch(batch *b) {
   free(b->upstream);
   free(b->class_weight);
   free(b->targets);
+  free(b->predicted);
   free(b->row_loss);
+  free(b->confidence);
 }
 
 static bool make_batch(const eval_data *d, batch *b) {
@@ -58,10 +60,12 @@ static bool make_batch(const eval_data *d, batch *b) {
                {d->files[IN_ROW_WEIGHT].file, &b->row_weight, rows},
                {d->files[IN_UPSTREAM].file, &b->upstream, rows},
                {d->files[IN_WEIGHT].file, &b->class_weight, d->classes},
-               {true, &b->row_loss, rows}};
+               {true, &b->row_loss, rows},
+               {true, &b->confidence, rows}};
   bool good = true;
   for (size_t i = 0; i < sizeof reals / sizeof *reals && good; i++)
     if (reals[i].wanted) good = (*reals[i].array = calloc(reals[i].n, sizeof(double))) != NULL;
+  if (good) good = (b->predicted = calloc(rows, sizeof *b->predicted)) != NULL;
   if (good && !d->probabilities) good = (b->targets = calloc(rows, sizeof *b->targets)) != NULL;
   if (!good)
     fail(EXIT_FAILED, "%s: out of memory for rows of %zu classes", d->files[IN_INPUT].path, d->classes);
@@ -155,35 +159,45 @@ static void write_rows(const engine_job *j, const batch *b) {
   copy(j->row_loss, j->data->real, b->row, b->row_loss, CLLOSS_F64, 0, b->rows);
 }
 
+/* A call of the plain loss: its metrics, and its rows for the report. */
+static void measure(clloss_ref_xent *a, engine_job *j, batch *b) {
+  double metrics[CLLOSS_METRICS];
+  a->metrics = metrics, a->row_loss = b->row_loss, a->confidence = b->confidence, a->predicted = b->predicted;
+  clloss_ref_xent_f64(a);
+  for (size_t i = 0; i < CLLOSS_METRICS; i++) j->metrics[i] += metrics[i];
+  const engine_rows rows = {b->row, b->rows, b->row_loss, b->confidence, b->predicted};
+  j->rows(j->user, &rows);
+}
+
+static void write_grad(const engine_job *j, const batch *b) {
+  size_t n, count = runs(j->data, b, &n);
+  for (size_t i = 0; i < count && j->grad; i++)
+    copy(j->grad, j->data->real, run_first(j->data, b, i), b->logits, CLLOSS_F64, i * n, n);
+}
+
 /* scale and z_loss as above. */
 static void run_batch(engine_job *j, batch *b, double scale, double z_loss) {
   const eval_data *d = j->data;
-  double metrics[CLLOSS_METRICS];
+  const bool apart = eval_data_measures_apart(d);
   int64_t counts[CLLOSS_COUNTS];
-  clloss_ref_xent a = asked_call(d, b);
+  clloss_ref_xent plain = plain_call(d, b), a = asked_call(d, b);
   const bool rows_apart = j->row_loss && a.z_loss != z_loss;
+  if (apart) measure(&plain, j, b);
   if (rows_apart) {
     clloss_ref_xent_f64(&a);
     write_rows(j, b);
   }
-  if (eval_data_measures_apart(d)) {
-    clloss_ref_xent plain = plain_call(d, b);
-    plain.metrics = metrics;
-    clloss_ref_xent_f64(&plain);
-  } else {
-    a.metrics = metrics;
-  }
   a.z_loss = z_loss, a.counts = counts;
   a.grad = j->grad ? b->logits : NULL; /* in place, so this call is the last */
   a.grad_loss = b->upstream ? b->upstream : &scale, a.grad_loss_stride = b->upstream != NULL;
-  clloss_ref_xent_f64(&a);
+  if (apart)
+    clloss_ref_xent_f64(&a);
+  else
+    measure(&a, j, b);
   if (j->row_loss && !rows_apart) write_rows(j, b);
   j->loss += sum(b->row_loss, b->rows);
-  for (size_t i = 0; i < CLLOSS_METRICS; i++) j->metrics[i] += metrics[i];
   for (size_t i = 0; i < CLLOSS_COUNTS; i++) j->counts[i] += counts[i];
-  size_t n, count = runs(d, b, &n);
-  for (size_t i = 0; i < count && j->grad; i++)
-    copy(j->grad, d->real, run_first(d, b, i), b->logits, CLLOSS_F64, i * n, n);
+  write_grad(j, b);
 }
 
 static void run_batches(engine_job *j, batch *b) {

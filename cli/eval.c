@@ -5,8 +5,10 @@
 #include "eval_report.h"
 #include "output.h"
 #include "progress.h"
+#include "report_plot.h"
 
 #include <clloss/clloss_types.h>
+#include <stdlib.h>
 
 /* One run of the command. */
 typedef struct evaluation {
@@ -15,18 +17,22 @@ typedef struct evaluation {
   output outputs[OUTPUTS];
   engine engine;
   engine_job job;
+  eval_report report;
+  gnuplot gnuplot;
+  double *target; /* of one row, where targets are probabilities */
 } evaluation;
 
-/* An output must be neither of the inputs nor the other output. */
+/* An output must be neither an input nor another output. */
 static int check_paths(const eval_request *r) {
-  static const char *const names[OUTPUTS] = {"--grad", "--row-loss"};
-  for (size_t i = 0; i < OUTPUTS; i++)
+  for (size_t i = 0; i < OUTPUTS; i++) {
     for (size_t k = 0; r->outputs[i] && k < INPUTS; k++)
       if (r->inputs[k] && output_same_file(r->outputs[i], r->inputs[k]))
-        return fail(EXIT_USAGE, "%s %s: is an input", names[i], r->outputs[i]);
-  if (r->outputs[OUT_GRAD] && r->outputs[OUT_ROW_LOSS] &&
-      output_same_file(r->outputs[OUT_GRAD], r->outputs[OUT_ROW_LOSS]))
-    return fail(EXIT_USAGE, "--row-loss %s: is the --grad file too", r->outputs[OUT_ROW_LOSS]);
+        return fail(EXIT_USAGE, "%s %s: is an input", eval_output_name(i), r->outputs[i]);
+    for (size_t k = 0; r->outputs[i] && k < i; k++)
+      if (r->outputs[k] && output_same_file(r->outputs[i], r->outputs[k]))
+        return fail(EXIT_USAGE, "%s %s: is the %s file too", eval_output_name(i), r->outputs[i],
+                    eval_output_name(k));
+  }
   return EXIT_OK;
 }
 
@@ -34,8 +40,47 @@ static void advance(void *user, size_t rows_done, size_t rows) {
   const evaluation *v = user;
   (void)rows;
   eval_data_drop(&v->data);
-  for (size_t i = 0; i < OUTPUTS; i++) array_drop(&v->outputs[i].array);
+  for (size_t i = 0; i < OUTPUTS; i++) array_drop(&v->outputs[i].array, v->outputs[i].array.bytes);
   progress_at(rows_done);
+}
+
+/* A target in place of its class: it is right to the share that it gives to the prediction. */
+static void add_distribution(evaluation *v, report_row *row) {
+  const size_t classes = v->data.classes;
+  eval_data_probabilities(&v->data, (size_t)row->row, v->target);
+  row->target = 0;
+  for (size_t c = 0; c < classes; c++) {
+    v->report.frequencies[c] += v->target[c];
+    if (v->target[c] > v->target[row->target]) row->target = (int64_t)c;
+  }
+  row->right = row->predicted < 0 ? 0 : v->target[row->predicted];
+}
+
+static void add_rows(void *user, const engine_rows *rows) {
+  evaluation *v = user;
+  const eval_request *r = &v->request;
+  for (size_t i = 0; i < rows->n; i++) {
+    report_row row = {.row = rows->first + i, .predicted = rows->predicted[i]};
+    row.loss = rows->loss[i], row.probability = rows->confidence[i];
+    if (v->data.probabilities) {
+      add_distribution(v, &row);
+    } else {
+      row.target = eval_data_index(&v->data, rows->first + i);
+      if ((r->flags & CLLOSS_IGNORE_INDEX) && row.target == r->ignore_index) continue;
+      if (row.target < 0 || (uint64_t)row.target >= v->data.classes) continue;
+      v->report.frequencies[row.target] += 1;
+      row.right = row.target == row.predicted;
+    }
+    eval_report_add(&v->report, &row);
+  }
+}
+
+static bool open_report(evaluation *v) {
+  if (!eval_report_open(&v->report, v->data.classes)) return false;
+  if (!v->data.probabilities) return true;
+  v->target = calloc(v->data.classes, sizeof *v->target);
+  if (!v->target) fail(EXIT_FAILED, "out of memory");
+  return v->target != NULL;
 }
 
 static bool open_outputs(evaluation *v) {
@@ -43,8 +88,29 @@ static bool open_outputs(evaluation *v) {
   const char *type = d->real == CLLOSS_F64 ? "f8" : "f4";
   const npy_file *input = &d->files[IN_INPUT];
   for (size_t i = 0; i < OUTPUTS; i++) v->outputs[i].path = v->request.outputs[i];
-  return output_open(&v->outputs[OUT_GRAD], type, input->n_dims, input->dims) &&
-         output_open(&v->outputs[OUT_ROW_LOSS], type, d->n_row_dims, d->row_dims);
+  output *plot = &v->outputs[OUT_PLOT];
+  if (!output_open(plot) || (plot->path && !gnuplot_start(&v->gnuplot, plot->descriptor))) return false;
+  return output_open_npy(&v->outputs[OUT_GRAD], type, input->n_dims, input->dims) &&
+         output_open_npy(&v->outputs[OUT_ROW_LOSS], type, d->n_row_dims, d->row_dims);
+}
+
+/* Counts, and means over the valid rows: 0 / 0, NaN, where there is none. */
+static void find_result(evaluation *v) {
+  const engine_job *j = &v->job;
+  const double valid = (double)j->counts[CLLOSS_COUNT_VALID];
+  eval_result *r = &v->report.result;
+  r->reduction = v->request.reduction, r->rows = v->data.rows;
+  r->ignored = (uint64_t)j->counts[CLLOSS_COUNT_IGNORED];
+  r->bad_targets = (uint64_t)j->counts[CLLOSS_COUNT_BAD];
+  r->no_softmax = (uint64_t)j->counts[CLLOSS_COUNT_NAN];
+  r->device = v->engine.name;
+  r->digits = v->request.reference || v->data.real == CLLOSS_F64 ? 17 : 9;
+  r->loss = j->loss, r->apart = eval_data_measures_apart(&v->data);
+  r->mean = j->metrics[CLLOSS_METRIC_LOSS] / valid;
+  r->accuracy = (double)j->counts[CLLOSS_COUNT_TOP1] / valid;
+  r->top = (double)j->counts[CLLOSS_COUNT_TOPK] / valid;
+  r->entropy = j->metrics[CLLOSS_METRIC_ENTROPY] / valid;
+  r->confidence = j->metrics[CLLOSS_METRIC_CONFIDENCE] / valid;
 }
 
 static bool compute(evaluation *v) {
@@ -53,30 +119,16 @@ static bool compute(evaluation *v) {
     engine_open_reference(&v->engine);
   else if (!engine_open_device(&v->engine, r->device))
     return false;
-  if (!eval_data_map(&v->data) || !open_outputs(v)) return false;
-  v->job = (engine_job){.data = &v->data, .progress = advance, .user = v};
+  if (!open_report(v) || !open_outputs(v) || !eval_data_map(&v->data)) return false;
+  v->job = (engine_job){.data = &v->data, .progress = advance, .rows = add_rows, .user = v};
   v->job.grad = v->outputs[OUT_GRAD].array.items, v->job.row_loss = v->outputs[OUT_ROW_LOSS].array.items;
   progress_begin("eval", v->data.rows);
   const bool good = v->engine.run(&v->engine, &v->job);
   progress_end();
-  return good && output_close(&v->outputs[OUT_GRAD]) && output_close(&v->outputs[OUT_ROW_LOSS]);
-}
-
-/* Counts, and means over the valid rows: 0 / 0, NaN, where there is none. */
-static int report(const evaluation *v) {
-  const engine_job *j = &v->job;
-  const double valid = (double)j->counts[CLLOSS_COUNT_VALID];
-  eval_result r = {.reduction = v->request.reduction, .rows = v->data.rows, .classes = v->data.classes};
-  r.ignored = (uint64_t)j->counts[CLLOSS_COUNT_IGNORED];
-  r.bad_targets = (uint64_t)j->counts[CLLOSS_COUNT_BAD];
-  r.device = v->engine.name;
-  r.digits = v->request.reference || v->data.real == CLLOSS_F64 ? 17 : 9;
-  r.loss = j->loss;
-  r.mean = j->metrics[CLLOSS_METRIC_LOSS] / valid;
-  r.accuracy = (double)j->counts[CLLOSS_COUNT_TOP1] / valid;
-  r.entropy = j->metrics[CLLOSS_METRIC_ENTROPY] / valid;
-  (v->request.json ? eval_report_json : eval_report_text)(&r);
-  return finish_output();
+  if (!good) return false;
+  find_result(v);
+  if (v->gnuplot.script) report_plot(&v->report, &v->gnuplot);
+  return gnuplot_finish(&v->gnuplot, r->outputs[OUT_PLOT]);
 }
 
 static int evaluate(evaluation *v) {
@@ -85,7 +137,10 @@ static int evaluate(evaluation *v) {
   if (status) return status;
   output_watch_signals();
   if (!compute(v)) return EXIT_FAILED;
-  status = report(v);
+  for (size_t i = 0; i < OUTPUTS; i++)
+    if (!output_close(&v->outputs[i])) return EXIT_FAILED;
+  (v->request.json ? eval_report_json : eval_report_text)(&v->report);
+  status = finish_output();
   if (status) return status;
   return output_commit(v->outputs) ? EXIT_OK : EXIT_FAILED;
 }
@@ -99,8 +154,11 @@ int eval_main(int argc, char **argv) {
     return finish_output();
   }
   status = evaluate(&v);
+  gnuplot_finish(&v.gnuplot, v.request.outputs[OUT_PLOT]); /* after a failure: an empty script */
   output_discard(v.outputs);
   if (v.engine.close) v.engine.close(&v.engine);
   eval_data_close(&v.data);
+  eval_report_close(&v.report);
+  free(v.target);
   return status;
 }

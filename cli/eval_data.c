@@ -4,7 +4,7 @@
 
 #include "cli.h"
 
-#include <clloss/clloss_types.h>
+#include <clloss/clloss.h>
 #include <string.h>
 
 static int complain(const char *path, const char *what) { return fail(EXIT_FAILED, "%s: %s", path, what); }
@@ -98,7 +98,7 @@ bool eval_data_map(eval_data *d) {
 }
 
 void eval_data_drop(const eval_data *d) {
-  for (int i = 0; i < INPUTS; i++) array_drop(&d->arrays[i]);
+  for (int i = 0; i < INPUTS; i++) array_drop(&d->arrays[i], d->arrays[i].bytes);
 }
 
 void eval_data_close(eval_data *d) {
@@ -109,5 +109,20 @@ void eval_data_close(eval_data *d) {
 }
 
 bool eval_data_measures_apart(const eval_data *d) {
-  return d->probabilities && (d->files[IN_WEIGHT].file || d->request->label_smoothing > 0);
+  const eval_request *r = d->request;
+  return d->files[IN_WEIGHT].file || d->files[IN_ROW_WEIGHT].file || r->label_smoothing > 0 || r->z_loss > 0;
+}
+
+int64_t eval_data_index(const eval_data *d, size_t row) {
+  const void *items = d->arrays[IN_TARGET].items;
+  return d->target_dtype == CLLOSS_I32 ? ((const int32_t *)items)[row] : ((const int64_t *)items)[row];
+}
+
+void eval_data_probabilities(const eval_data *d, size_t row, double *to) {
+  const size_t bytes = dtype_bytes(d->target_dtype);
+  const char *from = d->arrays[IN_TARGET].items;
+  from += (row / d->inner * d->classes * d->inner + row % d->inner) * bytes;
+  if (d->inner == 1) clloss_convert(CLLOSS_F64, to, d->target_dtype, from, d->classes);
+  for (size_t c = 0; c < d->classes && d->inner > 1; c++)
+    clloss_convert(CLLOSS_F64, to + c, d->target_dtype, from + c * d->inner * bytes, 1);
 }

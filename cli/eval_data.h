@@ -34,4 +34,8 @@ void eval_data_drop(const eval_data *data);
  * and its like are about. */
 bool eval_data_measures_apart(const eval_data *data);
 
+/* The target of a row: its class, or what each class gets. */
+int64_t eval_data_index(const eval_data *data, size_t row);
+void eval_data_probabilities(const eval_data *data, size_t row, double *to);
+
 #endif

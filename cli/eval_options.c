@@ -28,6 +28,7 @@ enum {
   DEVICE,
   REFERENCE,
   JSON,
+  PLOT,
   HELP,
   BUILT,
   LATER = BUILT
@@ -56,6 +57,7 @@ static const struct option {
     {"--device", "N", DEVICE, "the device, as `clloss devices` numbers them (default 0)"},
     {"--reference", NULL, REFERENCE, "the scalar C reference in f64 instead of a device; needs no OpenCL"},
     {"--json", NULL, JSON, "print one JSON object"},
+    {"--plot", "FILE.svg", PLOT, "draw calibration and surprisal, with gnuplot"},
     {"--help", NULL, HELP, "this page"},
     {"--pos-weight", "W.npy", LATER, NULL},
     {"--log-target", NULL, LATER, NULL},
@@ -63,7 +65,6 @@ static const struct option {
     {"--gamma", "G", LATER, NULL},
     {"--alpha", "A", LATER, NULL},
     {"--clip", "EPS", LATER, NULL},
-    {"--plot", "FILE.svg", LATER, NULL},
 };
 
 enum { N_OPTIONS = sizeof options / sizeof *options };
@@ -75,6 +76,13 @@ static const char *const later_losses[] = {"nll", "bce-logits", "bce",   "kl",
 static const char *const reductions[] = {"mean", "sum", "none"};
 
 const char *eval_reduction_name(uint32_t reduction) { return reductions[reduction]; }
+
+const char *eval_output_name(size_t output) {
+  static const int ids[OUTPUTS] = {GRAD, ROW_LOSS, PLOT};
+  size_t i = 0;
+  while (options[i].id != ids[output]) i++;
+  return options[i].name;
+}
 
 void eval_options_help(FILE *to) {
   fputs(
@@ -98,10 +106,18 @@ void eval_options_help(FILE *to) {
   }
   fputs(
       "\n"
-      "Losses are in nats. perplexity, bits, accuracy and entropy are about the rows that aren't ignored "
-      "and\n"
-      "whose target is a class, without weights, smoothing and z-loss; accuracy counts rows without a logit\n"
-      "greater than the target's. A target that is no class makes the loss NaN, which is a result like any\n"
+      "Losses are in nats. All but the loss is about the rows that aren't ignored and whose target is a "
+      "class,\n"
+      "without weights, smoothing and z-loss. accuracy and top5 count rows with no logit, or fewer than "
+      "five,\n"
+      "greater than the target's; frequency_baseline is the loss of guessing how frequent the targets are;\n"
+      "calibration_error is the mean distance between confidence, the probability of the prediction, and\n"
+      "accuracy, over 15 equally wide bins; surprising lists the ten rows with the greatest losses, with "
+      "the\n"
+      "predicted class and its probability; reading is a sentence about the combination. Where the target "
+      "is\n"
+      "a distribution a prediction is right to the share that it gets. A target that is no class makes the "
+      "loss NaN, which is a result like any\n"
       "other. Gradient and losses of rows are f4, or f8 where INPUT is stored as f64. Output files appear\n"
       "only if everything succeeded. Exit status: 0, 1 for a failure, 2 for bad usage.\n",
       to);
@@ -249,6 +265,7 @@ int eval_options_parse(eval_request *r, int argc, char **argv) {
   r->inputs[IN_UPSTREAM] = w.values[UPSTREAM];
   r->inputs[IN_WEIGHT] = w.values[WEIGHT], r->inputs[IN_ROW_WEIGHT] = w.values[ROW_WEIGHT];
   r->outputs[OUT_GRAD] = w.values[GRAD], r->outputs[OUT_ROW_LOSS] = w.values[ROW_LOSS];
+  r->outputs[OUT_PLOT] = w.values[PLOT];
   if (w.n_files < 2) return fail(EXIT_USAGE, "%s: missing", w.n_files ? "TARGET.npy" : "INPUT.npy");
   if (w.values[UPSTREAM] && r->reduction != CLLOSS_NONE)
     return fail(EXIT_USAGE, "--upstream: needs --reduction none");

@@ -8,7 +8,7 @@
 
 /* The files that are read, and those that are written. */
 enum { IN_INPUT, IN_TARGET, IN_UPSTREAM, IN_WEIGHT, IN_ROW_WEIGHT, INPUTS };
-enum { OUT_GRAD, OUT_ROW_LOSS, OUTPUTS };
+enum { OUT_GRAD, OUT_ROW_LOSS, OUT_PLOT, OUTPUTS };
 
 typedef struct eval_request {
   const char *inputs[INPUTS];   /* paths, argv's; NULL: 1 */
@@ -28,6 +28,9 @@ int eval_options_parse(eval_request *request, int argc, char **argv);
 
 /* "mean", "sum" or "none". */
 const char *eval_reduction_name(uint32_t reduction);
+
+/* "--grad", "--row-loss" or "--plot". */
+const char *eval_output_name(size_t output);
 
 void eval_options_help(FILE *to);
 

@@ -1,14 +1,190 @@
-/* Cross-entropy is in nats; bits = nats / ln 2; perplexity = exp(nats); a uniform guess costs ln C, so a mean of more
- * than that, normalized > 1, is worse than knowing nothing. These follow the mean over valid rows, whatever the
- * reduction. */
+/* Cross-entropy is in nats; bits = nats / ln 2; perplexity = exp(nats). A uniform guess costs ln C, so a mean of more than
+ * that, normalized > 1, is worse than knowing nothing, however good the accuracy; a guess of the targets' frequencies q
+ * costs their entropy −Σ q log q. With n rows in a bin of confidence, whose mean is c and of which a share a is right, the
+ * expected calibration error is Σ (n / N) |a − c| over 15 equally wide bins (Naeini, Cooper and Hauskrecht 2015; Guo et al.
+ * 2017). All of these are about the mean over valid rows, whatever the reduction, and need one look at each row. */
 #include "eval_report.h"
 
+#include "cli.h"
 #include "eval_options.h"
 
 #include <clloss/clloss_types.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- rows ---- */
+
+bool eval_report_open(eval_report *r, uint64_t classes) {
+  *r = (eval_report){.result = {.classes = classes}};
+  r->frequencies = calloc((size_t)classes, sizeof *r->frequencies);
+  if (!r->frequencies) fail(EXIT_FAILED, "out of memory for %" PRIu64 " classes", classes);
+  return r->frequencies != NULL;
+}
+
+void eval_report_close(eval_report *r) { free(r->frequencies); }
+
+static double uniform_loss(const eval_report *r) { return log((double)r->result.classes); }
+
+/* Of equal losses the first stays the greater. */
+static void keep_worst(eval_report *r, const report_row *row) {
+  size_t at = r->n_worst;
+  if (at == REPORT_WORST && !(row->loss > r->worst[at - 1].loss)) return;
+  if (at < REPORT_WORST) r->n_worst++;
+  if (at == REPORT_WORST) at--;
+  for (; at > 0 && row->loss > r->worst[at - 1].loss; at--) r->worst[at] = r->worst[at - 1];
+  r->worst[at] = *row;
+}
+
+void eval_report_add(eval_report *r, const report_row *row) {
+  if (isnan(row->loss)) return;
+  /* bins are open below: (0, 1/15], … */
+  double place = ceil(row->probability * REPORT_BINS) - 1, bar = 0;
+  struct report_bin *bin = &r->bins[place < 0 ? 0 : place < REPORT_BINS ? (size_t)place : REPORT_BINS - 1];
+  bin->rows += 1;
+  bin->confidence += row->probability;
+  bin->right += row->right;
+  if (r->result.classes > 1) bar = row->loss / uniform_loss(r) * (REPORT_BARS / 3);
+  r->bars[bar < 0 ? 0 : bar < REPORT_BARS ? (size_t)bar : REPORT_BARS - 1] += 1;
+  keep_worst(r, row);
+}
+
+/* ---- what they tell ---- */
+
+static void read_frequencies(const eval_report *r, eval_reading *to) {
+  double all = 0, most = 0, entropy = 0;
+  for (size_t c = 0; c < r->result.classes; c++) {
+    all += r->frequencies[c];
+    most = fmax(most, r->frequencies[c]);
+  }
+  for (size_t c = 0; c < r->result.classes; c++) {
+    const double q = r->frequencies[c] / all;
+    if (!(q == 0)) entropy -= q * log(q);
+  }
+  to->frequencies = all > 0 ? entropy : NAN;
+  to->majority = most / all;
+}
+
+static void read_bins(const eval_report *r, eval_reading *to) {
+  double rows = 0, error = 0, right = 0;
+  for (size_t i = 0; i < REPORT_BINS; i++) {
+    rows += r->bins[i].rows;
+    right += r->bins[i].right;
+    error += fabs(r->bins[i].right - r->bins[i].confidence);
+  }
+  to->right = right / rows;
+  to->calibration = error / rows;
+}
+
+/* How two numbers compare, as far as the sentence is concerned: 2 % of the loss of a uniform guess is no difference. */
+static bool near(double a, double b, double uniform) { return fabs(a - b) <= 0.02 * uniform; }
+
+/* What can't be read like other results. */
+static bool read_oddities(const eval_result *s, char *text, size_t room) {
+  const uint64_t valid = s->rows - s->ignored - s->bad_targets;
+  if (!valid)
+    snprintf(text, room, "There is nothing to read: no row has a target that counts.");
+  else if (s->no_softmax)
+    snprintf(text, room,
+             "%" PRIu64 " of the rows hold NaN, +inf or nothing but -inf: they have no loss, and no mean has "
+             "a value until they are mended.",
+             s->no_softmax);
+  else if (isinf(s->mean))
+    snprintf(text, room,
+             "A target is on a class that its row masks: what was called impossible happened, and costs "
+             "infinity.");
+  else if (s->classes == 1)
+    snprintf(text, room, "With one class there is nothing to get wrong: the loss is 0 and says nothing.");
+  else
+    return false;
+  return true;
+}
+
+/* Worse than a guess, or as good as one. A third of the chance of a uniform guess is too seldom for bad luck. */
+static bool read_guesses(const eval_result *s, const eval_reading *g, char *text, size_t room) {
+  const double percent = 100 * g->right, chance = 1 / (double)s->classes, uniform = g->uniform;
+  const bool lost = s->mean > uniform && !near(s->mean, uniform, uniform);
+  if (lost && g->right >= 0.5 && g->right > 1.2 * g->majority)
+    snprintf(text, room,
+             "Confidently wrong: %.3g %% of the rows are right, yet the loss is worse than a uniform guess, "
+             "because "
+             "the others were all but ruled out.",
+             percent);
+  else if (lost && g->right < chance / 3)
+    snprintf(text, room,
+             "Worse than a guess, and right more seldom than chance (%.3g %%): do targets and classes count "
+             "alike, and have the logits the right sign?",
+             percent);
+  else if (lost)
+    snprintf(text, room,
+             "Worse than knowing nothing: a uniform guess would cost %.3g nats, this costs %.3g with %.3g %% "
+             "right.",
+             uniform, s->mean, percent);
+  else if (near(s->mean, uniform, uniform) && g->right <= fmax(2 * chance, 1.1 * g->majority))
+    snprintf(text, room,
+             "Has learnt nothing: the loss is that of a uniform guess, ln %" PRIu64 " = %.4g nats.",
+             s->classes, uniform);
+  else if (near(s->mean, g->frequencies, uniform) && g->right <= 1.1 * g->majority)
+    snprintf(
+        text, room,
+        "Has learnt how frequent the classes are and nothing else: that guess costs %.3g nats, this %.3g.",
+        g->frequencies, s->mean);
+  else
+    return false;
+  return true;
+}
+
+/* Better than a guess: what about the accuracy, and the confidence? */
+static void read_quality(const eval_result *s, const eval_reading *g, char *text, size_t room) {
+  const double percent = 100 * g->right, normalized = s->mean / g->uniform;
+  const double doubt = g->right - s->confidence;
+  if (g->right <= g->majority && g->majority > 0.5)
+    snprintf(text, room,
+             "Right in %.3g %% of the rows, but always answering the commonest class would be right in %.3g "
+             "%%: only "
+             "the loss shows that anything was learnt.",
+             percent, 100 * g->majority);
+  else if (normalized <= 0.6 && g->right < 0.5 && doubt > -0.1)
+    snprintf(text, room,
+             "Low loss with low accuracy: it narrows the choice to about %.3g of %" PRIu64
+             " classes, but the likeliest is right in only %.3g %% of the rows.",
+             exp(s->mean), s->classes, percent);
+  else if (doubt > 0.1)
+    snprintf(text, room,
+             "Underconfident: right in %.3g %% of the rows, but sure of only %.3g %%; larger logits would "
+             "cost less.",
+             percent, 100 * s->confidence);
+  else if (doubt < -0.1)
+    snprintf(text, room,
+             "Overconfident: sure of %.3g %% of the rows, but right in only %.3g %%; smaller logits would "
+             "cost less.",
+             100 * s->confidence, percent);
+  else if (g->right >= 0.9 && normalized <= 0.2 && g->calibration <= 0.05)
+    snprintf(
+        text, room,
+        "Good: right in %.3g %% of the rows, at %.3g of a uniform guess's cost, and as sure as it may be.",
+        percent, normalized);
+  else
+    snprintf(text, room,
+             "Has learnt something: %.3g of a uniform guess's cost, %.3g %% right, its confidence off by "
+             "%.2g %% on "
+             "average.",
+             normalized, percent, 100 * g->calibration);
+}
+
+void eval_report_read(const eval_report *r, eval_reading *to) {
+  const eval_result *s = &r->result;
+  *to = (eval_reading){.uniform = uniform_loss(r)};
+  read_frequencies(r, to);
+  read_bins(r, to);
+  if (read_oddities(s, to->sentence, sizeof to->sentence)) return;
+  if (!read_guesses(s, to, to->sentence, sizeof to->sentence))
+    read_quality(s, to, to->sentence, sizeof to->sentence);
+}
+
+/* ---- JSON ---- */
 
 /* Quoted; bytes from 0x80 are passed on, so UTF-8 stays itself. */
 static void json_string(const char *text) {
@@ -23,6 +199,9 @@ static void json_string(const char *text) {
   }
   putchar('"');
 }
+
+/* What the report itself finds, from counts or in f64. */
+enum { F64_DIGITS = 17 };
 
 /* JSON has no NaN and no infinities: null. */
 static void json_number(const char *key, double value, int digits) {
@@ -42,8 +221,23 @@ static void json_loss(const eval_result *r) {
   printf(", \"loss_text\": \"%s\"", isnan(r->loss) ? "nan" : r->loss > 0 ? "inf" : "-inf");
 }
 
-void eval_report_json(const eval_result *r) {
-  double uniform = log((double)r->classes);
+static void json_worst(const eval_report *r) {
+  printf(", \"surprising\": [");
+  for (size_t i = 0; i < r->n_worst; i++) {
+    const report_row *w = &r->worst[i];
+    printf("%s{\"row\": %" PRIu64 ", \"target\": %" PRId64 ", \"predicted\": %" PRId64, i ? ", " : "", w->row,
+           w->target, w->predicted);
+    json_number("probability", w->probability, r->result.digits);
+    json_number("loss", w->loss, r->result.digits);
+    putchar('}');
+  }
+  putchar(']');
+}
+
+void eval_report_json(const eval_report *report) {
+  const eval_result *r = &report->result;
+  eval_reading reading;
+  eval_report_read(report, &reading);
   json_loss(r);
   printf(", \"reduction\": \"%s\", \"rows\": %" PRIu64 ", \"ignored\": %" PRIu64,
          eval_reduction_name(r->reduction), r->rows, r->ignored);
@@ -52,12 +246,21 @@ void eval_report_json(const eval_result *r) {
   json_string(r->device);
   json_number("perplexity", exp(r->mean), r->digits);
   json_number("bits", r->mean / log(2), r->digits);
-  json_number("accuracy", r->accuracy, r->digits);
+  json_number("accuracy", r->accuracy, F64_DIGITS);
   json_number("entropy", r->entropy, r->digits);
-  json_number("uniform_baseline", uniform, r->digits);
-  json_number("normalized", r->mean / uniform, r->digits);
+  json_number("uniform_baseline", reading.uniform, F64_DIGITS);
+  json_number("normalized", r->mean / reading.uniform, r->digits);
+  json_number("top5", r->top, F64_DIGITS);
+  json_number("frequency_baseline", reading.frequencies, F64_DIGITS);
+  json_number("confidence", r->confidence, r->digits);
+  json_number("calibration_error", reading.calibration, F64_DIGITS);
+  printf(", \"reading\": ");
+  json_string(reading.sentence);
+  json_worst(report);
   puts("}");
 }
+
+/* ---- text ---- */
 
 static void line(const char *name, double value, const char *unit) {
   if (isnan(value))
@@ -66,20 +269,37 @@ static void line(const char *name, double value, const char *unit) {
     printf("%-17s %14.7g  %s\n", name, value, unit);
 }
 
-void eval_report_text(const eval_result *r) {
-  double uniform = log((double)r->classes);
-  if (r->reduction == CLLOSS_NONE)
-    line("mean row loss", r->mean, "nats");
-  else
+static void text_worst(const eval_report *r) {
+  if (!r->n_worst) return;
+  printf("\nmost surprising rows\n%12s %10s %10s %12s %12s\n", "row", "target", "predicted", "its p", "loss");
+  for (size_t i = 0; i < r->n_worst; i++) {
+    const report_row *w = &r->worst[i];
+    printf("%12" PRIu64 " %10" PRId64 " %10" PRId64 " %12.4g %12.4g\n", w->row, w->target, w->predicted,
+           w->probability, w->loss);
+  }
+}
+
+void eval_report_text(const eval_report *report) {
+  const eval_result *r = &report->result;
+  eval_reading reading;
+  eval_report_read(report, &reading);
+  if (r->reduction != CLLOSS_NONE)
     line(r->reduction == CLLOSS_MEAN ? "loss (mean)" : "loss (sum)", r->loss, "nats");
+  if (r->reduction != CLLOSS_MEAN || r->apart) line("plain row loss", r->mean, "nats, the mean");
   line("perplexity", exp(r->mean), "");
   line("bits", r->mean / log(2), "");
   line("accuracy", 100 * r->accuracy, "%");
+  line("top 5", 100 * r->top, "%");
   line("entropy", r->entropy, "nats, of the predictions");
-  line("uniform baseline", uniform, "nats");
-  line("normalized", r->mean / uniform, "of the baseline");
+  line("uniform baseline", reading.uniform, "nats");
+  line("class frequencies", reading.frequencies, "nats, as a guess");
+  line("normalized", r->mean / reading.uniform, "of the uniform baseline");
+  line("confidence", 100 * r->confidence, "%, of the predictions");
+  line("calibration error", 100 * reading.calibration, "%, between confidence and accuracy");
   printf("%-17s %14" PRIu64 "  ignored %" PRIu64 ", bad targets %" PRIu64 "\n", "rows", r->rows, r->ignored,
          r->bad_targets);
   printf("%-17s %14" PRIu64 "\n", "classes", r->classes);
   printf("%-17s %14s  %s\n", "device", "", r->device);
+  text_worst(report);
+  printf("\n%s\n", reading.sentence);
 }

@@ -108,8 +108,9 @@ static bool set_rights(int descriptor, const struct stat *old) {
 }
 
 /* Under a name of its own beside the path, and with the path's rights. */
-static bool make_temporary(output *out) {
+bool output_open(output *out) {
   struct stat old;
+  if (!out->path) return true;
   bool exists = !stat(out->path, &old);
   if (exists && !S_ISREG(old.st_mode)) return refuse(out, "not a regular file");
   out->final = exists ? realpath(out->path, NULL) : strdup(out->path);
@@ -132,7 +133,7 @@ static bool make_temporary(output *out) {
   return set_rights(out->descriptor, exists ? &old : NULL) || refuse_errno(out);
 }
 
-bool output_open(output *out, const char *type, int n_dims, const uint64_t *dims) {
+bool output_open_npy(output *out, const char *type, int n_dims, const uint64_t *dims) {
   char header[NPY_MAX_HEADER];
   if (!out->path) return true;
   const size_t header_bytes = npy_header(header, type, n_dims, dims);
@@ -140,7 +141,7 @@ bool output_open(output *out, const char *type, int n_dims, const uint64_t *dims
   for (int i = 0; i < n_dims; i++)
     bytes *= dims[i]; /* at most those of an input, which is there, times four */
   bytes += header_bytes;
-  if (!make_temporary(out)) return false;
+  if (!output_open(out)) return false;
   errno = bytes > INT64_MAX ? EFBIG : posix_fallocate(out->descriptor, 0, (off_t)bytes);
   if (errno) return refuse_errno(out);
   if (!array_of_file(&out->array, out->descriptor, out->path, header_bytes, (size_t)bytes)) return false;

@@ -6,7 +6,7 @@
 
 #include "array.h"
 
-enum { MAX_OUTPUTS = 2 };
+enum { MAX_OUTPUTS = 3 };
 
 typedef struct output {
   const char *path; /* NULL: not wanted; all functions pass over it */
@@ -24,9 +24,12 @@ bool output_same_file(const char *a, const char *b);
  * the program says so and fails. */
 void output_watch_signals(void);
 
+/* Makes the temporary file, for somebody who writes to the descriptor. */
+bool output_open(output *out);
+
 /* Makes the temporary file as long as its shape says, of "f4" or "f8" items, and writes its header. The disk has room for
  * all of it then. */
-bool output_open(output *out, const char *type, int n_dims, const uint64_t *dims);
+bool output_open_npy(output *out, const char *type, int n_dims, const uint64_t *dims);
 
 /* Everything written is in the file. */
 bool output_close(output *out);

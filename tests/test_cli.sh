@@ -23,7 +23,7 @@ for page in "--help" "help" "help devices" "help eval" "devices --help" "eval --
   check "$page says something" test -s out
 done
 check "the version is one line" test "$(without_opencl --version | grep -cE '^clloss [0-9]+\.[0-9]+\.[0-9]+$')" = 1
-for option in --loss --reduction --ignore-index --grad --row-loss --upstream --device --reference --json --label-smoothing --smoothing-formula \
+for option in --loss --reduction --ignore-index --grad --row-loss --upstream --device --reference --json --plot --label-smoothing --smoothing-formula \
   --weight --row-weight --z-loss --softcap --logit-scale --dtype; do
   check "help explains $option" sh -c '"$1" eval --help | grep -q -e "^  $2 "' sh "$clloss" "$option"
 done
@@ -39,9 +39,10 @@ without_opencl eval --loss softmax x.npy t.npy --json --reference --ignore-index
 check "the reference runs without OpenCL" test $? = 0
 check "nothing on stderr" test ! -s err
 check "one line of JSON" test "$(wc -l <out)" -eq 1
-keys=$(sed 's/"\([a-z_]*\)": /\n\1\n/g' out | grep -E '^[a-z_]+$' | tr '\n' ' ')
+keys=$(sed 's/\("surprising": \).*/\1/; s/"\([a-z_0-9]*\)": /\n\1\n/g' out | grep -E "^[a-z_0-9]+\$" | tr '\n' ' ')
 check "the keys and their order: $keys" test "$keys" = "loss loss_text reduction rows ignored bad_targets classes \
-device perplexity bits accuracy entropy uniform_baseline normalized "
+device perplexity bits accuracy entropy uniform_baseline normalized top5 frequency_baseline confidence \
+calibration_error reading surprising "
 check "NaN loss is null" test "$(field loss)" = null
 check "and has its text" test "$(field loss_text)" = '"nan"'
 check "reduction" test "$(field reduction)" = '"mean"'
@@ -142,7 +143,7 @@ for option in "--label-smoothing 1.5" "--label-smoothing -0.1" "--label-smoothin
   refused 2 "$option" eval --loss softmax x.npy t.npy $option
 done
 refused 1 "--device 99" eval --loss softmax x.npy t.npy --device 99
-for option in "--pos-weight w.npy" "--log-target" "--delta 1" "--gamma 1" "--alpha 1" "--clip 0" "--plot a.svg"; do
+for option in "--pos-weight w.npy" "--log-target" "--delta 1" "--gamma 1" "--alpha 1" "--clip 0"; do
   # shellcheck disable=SC2086
   refused 2 "${option%%[ =]*}: not in this version" eval --loss softmax x.npy t.npy $option
 done
@@ -356,8 +357,8 @@ done
 if grep -q VmHWM /proc/self/status 2>/dev/null; then
   header "{'descr': '<f4', 'fortran_order': False, 'shape': (375000, 1000), }" >sparse.npy
   header "{'descr': '|u1', 'fortran_order': False, 'shape': (375000,), }" >sparse_t.npy
-  dd if=/dev/zero of=sparse.npy bs=1 count=0 seek=1500000128 2>dd
-  dd if=/dev/zero of=sparse_t.npy bs=1 count=0 seek=375128 2>dd
+  dd if=/dev/zero of=sparse.npy bs=1 count=0 seek=1500000128 2>dd.log
+  dd if=/dev/zero of=sparse_t.npy bs=1 count=0 seek=375128 2>dd.log
   for engine in --device=0 --reference; do
     "$clloss" eval --loss softmax sparse.npy sparse_t.npy $engine --json >out 2>err &
     job=$!
