@@ -56,7 +56,8 @@ typedef struct eval_reading {
   double uniform;     /* nats: what a uniform guess costs */
   double frequencies; /* what guessing the frequencies of the targets costs */
   double majority;    /* share of the commonest target */
-  double right;       /* share of rows whose predicted class is the target: one of equals isn't enough, as in accuracy */
+  double
+      right; /* share of rows whose predicted class is the target: one of equals isn't enough, as in accuracy */
   double calibration; /* expected calibration error */
   char sentence[400]; /* the combination in plain English */
 } eval_reading;

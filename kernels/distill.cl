@@ -52,7 +52,8 @@ typedef struct distill_io {
 
 /* One signature for all. What follows is the kernel's body. */
 #define DISTILL_KERNEL(name)                                                                           \
-  inline void JOIN(body, name)(const distill_io *io, const distill_args *a, const distill_scalars *k); \
+  static inline void JOIN(body, name)(const distill_io *io, const distill_args *a,                     \
+                                      const distill_scalars *k);                                       \
   kernel TEAM_ATTRIBUTE void name(global const X(stored) * student, global const T(stored) * teacher,  \
                                   global G(stored) * grad, global const real *row_weight,              \
                                   global const real *grad_loss, global const real *divisor,            \
@@ -63,34 +64,34 @@ typedef struct distill_io {
                            loss,    row_loss, row_stats, work,       shared};                          \
     JOIN(body, name)(&io, &a, &k);                                                                     \
   }                                                                                                    \
-  inline void JOIN(body, name)(const distill_io *io, const distill_args *a, const distill_scalars *k)
+  static inline void JOIN(body, name)(const distill_io *io, const distill_args *a, const distill_scalars *k)
 
 /* ---- divisor, weights, sums ---- */
 
-inline real row_weight_of(const distill_io *io, const distill_args *a, ulong r) {
+static inline real row_weight_of(const distill_io *io, const distill_args *a, ulong r) {
   return a->flags & DISTILL_ROW_WEIGHT ? io->row_weight[row_at(&a->row_weight, 1, r)] : 1;
 }
 
-inline real divisor_of(const distill_io *io, const distill_args *a, const distill_scalars *k) {
+static inline real divisor_of(const distill_io *io, const distill_args *a, const distill_scalars *k) {
   if (a->flags & DISTILL_DIVISOR) return io->divisor[a->divisor];
   return a->flags & DISTILL_WEIGHED ? total_real(reals(io->work, a->weights), a->n_weights) : k->divisor;
 }
 
 /* What multiplies the gradients of all rows. Over nothing there is none: not infinities, of which some entries would make
  * NaN and others not. */
-inline real grad_unit(const distill_io *io, const distill_args *a, const distill_scalars *k) {
+static inline real grad_unit(const distill_io *io, const distill_args *a, const distill_scalars *k) {
   const real divisor = divisor_of(io, a, k);
   return divisor == 0 ? NAN : k->grad_factor / divisor;
 }
 
-inline exact_sum add_sums(exact_sum x, exact_sum y) {
+static inline exact_sum add_sums(exact_sum x, exact_sum y) {
   add_exactly(&x, y.sum);
   x.lost += y.lost;
   return x;
 }
 DEFINE_TEAM_REDUCE(team_add_sums, exact_sum, add_sums)
 
-inline void gather(const distill_io *io, exact_sum own, ulong region) {
+static inline void gather(const distill_io *io, exact_sum own, ulong region) {
   const exact_sum total = team_add_sums(own, io->shared);
   if (team_rank() == 0) reals(io->work, region)[get_group_id(0)] = value_of_sum(total);
 }
@@ -119,7 +120,8 @@ typedef struct pair_walk {
   real scale;
 } pair_walk;
 
-inline pair_walk walk_of(const distill_io *io, const distill_args *a, const distill_scalars *k, ulong r) {
+static inline pair_walk walk_of(const distill_io *io, const distill_args *a, const distill_scalars *k,
+                                ulong r) {
   const pair_walk w = {io->student,
                        io->teacher,
                        io->grad,
@@ -132,10 +134,10 @@ inline pair_walk walk_of(const distill_io *io, const distill_args *a, const dist
 }
 
 /* What a vector lacks at a row's end is masked in both rows, and adds nothing. */
-inline vec student_at(const pair_walk *w, ulong i, uint n) {
+static inline vec student_at(const pair_walk *w, ulong i, uint n) {
   return X(load_some)(w->student, w->s_at + i, n, -INFINITY);
 }
-inline vec teacher_at(const pair_walk *w, ulong i, uint n) {
+static inline vec teacher_at(const pair_walk *w, ulong i, uint n) {
   return T(load_some)(w->teacher, w->t_at + i, n, -INFINITY);
 }
 
@@ -143,7 +145,7 @@ DEFINE_TEAM_REDUCE(team_larger_pair, pair_stats, larger_pair)
 DEFINE_TEAM_REDUCE(team_add_pair, pair_stats, add_pair)
 
 /* One item's share of both maxima of a block … */
-inline pair_stats block_maxima(const pair_walk *w, ulong begin, ulong end) {
+static inline pair_stats block_maxima(const pair_walk *w, ulong begin, ulong end) {
   vec s = (vec)(-INFINITY), t = s;
 #define MAXIMA_ONE(i, n)                                            \
   {                                                                 \
@@ -158,7 +160,7 @@ inline pair_stats block_maxima(const pair_walk *w, ulong begin, ulong end) {
 }
 
 /* … and of its three sums. */
-inline void block_pair_sums(const pair_walk *w, ulong begin, ulong end, pair_stats *b) {
+static inline void block_pair_sums(const pair_walk *w, ulong begin, ulong end, pair_stats *b) {
   const real from_s = origin_of(b->max_s), from_t = origin_of(b->max_t), scale = w->scale;
   vec sum_s = (vec)0, sum_t = sum_s, gap = sum_s;
 #define SUMS_ONE(i, n)                                      \
@@ -180,7 +182,7 @@ inline void block_pair_sums(const pair_walk *w, ulong begin, ulong end, pair_sta
 }
 
 /* The statistics of a row; every item gets them. */
-inline pair_stats row_pair(const pair_walk *w, local ulong *shared) {
+static inline pair_stats row_pair(const pair_walk *w, local ulong *shared) {
   const ulong size = block_size(w->n);
   pair_stats all;
 #if BLOCKS_MOST == 1
@@ -226,8 +228,8 @@ ALWAYS_INLINE void grad_walk_pair(const pair_walk *whole, const pair_one *result
   WALK(begin, w->n, PAIR_GRAD_FOUR, PAIR_GRAD_ONE);
 }
 
-inline void row_grad(const distill_io *io, const distill_args *a, const pair_walk *w, const pair_one *o,
-                     real unit, ulong r) {
+static inline void row_grad(const distill_io *io, const distill_args *a, const pair_walk *w,
+                            const pair_one *o, real unit, ulong r) {
   const real upstream = a->flags & DISTILL_GRAD_LOSS ? io->grad_loss[row_at(&a->grad_loss, 1, r)] : 1;
   const real g = upstream * row_weight_of(io, a, r) * unit;
   if (a->flags & DISTILL_PAST_CACHE) {
@@ -237,7 +239,8 @@ inline void row_grad(const distill_io *io, const distill_args *a, const pair_wal
   }
 }
 
-inline void store_pair(const distill_io *io, const distill_args *a, ulong r, const pair_one *o, real loss) {
+static inline void store_pair(const distill_io *io, const distill_args *a, ulong r, const pair_one *o,
+                              real loss) {
   if (a->flags & DISTILL_ROW_LOSS) io->row_loss[row_at(&a->row_loss, 1, r)] = loss;
   if (a->flags & DISTILL_ROW_STATS) {
     global real *stats = io->row_stats + row_at(&a->row_stats, 1, r);
@@ -249,7 +252,8 @@ inline void store_pair(const distill_io *io, const distill_args *a, ulong r, con
 }
 
 /* fused is a literal. */
-inline void distill_rows(const distill_io *io, const distill_args *a, const distill_scalars *k, bool fused) {
+static inline void distill_rows(const distill_io *io, const distill_args *a, const distill_scalars *k,
+                                bool fused) {
   const real unit = fused ? grad_unit(io, a, k) : 0;
   exact_sum total = {0, 0};
   FOR_ROWS(&a->rows, get_group_id(0), r) {

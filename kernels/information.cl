@@ -32,14 +32,14 @@ typedef struct information_io {
 
 /* One signature for all. What follows is the kernel's body. */
 #define INFORMATION_KERNEL(name)                                                                            \
-  inline void JOIN(body, name)(const information_io *io, const information_args *a);                        \
+  static inline void JOIN(body, name)(const information_io *io, const information_args *a);                 \
   kernel TEAM_ATTRIBUTE void name(global const X(stored) * input, global const int *targets,                \
                                   global real *surprisal, global real *entropy, const information_args a) { \
     TEAM_SHARED(shared);                                                                                    \
     const information_io io = {input, targets, surprisal, entropy, shared};                                 \
     JOIN(body, name)(&io, &a);                                                                              \
   }                                                                                                         \
-  inline void JOIN(body, name)(const information_io *io, const information_args *a)
+  static inline void JOIN(body, name)(const information_io *io, const information_args *a)
 
 /* ---- a row's results, by one item ---- */
 
@@ -48,7 +48,7 @@ typedef struct row_facts {
   real entropy;
 } row_facts;
 
-inline real surprisal_of(const information_io *io, const information_args *a, ulong r, row_facts f) {
+static inline real surprisal_of(const information_io *io, const information_args *a, ulong r, row_facts f) {
   const ulong at = row_at(&a->targets, 1, r);
   const long t = a->flags & INFORMATION_TARGETS_I64 ? ((global const long *)io->targets)[at]
                                                     : (long)io->targets[at];
@@ -60,7 +60,7 @@ inline real surprisal_of(const information_io *io, const information_args *a, ul
   return x < LEAST_NORMAL ? (real)INFINITY : 0 - log_pos(x);
 }
 
-inline void store_row(const information_io *io, const information_args *a, ulong r, row_facts f) {
+static inline void store_row(const information_io *io, const information_args *a, ulong r, row_facts f) {
   if (a->flags & INFORMATION_ENTROPY) io->entropy[row_at(&a->entropy, 1, r)] = f.entropy;
   if (a->flags & INFORMATION_SURPRISAL)
     io->surprisal[row_at(&a->surprisal, 1, r)] = surprisal_of(io, a, r, f);
@@ -68,7 +68,7 @@ inline void store_row(const information_io *io, const information_args *a, ulong
 
 /* What a class adds to the entropy, and what follows from a softmax's sums; of a team's vector and of rows in lanes. */
 #define DEFINE_INFORMATION(V)                                                                      \
-  inline V OVERLOADED entropy_term(V x, bool is_log) {                                             \
+  static inline V OVERLOADED entropy_term(V x, bool is_log) {                                      \
     const V e = exp_neg(x), log_x = log_pos(x);                                                    \
     const V of_log = x <= (V)0 ? (e == (V)0 ? (V)0 : 0 - e * x) : (V)NAN;                          \
     const V of_p = x >= (V)0 && x <= (V)1 ? (x < (V)LEAST_NORMAL ? (V)0 : 0 - x * log_x) : (V)NAN; \
@@ -79,7 +79,7 @@ DEFINE_INFORMATION(vec)
 DEFINE_INFORMATION(real)
 #endif
 
-inline row_facts facts_of(real max, real sum, real moment) {
+static inline row_facts facts_of(real max, real sum, real moment) {
   const real s = max == -INFINITY ? NAN : sum, log_sum = log_pos(s);
   const row_facts f = {s == s ? max : NAN, log_sum, log_sum + moment / s};
   return f;
@@ -87,7 +87,7 @@ inline row_facts facts_of(real max, real sum, real moment) {
 
 /* ---- a team per row ---- */
 
-inline span span_of(const information_io *io, const information_args *a, ulong r) {
+static inline span span_of(const information_io *io, const information_args *a, ulong r) {
   const span s = {.x = io->input,
                   .at = row_at(&a->input, a->rows.inner, r),
                   .n = a->rows.classes,
@@ -106,7 +106,7 @@ INFORMATION_KERNEL(TEAM(information_logits)) {
 
 /* One item's share of a row's entropy: in blocks, so that the rounding grows with their size and number, not with the
  * row. */
-inline real entropy_share(const span *s, bool is_log) {
+static inline real entropy_share(const span *s, bool is_log) {
   const ulong size = block_size(s->n);
   real total = 0;
   for (ulong begin = 0; begin < s->n; begin += size) {

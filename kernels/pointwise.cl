@@ -59,7 +59,8 @@ typedef struct pointwise_io {
 /* ---- the divisor ---- */
 
 /* One item's share of the weights of one tally. */
-inline real weights_of(const pointwise_io *io, const pointwise_args *a, ulong row, ulong begin, ulong end) {
+static inline real weights_of(const pointwise_io *io, const pointwise_args *a, ulong row, ulong begin,
+                              ulong end) {
   enum { BLOCK = 4096 };
   exact_sum total = {0, 0};
   for (ulong from = begin; from < end; from += BLOCK) {
@@ -89,7 +90,7 @@ POINTWISE_KERNEL(TEAM(pointwise_weigh)) {
   if (team_rank() == 0) reals(work, a.tallies)[tally] = sum;
 }
 
-inline real divisor_of(const pointwise_io *io, const pointwise_args *a, const pointwise_scalars *k) {
+static inline real divisor_of(const pointwise_io *io, const pointwise_args *a, const pointwise_scalars *k) {
   return a->flags & POINTWISE_BY_WEIGHT ? total_real(reals(io->work, a->tallies), a->n_tallies) * k->divisor
                                         : k->divisor;
 }
@@ -104,14 +105,14 @@ typedef struct operand {
   real value;
 } operand;
 
-inline operand operand_of(global const real *p, const rows_at *view, bool bound, ulong r) {
+static inline operand operand_of(global const real *p, const rows_at *view, bool bound, ulong r) {
   const ulong at = view->offset + r * view->row_stride;
   const bool varies = bound && view->class_stride != 0;
   const operand o = {p, at, varies, bound && !varies ? p[at] : 1};
   return o;
 }
 
-inline vec operand_at(const operand *o, ulong i, uint n) {
+static inline vec operand_at(const operand *o, ulong i, uint n) {
   return o->varies ? R(load_some)(o->p, o->at + i, n, 1) : (vec)o->value;
 }
 
@@ -132,7 +133,7 @@ typedef struct found {
   ulong faults, first_fault;
 } found;
 
-inline found add_found(found x, found y) {
+static inline found add_found(found x, found y) {
   x.sum += y.sum;
   x.faults += y.faults;
   x.first_fault = min(x.first_fault, y.first_fault);
@@ -143,7 +144,7 @@ DEFINE_TEAM_REDUCE(team_add, found, add_found)
 enum { FORWARD, BACKWARD, FUSED };
 
 /* Which of n elements from the i-th on is the first fault. */
-inline ulong first_fault(const row_walk *w, ulong i, uint n, int kind) {
+static inline ulong first_fault(const row_walk *w, ulong i, uint n, int kind) {
   ulong first = ULONG_MAX;
   for (uint j = n; j-- > 0;) {
     vec loss, grad;
@@ -154,13 +155,13 @@ inline ulong first_fault(const row_walk *w, ulong i, uint n, int kind) {
   return first;
 }
 
-inline void count_faults(const row_walk *w, ulong i, uint n, int kind, vec_bits faulty, found *f) {
+static inline void count_faults(const row_walk *w, ulong i, uint n, int kind, vec_bits faulty, found *f) {
   if (!any(faulty)) return;
   f->faults += (ulong)-sum_of_bits(faulty);
   if (f->first_fault == ULONG_MAX) f->first_fault = first_fault(w, i, n, kind);
 }
 
-inline void store_grad(const row_walk *w, ulong i, uint n, vec grad) {
+static inline void store_grad(const row_walk *w, ulong i, uint n, vec grad) {
   if (w->past_cache && n == WIDTH) {
     G(store_past_cache)(grad, w->io->grad, w->grad_at + i);
   } else {
@@ -213,7 +214,7 @@ typedef struct sums {
   exact_sum total;
 } sums;
 
-inline void fold(sums *s) {
+static inline void fold(sums *s) {
   add_exactly(&s->total, sum_of((s->a + s->b) + (s->c + s->d)));
   s->a = s->b = s->c = s->d = (vec)0;
   s->steps = 0;
@@ -243,10 +244,10 @@ ALWAYS_INLINE void walk_row(const row_walk *w, ulong begin, ulong end, int kind,
 
 /* Whether a vector there starts at a multiple of its size, as stores past the cache have to. Where a row's first doesn't,
  * ordinary stores do: shorter first steps would add up the losses in another order than forward does. */
-inline bool starts_whole(global const G(stored) * p) { return (ulong)p % (WIDTH * sizeof(*p)) == 0; }
+static inline bool starts_whole(global const G(stored) * p) { return (ulong)p % (WIDTH * sizeof(*p)) == 0; }
 
-inline row_walk walk_of(const pointwise_io *io, const pointwise_args *a, const pointwise_scalars *k, ulong r,
-                        real divisor) {
+static inline row_walk walk_of(const pointwise_io *io, const pointwise_args *a, const pointwise_scalars *k,
+                               ulong r, real divisor) {
   const row_walk w = {
       .io = io,
       .k = k,

@@ -28,18 +28,20 @@
 
 /* What an element needs to know of its row: forward (m, 1 / s) or (m, log s), backward Σ dy · y or Σ dy. A row without a
  * softmax needs no case of its own: NaN and +inf make s NaN, and where all is −inf, z − m is NaN. */
-#define DEFINE_ELEMENT(V, R)                                                                           \
-  inline V OVERLOADED softmax_of(V z, R max, R per_sum) { return exp_neg(z - max) * per_sum; }         \
-  inline V OVERLOADED log_softmax_of(V z, R max, R log_sum) { return (z - max) - log_sum; }            \
-  inline V OVERLOADED softmax_grad_of(V y, V dy, R sum, real scale) { return y * (dy - sum) * scale; } \
-  inline V OVERLOADED log_softmax_grad_of(V y, V dy, R sum, real scale) {                              \
-    return (dy - exp_neg(y) * sum) * scale;                                                            \
+#define DEFINE_ELEMENT(V, R)                                                                          \
+  static inline V OVERLOADED softmax_of(V z, R max, R per_sum) { return exp_neg(z - max) * per_sum; } \
+  static inline V OVERLOADED log_softmax_of(V z, R max, R log_sum) { return (z - max) - log_sum; }    \
+  static inline V OVERLOADED softmax_grad_of(V y, V dy, R sum, real scale) {                          \
+    return y * (dy - sum) * scale;                                                                    \
+  }                                                                                                   \
+  static inline V OVERLOADED log_softmax_grad_of(V y, V dy, R sum, real scale) {                      \
+    return (dy - exp_neg(y) * sum) * scale;                                                           \
   }
 DEFINE_ELEMENT(vec, real)
 DEFINE_ELEMENT(lanes, lanes)
 
 #define DEFINE_TERM(V) \
-  inline V OVERLOADED row_term(V sum, bool is_log) { return is_log ? log_pos(sum) : 1 / sum; }
+  static inline V OVERLOADED row_term(V sum, bool is_log) { return is_log ? log_pos(sum) : 1 / sum; }
 DEFINE_TERM(real)
 #if LANES != 1
 DEFINE_TERM(lanes)
@@ -58,10 +60,12 @@ typedef struct row_walk {
 
 enum { SOFTMAX_FORWARD, LOG_SOFTMAX_FORWARD, SOFTMAX_BACKWARD, LOG_SOFTMAX_BACKWARD };
 
-inline vec read_x(const row_walk *w, ulong i, uint n) { return X(load_some)(w->s.x, w->s.at + i, n, 0); }
-inline vec read_d(const row_walk *w, ulong i, uint n) { return X(load_some)(w->d, w->d_at + i, n, 0); }
+static inline vec read_x(const row_walk *w, ulong i, uint n) {
+  return X(load_some)(w->s.x, w->s.at + i, n, 0);
+}
+static inline vec read_d(const row_walk *w, ulong i, uint n) { return X(load_some)(w->d, w->d_at + i, n, 0); }
 
-inline vec element(const row_walk *w, ulong i, uint n, int kind) {
+static inline vec element(const row_walk *w, ulong i, uint n, int kind) {
   switch (kind) {
   case SOFTMAX_FORWARD: return softmax_of(z_at(&w->s, i, n), w->max, w->term);
   case LOG_SOFTMAX_FORWARD: return log_softmax_of(z_at(&w->s, i, n), w->max, w->term);
@@ -71,7 +75,7 @@ inline vec element(const row_walk *w, ulong i, uint n, int kind) {
 }
 
 /* kind and past_cache are literals, so that what they choose is chosen at compile time. */
-inline void write_one(const row_walk *w, ulong i, uint n, int kind, bool past_cache) {
+static inline void write_one(const row_walk *w, ulong i, uint n, int kind, bool past_cache) {
   const vec v = element(w, i, n, kind);
   if (past_cache && n == WIDTH) {
     G(store_past_cache)(v, w->out, w->out_at + i);
@@ -80,7 +84,7 @@ inline void write_one(const row_walk *w, ulong i, uint n, int kind, bool past_ca
   }
 }
 
-inline void write_kind(const row_walk *w, int kind, bool past_cache) {
+static inline void write_kind(const row_walk *w, int kind, bool past_cache) {
   ulong begin = 0;
   if (past_cache) {
     /* whole vectors have to start at a multiple of their size */
@@ -93,7 +97,7 @@ inline void write_kind(const row_walk *w, int kind, bool past_cache) {
   WALK(begin, w->s.n, WRITE_FOUR, WRITE_ONE);
 }
 
-inline void write_row(const row_walk *w, int kind, bool past_cache) {
+static inline void write_row(const row_walk *w, int kind, bool past_cache) {
   if (past_cache) {
     write_kind(w, kind, true);
   } else {
@@ -101,8 +105,8 @@ inline void write_row(const row_walk *w, int kind, bool past_cache) {
   }
 }
 
-inline row_walk walk_of(global const X(stored) * x, global const X(stored) * d, global G(stored) * out,
-                        const softmax_args *a, real scale, ulong r) {
+static inline row_walk walk_of(global const X(stored) * x, global const X(stored) * d, global G(stored) * out,
+                               const softmax_args *a, real scale, ulong r) {
   const row_walk w = {.s = {.x = x,
                             .at = row_at(&a->x, a->rows.inner, r),
                             .n = a->rows.classes,
@@ -133,7 +137,7 @@ SOFTMAX_KERNEL(TEAM(softmax_forward)) {
 
 /* One item's share of Σ dy · y, or of Σ dy: in blocks, so that the rounding grows with their size and number, not with
  * the row. */
-inline real grad_sum(const row_walk *w, bool is_log) {
+static inline real grad_sum(const row_walk *w, bool is_log) {
   const ulong size = block_size(w->s.n);
   real total = 0;
   for (ulong begin = 0; begin < w->s.n; begin += size) {
@@ -172,7 +176,8 @@ SOFTMAX_KERNEL(TEAM(softmax_backward)) {
 #define CACHED  32  /* classes that stay in private memory between the passes */
 #define PARTIAL 256 /* classes per partial sum */
 
-inline lanes z_lanes(global const X(stored) * x, const softmax_args *a, real scale, ulong at, uint live) {
+static inline lanes z_lanes(global const X(stored) * x, const softmax_args *a, real scale, ulong at,
+                            uint live) {
   const lanes v = X(load_lanes)(x, at, a->x.row_stride, live);
   return a->flags & SOFTMAX_TRANSFORMS ? transformed(v, scale, 0) : v;
 }

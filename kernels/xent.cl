@@ -36,7 +36,7 @@ typedef struct tally {
   real loss_weight, z_weight;
 } tally;
 
-inline tally add_tallies(tally x, tally y) {
+static inline tally add_tallies(tally x, tally y) {
   for (uint i = 0; i < XENT_FIRST_BAD; ++i) x.of[i] += y.of[i];
   const bool earlier = y.of[XENT_FIRST_BAD] < x.of[XENT_FIRST_BAD];
   for (uint i = XENT_FIRST_BAD; i < XENT_TALLIES; ++i) x.of[i] = earlier ? y.of[i] : x.of[i];
@@ -47,7 +47,8 @@ inline tally add_tallies(tally x, tally y) {
 DEFINE_TEAM_REDUCE(team_add_tallies, tally, add_tallies)
 
 /* Rows [begin, end) into place `at`. */
-inline void weigh(const xent_io *io, const xent_args *a, ulong begin, ulong end, ulong at, bool stores) {
+static inline void weigh(const xent_io *io, const xent_args *a, ulong begin, ulong end, ulong at,
+                         bool stores) {
   const bool weighs = a->flags & (XENT_CLASS_WEIGHT | XENT_ROW_WEIGHT);
   tally own = {{0, 0, 0, ULONG_MAX, 0}, 0, 0};
   for (ulong r = begin + team_rank(); r < end; r += team_size()) {
@@ -78,11 +79,11 @@ XENT_KERNEL(TEAM(xent_weigh)) {
 /* ---- the reduced results, by one item ---- */
 
 /* A row that has no loss is still seen in a mean over nothing. */
-inline real quotient(real sum, real divisor, ulong flags) {
+static inline real quotient(real sum, real divisor, ulong flags) {
   return divisor == 0 && (flags & XENT_EMPTY_ZERO) && sum == sum ? 0 : sum / divisor;
 }
 
-inline void finish(const xent_io *io, const xent_args *a, const xent_scalars *k) {
+static inline void finish(const xent_io *io, const xent_args *a, const xent_scalars *k) {
   const divisors d = divisors_of(io, a, k);
   real of[XENT_SUMS];
   for (uint i = 0; i < XENT_SUMS; ++i) {
@@ -144,8 +145,9 @@ XENT_KERNEL(TEAM(xent_forward)) {
 }
 
 /* The gradient of one span of a row whose statistics are known, by the team; the target's own entry as any other. */
-inline void row_grad(const xent_io *io, const xent_args *a, const xent_scalars *k, const span *s, ulong g_at,
-                     gradient_one g, real max, real per_sum, const real *maxima, int keep) {
+static inline void row_grad(const xent_io *io, const xent_args *a, const xent_scalars *k, const span *s,
+                            ulong g_at, gradient_one g, real max, real per_sum, const real *maxima,
+                            int keep) {
   grad_terms terms = {max, (g.g1 * (g.hard + g.q) + g.z_part) * per_sum, g.g1 * s->q_unit, k->beta};
   if (keep != KEEP_NOT) {
     terms.of_exp *= s->scale;
@@ -157,8 +159,8 @@ inline void row_grad(const xent_io *io, const xent_args *a, const xent_scalars *
 }
 
 /* The target's own entry, t in the span: found before row_grad overwrites what it needs, stored after it. */
-inline real target_entry(const xent_io *io, const xent_scalars *k, const span *s, ulong g_at, gradient_one g,
-                         real max, real per_sum, ulong t, real z_target) {
+static inline real target_entry(const xent_io *io, const xent_scalars *k, const span *s, ulong g_at,
+                                gradient_one g, real max, real per_sum, ulong t, real z_target) {
   const real old = k->beta != 0 ? G(load1)(io->grad, g_at + t) * k->beta : 0;
   const real entry = gradient_entry(g, exp_neg(z_target - max) * per_sum, q_one(s, t), (real)1);
   return old + entry * (s->transforms ? slope_of(z_target, s->scale, s->softcap) : 1);
@@ -203,7 +205,9 @@ XENT_KERNEL(TEAM(xent_fused)) {
 }
 
 /* Of work-group (block, slice): the slice's classes. */
-inline ulong slice_size(const xent_args *a) { return (ceil_div(a->classes, a->slices) + 15) & ~(ulong)15; }
+static inline ulong slice_size(const xent_args *a) {
+  return (ceil_div(a->classes, a->slices) + 15) & ~(ulong)15;
+}
 
 XENT_KERNEL(TEAM(xent_backward)) {
   const ulong block = get_group_id(0) / a->slices, size = slice_size(a), classes = a->classes;
@@ -247,7 +251,7 @@ XENT_KERNEL(TEAM(xent_backward)) {
 /* ---- split rows ---- */
 
 /* The statistics of a slice are a tile of a larger problem; joined in order they are the row's. */
-inline global span_stats *tiles_of(const xent_io *io, const xent_args *a, ulong r) {
+static inline global span_stats *tiles_of(const xent_io *io, const xent_args *a, ulong r) {
   return (global span_stats *)(io->work + a->tiles) + r * a->slices;
 }
 
