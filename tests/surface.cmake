@@ -21,6 +21,9 @@ clloss_script(NAME exports COMMAND sh "${here}/exports.sh" "${source}" "${CLLOSS
 clloss_script(NAME embed COMMAND "${CMAKE_COMMAND}" "-DCC=${CMAKE_C_COMPILER}" "-DSCRIPT=${clloss_embed_script}"
   "-DWORK=${CMAKE_CURRENT_BINARY_DIR}/embed" -P "${here}/embed.cmake")
 
+clloss_script(NAME embed_awk COMMAND sh "${here}/embed_awk.sh" "${source}" "${clLoss_BINARY_DIR}/sources.c"
+  "${CMAKE_C_COMPILER}" -I "${OpenCL_INCLUDE_DIRS}")
+
 # clang is the one compiler that reads OpenCL C; without it there is nothing to register. `./run test` installs it.
 if(CLLOSS_CLANG)
   clloss_script(NAME kernel_syntax COMMAND sh "${here}/kernel_syntax.sh" "${source}" "${CLLOSS_CLANG}")
