@@ -176,6 +176,13 @@ static scalars_f64 scalars_of(const clloss__pointwise *r) {
       .divisor = divisor_of(r),
       .grad_alpha = o->grad_alpha,
       .grad_beta = o->grad_beta,
+      .delta = o->delta,
+      .per_delta = 1 / o->delta,
+      .clip = o->clip,
+      .log_target = o->flags & CLLOSS_LOG_TARGET ? 1 : 0,
+      .gamma = o->gamma,
+      .alpha = o->alpha < 0 ? 1 : o->alpha,
+      .other_alpha = o->alpha < 0 ? 1 : 1 - o->alpha,
   };
 }
 

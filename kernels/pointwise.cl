@@ -12,8 +12,8 @@
  *   pointwise_finish           the partial sums, in fixed order, to the loss and the counts
  *
  * A work-group owns whole rows, or a slice of one; where everything is packed the host makes one row of the matrix. The
- * kind and the pass are literals in each kernel, and so is whether the call is plain (POINTWISE_PLAIN), of which every
- * walk is made twice; all else is the same for all items and decided at run time.
+ * kind and the pass are literals in each kernel; what the call asks for is the same for all items and decided at run time,
+ * but once for all in the loop of a plain call (POINTWISE_PLAIN).
  *
  * Element types come by -D: CLLOSS_X of the input, CLLOSS_T of the target, CLLOSS_G of the gradient. In place and out of
  * place are the same: each item writes what it alone has read. */
@@ -122,7 +122,7 @@ typedef struct row_walk {
   ulong input_at, target_at, element_loss_at, grad_at;
   ulong first; /* number of the row's first element */
   operand weight, pos_weight, upstream;
-  real unit; /* alpha / D */
+  real unit; /* alpha · g / D, without the g that varies in the row */
   ulong flags;
   bool past_cache;
 } row_walk;
@@ -178,8 +178,7 @@ ALWAYS_INLINE void adorn(const row_walk *w, ulong i, uint n, int pass, vec *loss
   }
   if (pass != BACKWARD && (w->flags & POINTWISE_ELEMENT_LOSS))
     R(store_some)(*loss, w->io->element_loss, w->element_loss_at + i, n);
-  if (pass == FORWARD) return;
-  *grad *= operand_at(&w->upstream, i, n);
+  if (pass != FORWARD && w->upstream.varies) *grad *= operand_at(&w->upstream, i, n);
 }
 
 /* n elements from the row's i-th on. kind, pass and plain are literals. */
@@ -204,41 +203,49 @@ ALWAYS_INLINE vec step(const row_walk *w, ulong i, uint n, int kind, int pass, b
   return part_of(loss, n);
 }
 
-/* The item's share of elements [begin, end). The sums of so many vectors are folded at a time that no element takes part
- * in more than 2 · FOLD additions, however long the row. */
+/* Sums of so many vectors are folded at a time, so that no element takes part in more than 2 · FOLD additions, however
+ * long the row. */
 enum { FOLD = 64 };
 
 typedef struct sums {
   vec a, b, c, d;
-  ulong steps; /* since they were folded */
+  ulong vectors; /* since they were folded */
   exact_sum total;
 } sums;
 
 static inline void fold(sums *s) {
   add_exactly(&s->total, sum_of((s->a + s->b) + (s->c + s->d)));
   s->a = s->b = s->c = s->d = (vec)0;
-  s->steps = 0;
+  s->vectors = 0;
 }
 
-ALWAYS_INLINE void walk_piece(const row_walk *w, ulong begin, ulong end, int kind, int pass, bool plain,
-                              sums *s, found *f) {
+/* The item's share of at most FOLD vectors for each. A plain call goes four vectors at a time, as far as that goes; the rest,
+ * and any other call, vector by vector in one loop: each copy of an element's code takes PoCL a tenth of a second to
+ * compile. */
+ALWAYS_INLINE void walk_piece(const row_walk *w, ulong begin, ulong end, int kind, int pass, sums *s,
+                              found *f) {
+  const ulong stride = (ulong)WIDTH * team_size();
+  ulong i = begin + (ulong)WIDTH * team_rank();
   vec a = s->a, b = s->b, c = s->c, d = s->d;
-#define STEP_ONE(i, n) a += step(w, i, n, kind, pass, plain, f);
-#define STEP_FOUR(i, j, k, l)                                                                 \
-  a += step(w, i, WIDTH, kind, pass, plain, f), b += step(w, j, WIDTH, kind, pass, plain, f); \
-  c += step(w, k, WIDTH, kind, pass, plain, f), d += step(w, l, WIDTH, kind, pass, plain, f);
-  WALK(begin, end, STEP_FOUR, STEP_ONE);
+  if (w->flags & POINTWISE_PLAIN) {
+    for (; i + 3 * stride + WIDTH <= end; i += 4 * stride) {
+      a += step(w, i, WIDTH, kind, pass, true, f);
+      b += step(w, i + stride, WIDTH, kind, pass, true, f);
+      c += step(w, i + 2 * stride, WIDTH, kind, pass, true, f);
+      d += step(w, i + 3 * stride, WIDTH, kind, pass, true, f);
+    }
+  }
+  for (; i < end; i += stride) a += step(w, i, (uint)min((ulong)WIDTH, end - i), kind, pass, false, f);
   s->a = a, s->b = b, s->c = c, s->d = d;
 }
 
-ALWAYS_INLINE void walk_row(const row_walk *w, ulong begin, ulong end, int kind, int pass, bool plain,
-                            sums *s, found *f) {
-  const ulong piece = (ulong)FOLD * 4 * WIDTH * team_size();
+ALWAYS_INLINE void walk_row(const row_walk *w, ulong begin, ulong end, int kind, int pass, sums *s,
+                            found *f) {
+  const ulong piece = (ulong)FOLD * WIDTH * team_size();
   for (ulong from = begin; from < end; from += piece) {
-    const ulong to = min(from + piece, end);
-    walk_piece(w, from, to, kind, pass, plain, s, f);
-    s->steps += (to - from) / (4 * WIDTH * team_size()) + 4;
-    if (s->steps >= FOLD) fold(s);
+    walk_piece(w, from, min(from + piece, end), kind, pass, s, f);
+    s->vectors += ceil_div(min(piece, end - from), (ulong)WIDTH * team_size());
+    if (s->vectors >= FOLD) fold(s);
   }
 }
 
@@ -248,6 +255,7 @@ static inline bool starts_whole(global const G(stored) * p) { return (ulong)p % 
 
 static inline row_walk walk_of(const pointwise_io *io, const pointwise_args *a, const pointwise_scalars *k,
                                ulong r, real divisor) {
+  const operand upstream = operand_of(io->grad_loss, &a->grad_loss, a->flags & POINTWISE_GRAD_LOSS, r);
   const row_walk w = {
       .io = io,
       .k = k,
@@ -258,8 +266,8 @@ static inline row_walk walk_of(const pointwise_io *io, const pointwise_args *a, 
       .first = r * a->rows.classes,
       .weight = operand_of(io->weight, &a->weight, a->flags & POINTWISE_WEIGHT, r),
       .pos_weight = operand_of(io->pos_weight, &a->pos_weight, a->flags & POINTWISE_POS_WEIGHT, r),
-      .upstream = operand_of(io->grad_loss, &a->grad_loss, a->flags & POINTWISE_GRAD_LOSS, r),
-      .unit = k->grad_alpha / divisor,
+      .upstream = upstream,
+      .unit = k->grad_alpha / divisor * upstream.value,
       .flags = a->flags,
       .past_cache = (a->flags & POINTWISE_PAST_CACHE) && starts_whole(io->grad + row_at(&a->grad, 1, r)),
   };
@@ -275,13 +283,8 @@ ALWAYS_INLINE void run(const pointwise_io *io, const pointwise_args *a, const po
   sums s = {(vec)0, (vec)0, (vec)0, (vec)0, 0, {0, 0}};
   found f = {0, 0, ULONG_MAX};
   FOR_ROWS(&a->rows, block, r) {
-    row_walk w = walk_of(io, a, k, r, divisor);
-    if (a->flags & POINTWISE_PLAIN) {
-      w.unit *= w.upstream.value;
-      walk_row(&w, begin, end, kind, pass, true, &s, &f);
-    } else {
-      walk_row(&w, begin, end, kind, pass, false, &s, &f);
-    }
+    const row_walk w = walk_of(io, a, k, r, divisor);
+    walk_row(&w, begin, end, kind, pass, &s, &f);
   }
   if (pass == BACKWARD) return;
   fold(&s);

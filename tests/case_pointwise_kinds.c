@@ -40,6 +40,29 @@ static void draw_logit(const pointwise_shape *s, uint64_t *state, double *x, dou
   *y = draw_probability(state);
 }
 
+static void draw_probabilities(const pointwise_shape *s, uint64_t *state, double *x, double *y) {
+  double *odd = harness_pick(state, 2) ? x : y;
+  *x = draw_probability(state);
+  *y = draw_probability(state);
+  if (harness_pick(state, 3)) return;
+  if (s->fill == POINTWISE_LIMITS) *x = PICK(state, 0, 1, 1e-40, 0x1p-24, 1 - 0x1p-24, 1e-300, -0.0);
+  if (s->fill == POINTWISE_FAULTS) *odd = PICK(state, -0.125, 1.125, -1e-3, 7, HUGE_VAL, -HUGE_VAL);
+}
+
+static void draw_log_probability(const pointwise_shape *s, uint64_t *state, double *x, double *y) {
+  const bool is_log = s->options.flags & CLLOSS_LOG_TARGET;
+  *x = -fabs(draw_number(state));
+  *y = is_log ? between(state, -25, 2) : 2 * draw_probability(state);
+  if (harness_pick(state, 3)) return;
+  if (s->fill == POINTWISE_LIMITS) {
+    *x = PICK(state, 0, -HUGE_VAL, -100);
+    *y = is_log ? PICK(state, 0, -HUGE_VAL, -80, 80) : PICK(state, 0, 1, -0.0, 1000);
+    /* a target that underflows counts as 0, which shows beside an infinite x */
+    if (isfinite(*x) && harness_pick(state, 2)) *y = is_log ? -110 : 1e-40;
+  }
+  if (s->fill == POINTWISE_FAULTS && !is_log) *y = PICK(state, -0.125, -1e-3, -HUGE_VAL);
+}
+
 static void draw_difference(const pointwise_shape *s, uint64_t *state, double *x, double *y) {
   *x = draw_number(state);
   *y = harness_pick(state, 2) ? *x + between(state, -2, 2) : draw_number(state);
@@ -59,11 +82,56 @@ static pointwise_error error_bce_logits(const pointwise_shape *s, double x, doub
                            .lost = 8 * (1 + no + yes)};
 }
 
+/* A logarithm: 3 of it, and 1 where 1 − x was rounded. y of it: 2; (1 − y): 1 and 2. The derivative: x − y, x (1 − x) 2, the
+ * division, and 1. An x that is flushed is 2^-126 off, which the derivative may multiply by 1e12. */
+static pointwise_error error_bce(const pointwise_shape *s, double x, double y, double pos) {
+  const double most = s->options.clip > 0 ? -log(s->options.clip) : 100, rest = 1 - x;
+  const double log_x = fmin(most, -log(x)), log_rest = fmin(most, -log1p(-x));
+  (void)pos;
+  return (pointwise_error){.loss = 5 * fabs(y * log_x) + fabs(1 - y) * (6 * log_rest + (x > 0.29)),
+                           .grad = 9 * fabs(x - y) / fmax(x * rest, 1e-12),
+                           .lost = 8e12};
+}
+
+/* log t: 3, minus x: 1, times t: 1; with a target that is a logarithm exp(y): 9, and the difference is of exact numbers. */
+static pointwise_error error_kl(const pointwise_shape *s, double x, double y, double pos) {
+  const bool is_log = s->options.flags & CLLOSS_LOG_TARGET;
+  const double t = is_log ? exp(y) : fabs(y), log_t = t == 0 ? 0 : is_log ? y : log(t);
+  (void)pos;
+  return (pointwise_error){.loss = is_log ? 11 * t * fabs(y - x)
+                                          : t * (3 * fabs(log_t) + 2 * fabs(log_t - x)),
+                           .grad = is_log ? 9 * t : 0,
+                           .lost = 8 * (1 + fabs(x) + fabs(log_t))};
+}
+
 /* d: 1; its square: 2 and 1. */
 static pointwise_error error_mse(const pointwise_shape *s, double x, double y, double pos) {
   (void)s, (void)pos;
   const double d = fabs(x - y);
   return (pointwise_error){.loss = 3 * d * d, .grad = 2 * d, .lost = 4 * (1 + d)};
+}
+
+static double delta_of(const pointwise_shape *s) {
+  return s->options.delta == 0 && !(s->options.flags & CLLOSS_SET_DELTA) ? 1 : s->options.delta;
+}
+
+/* Near: d 1, d² / (2 β): 2, 1 / β 2, and 2. Far: |d| 1, β / 2 1, the difference 1. The derivative, which is continuous: d 1,
+ * 1 / β 2, 1. */
+static pointwise_error error_smooth_l1(const pointwise_shape *s, double x, double y, double pos) {
+  const double d = fabs(x - y), beta = delta_of(s);
+  (void)pos;
+  return (pointwise_error){.loss = d < beta ? 6 * d * d / (2 * beta) : 2 * d + beta,
+                           .grad = beta > 0 ? 4 * fmin(d / beta, 1) : 0,
+                           .lost = 4 * (1 + d) * (beta > 0 ? 1 + 1 / beta : 1)};
+}
+
+/* Near: d 1, its square 2 and 1. Far: d 1, δ / 2 1, their difference 1, δ 1, the product 1. The derivative: 1 of d or δ. */
+static pointwise_error error_huber(const pointwise_shape *s, double x, double y, double pos) {
+  const double d = fabs(x - y), delta = delta_of(s);
+  (void)pos;
+  return (pointwise_error){.loss = d < delta ? 2 * d * d : delta * (4 * d + 2 * delta),
+                           .grad = 2 * fmin(d, delta),
+                           .lost = 4 * (1 + d) * (1 + delta)};
 }
 
 /* ---- the kinds ---- */
@@ -73,8 +141,9 @@ static const struct {
   void (*draw)(const pointwise_shape *s, uint64_t *state, double *x, double *y);
   pointwise_error (*error)(const pointwise_shape *s, double x, double y, double pos_weight);
 } kinds[] = {
-    {CLLOSS_BCE_LOGITS, draw_logit, error_bce_logits},
-    {CLLOSS_MSE, draw_difference, error_mse},
+    {CLLOSS_BCE_LOGITS, draw_logit, error_bce_logits},    {CLLOSS_BCE, draw_probabilities, error_bce},
+    {CLLOSS_KL, draw_log_probability, error_kl},          {CLLOSS_MSE, draw_difference, error_mse},
+    {CLLOSS_SMOOTH_L1, draw_difference, error_smooth_l1}, {CLLOSS_HUBER, draw_difference, error_huber},
 };
 
 static size_t number_of(uint32_t kind) {

@@ -26,9 +26,47 @@ static ELEMENT F(bce_logits)(const clloss_ref_pointwise *a, REAL x, REAL y, REAL
                    of_no * F(sigmoid)(x) - of_yes * F(sigmoid)(-x), 0};
 }
 
+static REAL F(clamped)(REAL x, REAL least, REAL most) { return x < least ? least : x > most ? most : x; }
+
+static ELEMENT F(bce)(const clloss_ref_pointwise *a, REAL x, REAL y, REAL pos_weight) {
+  REAL clip = (REAL)a->clip, least = clip > 0 ? LOG(clip) : -100, most = LOG1P(-clip);
+  REAL log_x = F(clamped)(LOG(x), least, most), log_rest = F(clamped)(LOG1P(-x), least, most);
+  REAL steep = x * (1 - x), floor_of = (REAL)1e-12;
+  int clipped = x < clip || 1 - x < clip;
+  (void)pos_weight;
+  return (ELEMENT){-(y * log_x + (1 - y) * log_rest),
+                   clipped ? 0 : (x - y) / (steep < floor_of ? floor_of : steep),
+                   x < 0 || x > 1 || y < 0 || y > 1};
+}
+
+static ELEMENT F(kl)(const clloss_ref_pointwise *a, REAL x, REAL y, REAL pos_weight) {
+  int is_log = (a->flags & CLLOSS_LOG_TARGET) != 0;
+  REAL t = is_log ? EXP(y) : y, log_t = is_log ? y : LOG(y);
+  (void)pos_weight;
+  return (ELEMENT){F(product)(t, (t == 0 ? 0 : log_t) - x), -t, t < 0};
+}
+
 static ELEMENT F(mse)(const clloss_ref_pointwise *a, REAL x, REAL y, REAL pos_weight) {
   (void)a, (void)pos_weight;
   return (ELEMENT){(x - y) * (x - y), 2 * (x - y), 0};
+}
+
+static REAL F(delta)(const clloss_ref_pointwise *a) {
+  return a->delta == 0 && !(a->flags & CLLOSS_SET_DELTA) ? 1 : (REAL)a->delta;
+}
+
+static ELEMENT F(smooth_l1)(const clloss_ref_pointwise *a, REAL x, REAL y, REAL pos_weight) {
+  REAL d = x - y, beta = F(delta)(a), sign = d > 0 ? 1 : d < 0 ? -1 : d;
+  (void)pos_weight;
+  if (FABS(d) < beta) return (ELEMENT){d * d / (2 * beta), d / beta, 0};
+  return (ELEMENT){FABS(d) - beta / 2, sign, 0};
+}
+
+static ELEMENT F(huber)(const clloss_ref_pointwise *a, REAL x, REAL y, REAL pos_weight) {
+  REAL d = x - y, delta = F(delta)(a), sign = d > 0 ? 1 : d < 0 ? -1 : d;
+  (void)pos_weight;
+  if (FABS(d) < delta) return (ELEMENT){d * d / 2, d, 0};
+  return (ELEMENT){delta * (FABS(d) - delta / 2), delta * sign, 0};
 }
 
 static ELEMENT F(pointwise_element)(const clloss_ref_pointwise *a, size_t r, size_t c) {

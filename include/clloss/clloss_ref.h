@@ -135,8 +135,18 @@ CLLOSS_API void clloss_ref_distill_f64(const clloss_ref_distill *args);
  *   CLLOSS_BCE_LOGITS  (1 − y) log(1 + exp x) + p y log(1 + exp −x)     dl/dx = (1 − y) σ(x) − p y σ(−x)
  *                      p = pos_weight of the class; an infinite x gives the limit.
  *                      torch.nn.functional.binary_cross_entropy_with_logits
+ *   CLLOSS_BCE         −(y L(x) + (1 − y) L(1 − x))                       (x − y) / max(x (1 − x), 1e-12)
+ *                      L = max(log, −100); with clip ε the input is clipped to [ε, 1 − ε] instead, and the derivative is 0
+ *                      where it was. x or y outside [0, 1] is a fault. torch.nn.functional.binary_cross_entropy
+ *   CLLOSS_KL          y (log y − x), y >= 0, or a fault                 −y
+ *                      with CLLOSS_LOG_TARGET  exp(y) (y − x)            −exp(y)
+ *                      torch.nn.functional.kl_div
  *   CLLOSS_MSE         (x − y)²                                          2 (x − y)
  *                      torch.nn.functional.mse_loss
+ *   CLLOSS_SMOOTH_L1   (x − y)² / (2 β), from |x − y| = β on |x − y| − β / 2      (x − y) / β, ±1
+ *                      β = delta; 0: |x − y|. torch.nn.functional.smooth_l1_loss
+ *   CLLOSS_HUBER       (x − y)² / 2, from |x − y| = δ on δ (|x − y| − δ / 2)      x − y, ±δ
+ *                      torch.nn.functional.huber_loss
  *
  * Reductions: sum; mean, over the number of elements, or with CLLOSS_MEAN_BY_WEIGHT and a weight over Σ w, or over
  * `divisor`; batchmean, the sum over `rows`. grad is grad_alpha · w dl/dx times the upstream gradient, over the same

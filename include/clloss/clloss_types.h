@@ -94,9 +94,13 @@ enum {
 /* Elementwise losses: name, number, public word, name in the kernels, and what the kind takes of
  * clloss_pointwise_options (the enum below). What each computes: clloss_ref.h. */
 /* clang-format off */
-#define CLLOSS_POINTWISE_LIST(X)                                                        \
-  X(BCE_LOGITS, 1, "bce-logits", bce_logits, CLLOSS_TAKES_POS_WEIGHT)                   \
-  X(MSE,        4, "mse",        mse,        CLLOSS_MEAN_BY_WEIGHT)
+#define CLLOSS_POINTWISE_LIST(X)                                             \
+  X(BCE_LOGITS, 1, "bce-logits", bce_logits, CLLOSS_TAKES_POS_WEIGHT)        \
+  X(BCE,        2, "bce",        bce,        CLLOSS_TAKES_CLIP)              \
+  X(KL,         3, "kl",         kl,         CLLOSS_TAKES_LOG_TARGET)        \
+  X(MSE,        4, "mse",        mse,        CLLOSS_MEAN_BY_WEIGHT)          \
+  X(SMOOTH_L1,  5, "smooth-l1",  smooth_l1,  CLLOSS_TAKES_BETA)              \
+  X(HUBER,      6, "huber",      huber,      CLLOSS_TAKES_DELTA)
 /* clang-format on */
 
 enum {
