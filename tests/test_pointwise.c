@@ -1,6 +1,7 @@
 /* Elementwise losses: every kind with everything that it can be asked, on every kernel family and type. Each kind meets
  * each build, each size and each fill; the rest is drawn from the seed. */
 #include "case_pointwise.h"
+#include "status_pointwise.h"
 
 #include <stdio.h>
 
@@ -46,10 +47,14 @@ static const size_t sizes[][2] = {{1, 1},   {33, 1},   {20, 3},   {5, 16},    {3
 /* What some kinds alone take. */
 static void draw_options(uint32_t traits, clloss_pointwise_options *o, uint64_t *state) {
   static const double deltas[] = {0, 0.5, 2.5, 1e-3f, 20}, clips[] = {0, 0x1p-20, 1e-10f, 0.125};
+  static const double gammas[] = {0, 0.5, 1, 3.25}, focal_alphas[] = {0, 0.75, -1, 1};
   if (traits & (CLLOSS_TAKES_DELTA | CLLOSS_TAKES_BETA))
     o->delta = deltas[harness_pick(state, COUNT(deltas))];
   if ((traits & CLLOSS_TAKES_BETA) && o->delta == 0) o->flags |= CLLOSS_SET_DELTA;
   if (traits & CLLOSS_TAKES_CLIP) o->clip = clips[harness_pick(state, COUNT(clips))];
+  if ((traits & CLLOSS_TAKES_GAMMA) && harness_pick(state, 2))
+    o->flags |= CLLOSS_SET_GAMMA, o->gamma = gammas[harness_pick(state, COUNT(gammas))];
+  if (traits & CLLOSS_TAKES_ALPHA) o->alpha = focal_alphas[harness_pick(state, COUNT(focal_alphas))];
   if ((traits & CLLOSS_TAKES_LOG_TARGET) && harness_pick(state, 2)) o->flags |= CLLOSS_LOG_TARGET;
 }
 
@@ -132,9 +137,11 @@ int main(int argc, char **argv) {
   harness h;
   if (!harness_open(&h, argc, argv)) return 2;
   uint64_t state = h.seed;
+  int refusals = 0;
   for (size_t device = 0; device < h.n_devices; device++) {
+    refusals += status_pointwise(&h.devices[device]);
     sweep(&h, device, &state);
     large(&h, device);
   }
-  return harness_close(&h);
+  return harness_close(&h) || refusals;
 }
