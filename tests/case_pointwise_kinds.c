@@ -40,6 +40,12 @@ static void draw_logit(const pointwise_shape *s, uint64_t *state, double *x, dou
   *y = draw_probability(state);
 }
 
+static void draw_focal(const pointwise_shape *s, uint64_t *state, double *x, double *y) {
+  draw_logit(s, state, x, y);
+  if (isinf(*x) && *y < 0.01) *y = 0; /* a power that underflows would hide an infinite loss */
+  if (s->fill == POINTWISE_FAULTS && harness_pick(state, 3) == 0) *y = PICK(state, -0.125, 1.125, HUGE_VAL);
+}
+
 static void draw_probabilities(const pointwise_shape *s, uint64_t *state, double *x, double *y) {
   double *odd = harness_pick(state, 2) ? x : y;
   *x = draw_probability(state);
@@ -134,17 +140,48 @@ static pointwise_error error_huber(const pointwise_shape *s, double x, double y,
                            .lost = 4 * (1 + d) * (1 + delta)};
 }
 
+/* q: SIGMOID and 3; its logarithm 3 of it, times γ 2, to the power of e 4: P. α_t: 4. The derivative's q' / q: 2 SIGMOID and
+ * 2, q, a division, 2. */
+static pointwise_error error_focal(const pointwise_shape *s, double x, double y, double pos) {
+  const clloss_pointwise_options *o = &s->options;
+  const double gamma = o->gamma == 0 && !(o->flags & CLLOSS_SET_GAMMA) ? 2 : o->gamma;
+  const double alpha = o->alpha == 0 && !(o->flags & CLLOSS_SET_ALPHA) ? 0.25 : o->alpha;
+  const double balance = alpha < 0 ? 1 : alpha * y + (1 - alpha) * (1 - y), e = exp(-fabs(x));
+  const double of_x = (x < 0 ? e : 1) / (1 + e), of_neg = (x < 0 ? 1 : e) / (1 + e);
+  const double q = (1 - y) * of_x + y * of_neg, power = gamma == 0 || q == 0 ? gamma == 0 : pow(q, gamma);
+  const double power_error = gamma == 0 || q == 0 ? 0 : 4 + gamma * (5 * fabs(log(q)) + SIGMOID + 3);
+  const double b = (1 - y) * fmax(x, 0) + y * fmax(-x, 0) + log1p(e);
+  const double steep = q == 0 ? 0 : fabs(1 - 2 * y) * of_x * of_neg / q;
+  const pointwise_error bce = error_bce_logits(s, x, y, 1);
+  const double first = gamma * steep * b, size = first + q;
+  const double inner = (3 * SIGMOID + 15) * first + gamma * steep * bce.loss + bce.grad + size;
+  (void)pos;
+  return (pointwise_error){.loss = balance * power * (bce.loss + (power_error + 8) * b),
+                           .grad = balance * power * (inner + (power_error + 8) * size),
+                           .lost = 16 * (1 + gamma) * (1 + fmin(fabs(x), 1e6))};
+}
+
 /* ---- the kinds ---- */
 
+/* clang-format off */
 static const struct {
   uint32_t kind;
   void (*draw)(const pointwise_shape *s, uint64_t *state, double *x, double *y);
   pointwise_error (*error)(const pointwise_shape *s, double x, double y, double pos_weight);
 } kinds[] = {
-    {CLLOSS_BCE_LOGITS, draw_logit, error_bce_logits},    {CLLOSS_BCE, draw_probabilities, error_bce},
-    {CLLOSS_KL, draw_log_probability, error_kl},          {CLLOSS_MSE, draw_difference, error_mse},
-    {CLLOSS_SMOOTH_L1, draw_difference, error_smooth_l1}, {CLLOSS_HUBER, draw_difference, error_huber},
+    {CLLOSS_BCE_LOGITS, draw_logit, error_bce_logits},
+    {CLLOSS_BCE, draw_probabilities, error_bce},
+    {CLLOSS_KL, draw_log_probability, error_kl},
+    {CLLOSS_MSE, draw_difference, error_mse},
+    {CLLOSS_SMOOTH_L1, draw_difference, error_smooth_l1},
+    {CLLOSS_HUBER, draw_difference, error_huber},
+    {CLLOSS_FOCAL, draw_focal, error_focal},
 };
+/* clang-format on */
+
+#define ONE(name, value, word, kernel, traits) +1
+_Static_assert(sizeof kinds / sizeof *kinds == CLLOSS_POINTWISE_LIST(ONE), "each kind has a line above");
+#undef ONE
 
 static size_t number_of(uint32_t kind) {
   size_t i = 0;

@@ -78,6 +78,15 @@ static const struct {
     {{.kind = CLLOSS_HUBER, .delta = 2}, 7, 1, 1, 10, 2},
     {{.kind = CLLOSS_HUBER, .delta = 2}, 1, 7, 1, 10, -2},
     {{.kind = CLLOSS_HUBER}, 1, NAN, 1, NAN, NAN},
+    {{.kind = CLLOSS_FOCAL}, 0, 1, 1, LN2 / 16, -(LN2 + 0.5) / 16},
+    {{.kind = CLLOSS_FOCAL}, 0, 0, 1, 3 * LN2 / 16, 3 * (LN2 + 0.5) / 16},
+    {{.kind = CLLOSS_FOCAL, .alpha = -1, .gamma = 1}, 0, 1, 1, LN2 / 2, -(LN2 / 4 + 0.25)},
+    {{.kind = CLLOSS_FOCAL, .alpha = -1, .flags = CLLOSS_SET_GAMMA}, 0, 1, 1, LN2, -0.5},
+    {{.kind = CLLOSS_FOCAL, .flags = CLLOSS_SET_ALPHA}, 0, 1, 1, 0, 0},
+    {{.kind = CLLOSS_FOCAL}, INF, 1, 1, 0, 0},
+    {{.kind = CLLOSS_FOCAL}, INF, 0, 1, INF, 0.75},
+    {{.kind = CLLOSS_FOCAL, .alpha = 1}, INF, 0, 1, 0, 0},
+    {{.kind = CLLOSS_FOCAL}, 0, 1.5, 1, NAN, NAN},
 };
 
 static void values(void) {
@@ -109,6 +118,8 @@ static const struct {
     {{.kind = CLLOSS_SMOOTH_L1, .delta = 0.5}, 2, 9, 0, 1},
     {{.kind = CLLOSS_HUBER, .delta = 3}, -2, 0, 0, 0.5},
     {{.kind = CLLOSS_HUBER, .delta = 0.5}, 2, 9, 0, 1},
+    {{.kind = CLLOSS_FOCAL}, -6, 6, 0, 1},
+    {{.kind = CLLOSS_FOCAL, .gamma = 0.5, .alpha = -1}, -6, 6, 0, 1},
 };
 
 /* Central differences of step h: the third derivative, at most 2 · 20³ here, times h² / 6, and 2^-52 of a loss below 100,

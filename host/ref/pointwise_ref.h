@@ -69,6 +69,19 @@ static ELEMENT F(huber)(const clloss_ref_pointwise *a, REAL x, REAL y, REAL pos_
   return (ELEMENT){delta * (FABS(d) - delta / 2), delta * sign, 0};
 }
 
+static ELEMENT F(focal)(const clloss_ref_pointwise *a, REAL x, REAL y, REAL pos_weight) {
+  REAL gamma = a->gamma == 0 && !(a->flags & CLLOSS_SET_GAMMA) ? 2 : (REAL)a->gamma;
+  REAL alpha = a->alpha == 0 && !(a->flags & CLLOSS_SET_ALPHA) ? (REAL)0.25 : (REAL)a->alpha;
+  REAL balance = alpha < 0 ? 1 : alpha * y + (1 - alpha) * (1 - y);
+  REAL p = F(sigmoid)(x), not_p = F(sigmoid)(-x), wrong = (1 - y) * p + y * not_p;
+  ELEMENT bce = F(bce_logits)(a, x, y, 1);
+  REAL power = gamma == 0 ? 1 : EXP(gamma * LOG(wrong)),
+       steep = wrong == 0 ? 0 : (1 - 2 * y) * p * not_p / wrong;
+  (void)pos_weight;
+  return (ELEMENT){F(product)(balance, F(product)(power, bce.loss)),
+                   balance * power * (gamma * F(product)(steep, bce.loss) + bce.grad), y < 0 || y > 1};
+}
+
 static ELEMENT F(pointwise_element)(const clloss_ref_pointwise *a, size_t r, size_t c) {
   REAL x = ((const REAL *)a->input)[r * a->classes + c], y = ((const REAL *)a->target)[r * a->classes + c];
   REAL pos_weight = a->pos_weight ? ((const REAL *)a->pos_weight)[c] : 1;

@@ -147,6 +147,9 @@ CLLOSS_API void clloss_ref_distill_f64(const clloss_ref_distill *args);
  *                      β = delta; 0: |x − y|. torch.nn.functional.smooth_l1_loss
  *   CLLOSS_HUBER       (x − y)² / 2, from |x − y| = δ on δ (|x − y| − δ / 2)      x − y, ±δ
  *                      torch.nn.functional.huber_loss
+ *   CLLOSS_FOCAL       α_t q^γ b, b = BCE of the logit, q = (1 − y) σ(x) + y σ(−x), α_t = α y + (1 − α) (1 − y), or 1 with
+ *                      a negative alpha               α_t q^γ (γ b q' / q + σ(x) − y),  q' = (1 − 2 y) σ(x) σ(−x)
+ *                      y outside [0, 1] is a fault. Lin et al. 2017, section 3; torchvision.ops.sigmoid_focal_loss
  *
  * Reductions: sum; mean, over the number of elements, or with CLLOSS_MEAN_BY_WEIGHT and a weight over Σ w, or over
  * `divisor`; batchmean, the sum over `rows`. grad is grad_alpha · w dl/dx times the upstream gradient, over the same

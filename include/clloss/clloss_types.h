@@ -100,7 +100,8 @@ enum {
   X(KL,         3, "kl",         kl,         CLLOSS_TAKES_LOG_TARGET)        \
   X(MSE,        4, "mse",        mse,        CLLOSS_MEAN_BY_WEIGHT)          \
   X(SMOOTH_L1,  5, "smooth-l1",  smooth_l1,  CLLOSS_TAKES_BETA)              \
-  X(HUBER,      6, "huber",      huber,      CLLOSS_TAKES_DELTA)
+  X(HUBER,      6, "huber",      huber,      CLLOSS_TAKES_DELTA)             \
+  X(FOCAL,      7, "focal",      focal,      CLLOSS_TAKES_GAMMA | CLLOSS_TAKES_ALPHA)
 /* clang-format on */
 
 enum {
