@@ -31,8 +31,8 @@ static REAL F(clamped)(REAL x, REAL least, REAL most) { return x < least ? least
 static ELEMENT F(bce)(const clloss_ref_pointwise *a, REAL x, REAL y, REAL pos_weight) {
   REAL clip = (REAL)a->clip, least = clip > 0 ? LOG(clip) : -100, most = LOG1P(-clip);
   REAL log_x = F(clamped)(LOG(x), least, most), log_rest = F(clamped)(LOG1P(-x), least, most);
-  REAL steep = x * (1 - x), floor_of = (REAL)1e-12;
-  int clipped = x < clip || 1 - x < clip;
+  REAL steep = x * (1 - x), floor_of = 1e-12f; /* a float in f64 too, as in PyTorch */
+  int clipped = clip > 0 && (x <= clip || 1 - x <= clip);
   (void)pos_weight;
   return (ELEMENT){-(y * log_x + (1 - y) * log_rest),
                    clipped ? 0 : (x - y) / (steep < floor_of ? floor_of : steep),

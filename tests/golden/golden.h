@@ -30,6 +30,17 @@ enum { GOLDEN_INPUT, GOLDEN_LOSS, GOLDEN_SUM, GOLDEN_GRAD, GOLDEN_EXACT };
   X(row_weight, GOLDEN_INPUT)      \
   X(grad_loss, GOLDEN_INPUT)       \
   X(old_grad, GOLDEN_INPUT)        \
+  X(kind, GOLDEN_INPUT)            \
+  X(delta, GOLDEN_INPUT)           \
+  X(gamma, GOLDEN_INPUT)           \
+  X(alpha, GOLDEN_INPUT)           \
+  X(clip, GOLDEN_INPUT)            \
+  X(input, GOLDEN_INPUT)           \
+  X(target, GOLDEN_INPUT)          \
+  X(weight, GOLDEN_INPUT)          \
+  X(weight_strides, GOLDEN_INPUT)  \
+  X(pos_weight, GOLDEN_INPUT)      \
+  X(element_loss, GOLDEN_LOSS)     \
   X(loss, GOLDEN_LOSS)             \
   X(row_loss, GOLDEN_LOSS)         \
   X(row_stats, GOLDEN_LOSS)        \
