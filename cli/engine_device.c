@@ -1,25 +1,14 @@
-/* An OpenCL device, through the public API, which streams the arrays. */
+/* An OpenCL device, through the public API. */
+#include "engine_device.h"
+
 #include "cli.h"
 #include "devices.h"
-#include "engine.h"
-#include "progress.h"
 
-#include <clloss/clloss.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* What is resident at once: three parts of logits, of gradient and of probabilities, where those are f32 beside f16 so
- * many bytes 80 / 16. */
-enum { PART_BYTES = 16 << 20 };
-
-typedef struct state {
-  char *name;
-  cl_context context;
-  clloss_ctx *ctx;
-} state;
-
-static bool broken(engine *e, const char *what, clloss_status status) {
-  state *s = e->state;
+bool device_broken(const engine *e, const char *what, clloss_status status) {
+  const device *s = e->state;
   const char *words = s->ctx ? clloss_ctx_message(s->ctx) : "";
   fail(EXIT_FAILED, "device %s: %s: %s: %s", s->name, what, clloss_status_name(status),
        *words ? words : clloss_status_text(status));
@@ -27,154 +16,42 @@ static bool broken(engine *e, const char *what, clloss_status status) {
 }
 
 static void shut(engine *e) {
-  state *s = e->state;
+  device *s = e->state;
+  device_free_elements(&s->elements);
   clloss_ctx_destroy(&s->ctx);
+  if (s->queue) clReleaseCommandQueue(s->queue);
   if (s->context) clReleaseContext(s->context);
   free(s->name);
   free(s);
 }
 
-/* One call of the library, and the rows of its results that the report has seen. */
-typedef struct call {
-  engine_job *job;
-  clloss_xent_arrays arrays;
-  array row_loss, predicted, confidence; /* scratch: for the report alone */
-  size_t reported;
-  union {
-    float f32[1 + CLLOSS_METRICS];
-    double f64[1 + CLLOSS_METRICS];
-  } singles; /* the loss, the metrics */
-  int64_t counts[CLLOSS_COUNTS];
-} call;
-
-static double single(const call *c, size_t i) {
-  return c->job->data->real == CLLOSS_F64 ? c->singles.f64[i] : (double)c->singles.f32[i];
-}
-
-enum { BLOCK = 1024 };
-
-static void report_block(call *c, size_t first, size_t n) {
-  const uint32_t real = c->job->data->real;
-  const size_t at = first * dtype_bytes(real);
-  double loss[BLOCK], confidence[BLOCK];
-  int64_t predicted[BLOCK];
-  clloss_convert(CLLOSS_F64, loss, real, (const char *)c->arrays.row_loss + at, n);
-  clloss_convert(CLLOSS_F64, confidence, real, (const char *)c->arrays.confidence + at, n);
-  clloss_convert(CLLOSS_I64, predicted, CLLOSS_I32, (const int32_t *)c->arrays.predicted + first, n);
-  const engine_rows rows = {first, n, loss, confidence, predicted};
-  c->job->rows(c->job->user, &rows);
-}
-
-static void part_done(void *user, size_t rows_done, size_t rows) {
-  call *c = user;
-  const engine_job *j = c->job;
-  for (size_t n; c->arrays.confidence && c->reported < rows_done; c->reported += n) {
-    n = rows_done - c->reported < BLOCK ? rows_done - c->reported : BLOCK;
-    report_block(c, c->reported, n);
-  }
-  array_drop(&c->row_loss, rows_done * dtype_bytes(j->data->real));
-  array_drop(&c->confidence, rows_done * dtype_bytes(j->data->real));
-  array_drop(&c->predicted, rows_done * sizeof(int32_t));
-  j->progress(j->user, rows_done, rows);
-}
-
-static void begin_call(call *c, engine_job *j) {
-  const eval_data *d = j->data;
-  *c = (call){.job = j};
-  clloss_xent_arrays *a = &c->arrays;
-  a->struct_size = sizeof *a, a->rows = d->rows, a->classes = d->classes, a->inner = d->inner;
-  a->logits_dtype = d->dtype, a->targets_dtype = d->target_dtype;
-  a->logits = d->arrays[IN_INPUT].items, a->targets = d->arrays[IN_TARGET].items;
-  a->metrics = d->real == CLLOSS_F64 ? (void *)(c->singles.f64 + 1) : (void *)(c->singles.f32 + 1);
-  a->counts = c->counts;
-  a->part_bytes = PART_BYTES, a->progress = part_done, a->user = c;
-}
-
-static bool report_rows(call *c) {
-  const eval_data *d = c->job->data;
-  const size_t real = d->rows * dtype_bytes(d->real);
-  if ((!c->arrays.row_loss && !array_scratch(&c->row_loss, real)) || !array_scratch(&c->confidence, real) ||
-      !array_scratch(&c->predicted, d->rows * sizeof(int32_t)))
-    return false;
-  if (!c->arrays.row_loss) c->arrays.row_loss = c->row_loss.items;
-  c->arrays.confidence = c->confidence.items, c->arrays.predicted = c->predicted.items;
-  return true;
-}
-
-static bool end_call(engine *e, call *c, const clloss_xent_options *options) {
-  const clloss_status status = clloss_xent_host(((state *)e->state)->ctx, &c->arrays, options);
-  array_close(&c->row_loss);
-  array_close(&c->confidence);
-  array_close(&c->predicted);
-  return !status || broken(e, "softmax cross-entropy", status);
-}
-
-/* The loss that was asked for. */
-static bool evaluate(engine *e, engine_job *j) {
-  const eval_data *d = j->data;
-  const eval_request *r = d->request;
-  clloss_xent_options options = {.struct_size = sizeof options, .reduction = r->reduction, .flags = r->flags};
-  options.ignore_index = r->ignore_index, options.label_smoothing = r->label_smoothing;
-  options.z_loss = r->z_loss, options.logit_scale = r->logit_scale, options.softcap = r->softcap;
-  call c;
-  begin_call(&c, j);
-  clloss_xent_arrays *a = &c.arrays;
-  a->class_weight = d->arrays[IN_WEIGHT].items, a->row_weight = d->arrays[IN_ROW_WEIGHT].items;
-  a->loss = r->reduction == CLLOSS_NONE ? NULL : &c.singles;
-  a->row_loss = j->row_loss, a->grad = j->grad, a->grad_dtype = d->real;
-  if (j->grad) a->grad_loss = d->arrays[IN_UPSTREAM].items;
-  if (!eval_data_measures_apart(d) && !report_rows(&c)) return false;
-  if (!end_call(e, &c, &options)) return false;
-  j->loss = single(&c, 0);
-  for (size_t i = 0; i < CLLOSS_METRICS; i++) j->metrics[i] = single(&c, 1 + i);
-  for (size_t i = 0; i < CLLOSS_COUNTS; i++) j->counts[i] = c.counts[i];
-  return true;
-}
-
-/* The plain loss: no weights, smoothing and z-loss. */
-static bool measure(engine *e, engine_job *j) {
-  const eval_request *r = j->data->request;
-  clloss_xent_options options = {.struct_size = sizeof options, .reduction = CLLOSS_SUM};
-  options.flags = r->flags & CLLOSS_IGNORE_INDEX, options.ignore_index = r->ignore_index;
-  options.logit_scale = r->logit_scale, options.softcap = r->softcap;
-  call c;
-  begin_call(&c, j);
-  if (!report_rows(&c)) return false;
-  progress_begin("eval, plain", j->data->rows);
-  if (!end_call(e, &c, &options)) return false;
-  for (size_t i = 0; i < CLLOSS_METRIC_DIVISOR; i++) j->metrics[i] = single(&c, 1 + i);
-  return true;
-}
-
-static bool run(engine *e, engine_job *j) {
-  return evaluate(e, j) && (!eval_data_measures_apart(j->data) || measure(e, j));
-}
-
 /* Takes the number from the request to a ctx. */
-static bool start(engine *e, cl_device_id device) {
-  state *s = e->state;
+static bool start(engine *e, cl_device_id id) {
+  device *s = e->state;
   cl_int status;
   char text[512] = "";
   clloss_ctx_options options = {
       .struct_size = sizeof options, .message = text, .message_size_bytes = sizeof text};
-  e->name = s->name = device_name(device);
+  e->name = s->name = device_name(id);
   if (!s->name) {
     fail(EXIT_FAILED, "out of memory");
     return false;
   }
-  s->context = clCreateContext(NULL, 1, &device, NULL, NULL, &status);
-  if (!s->context) return broken(e, "no OpenCL context", status);
-  status = clloss_ctx_create(&s->ctx, s->context, device, &options);
+  s->context = clCreateContext(NULL, 1, &id, NULL, NULL, &status);
+  if (!s->context) return device_broken(e, "no OpenCL context", status);
+  s->queue = clCreateCommandQueue(s->context, id, 0, &status);
+  if (!s->queue) return device_broken(e, "no command queue", status);
+  status = clloss_ctx_create(&s->ctx, s->context, id, &options);
   if (!status) return true;
-  return broken(e, *text ? text : "no ctx", status);
+  return device_broken(e, *text ? text : "no ctx", status);
 }
 
-static bool choose(uint64_t number, cl_device_id *device) {
+static bool choose(uint64_t number, cl_device_id *id) {
   device_list list;
   if (!devices_find(&list)) return false;
   bool found = number < list.n;
   if (found)
-    *device = list.devices[number];
+    *id = list.devices[number];
   else if (list.n)
     fail(EXIT_FAILED, "--device %" PRIu64 ": no such device; clloss devices lists them", number);
   else
@@ -184,14 +61,15 @@ static bool choose(uint64_t number, cl_device_id *device) {
 }
 
 bool engine_open_device(engine *e, uint64_t number) {
-  cl_device_id device;
-  if (!choose(number, &device)) return false;
-  *e = (engine){.state = calloc(1, sizeof(state)), .run = run, .close = shut};
+  cl_device_id id;
+  if (!choose(number, &id)) return false;
+  *e = (engine){.state = calloc(1, sizeof(device)), .run = device_run_softmax};
+  e->elements = device_run_elements, e->close = shut;
   if (!e->state) {
     fail(EXIT_FAILED, "out of memory");
     return false;
   }
-  if (start(e, device)) return true;
+  if (start(e, id)) return true;
   shut(e);
   e->close = NULL;
   return false;

@@ -105,17 +105,6 @@ static void read_batch(const eval_data *d, batch *b) {
   if (b->upstream) copy(b->upstream, CLLOSS_F64, 0, d->arrays[IN_UPSTREAM].items, d->real, b->row, b->rows);
 }
 
-/* In blocks, so that rounding grows with their length and number, not with their product. */
-static double sum(const double *of, size_t n) {
-  double all = 0;
-  for (size_t i = 0; i < n;) {
-    double block = 0;
-    for (size_t end = n - i < 512 ? n : i + 512; i < end; i++) block += of[i];
-    all += block;
-  }
-  return all;
-}
-
 /* What the mean divides losses by, and z-losses. */
 static void find_divisors(const engine_job *j, batch *b, double *divisor, double *z_divisor) {
   const eval_data *d = j->data;
@@ -162,11 +151,12 @@ static void write_rows(const engine_job *j, const batch *b) {
 /* A call of the plain loss: its metrics, and its rows for the report. */
 static void measure(clloss_ref_xent *a, engine_job *j, batch *b) {
   double metrics[CLLOSS_METRICS];
-  a->metrics = metrics, a->row_loss = b->row_loss, a->confidence = b->confidence, a->predicted = b->predicted;
+  a->metrics = metrics, a->row_loss = b->row_loss;
+  if (j->rows) a->confidence = b->confidence, a->predicted = b->predicted;
   clloss_ref_xent_f64(a);
   for (size_t i = 0; i < CLLOSS_METRICS; i++) j->metrics[i] += metrics[i];
   const engine_rows rows = {b->row, b->rows, b->row_loss, b->confidence, b->predicted};
-  j->rows(j->user, &rows);
+  if (j->rows) j->rows(j->user, &rows);
 }
 
 static void write_grad(const engine_job *j, const batch *b) {
@@ -178,7 +168,7 @@ static void write_grad(const engine_job *j, const batch *b) {
 /* scale and z_loss as above. */
 static void run_batch(engine_job *j, batch *b, double scale, double z_loss) {
   const eval_data *d = j->data;
-  const bool apart = eval_data_measures_apart(d);
+  const bool apart = j->rows && eval_data_measures_apart(d);
   int64_t counts[CLLOSS_COUNTS];
   clloss_ref_xent plain = plain_call(d, b), a = asked_call(d, b);
   const bool rows_apart = j->row_loss && a.z_loss != z_loss;
@@ -195,7 +185,7 @@ static void run_batch(engine_job *j, batch *b, double scale, double z_loss) {
   else
     measure(&a, j, b);
   if (j->row_loss && !rows_apart) write_rows(j, b);
-  j->loss += sum(b->row_loss, b->rows);
+  j->loss += eval_sum(CLLOSS_F64, b->row_loss, b->rows);
   for (size_t i = 0; i < CLLOSS_COUNTS; i++) j->counts[i] += counts[i];
   write_grad(j, b);
 }
@@ -228,4 +218,6 @@ static bool run(engine *e, engine_job *j) {
 
 static void shut(engine *e) { (void)e; }
 
-void engine_open_reference(engine *e) { *e = (engine){.name = "reference", .run = run, .close = shut}; }
+void engine_open_reference(engine *e) {
+  *e = (engine){.name = "reference", .run = run, .elements = reference_run_elements, .close = shut};
+}

@@ -8,6 +8,7 @@
 #include "report_plot.h"
 
 #include <clloss/clloss_types.h>
+#include <math.h>
 #include <stdlib.h>
 
 /* One run of the command. */
@@ -75,8 +76,23 @@ static void add_rows(void *user, const engine_rows *rows) {
   }
 }
 
+/* A target between 0 and 1 is right to that share. */
+static void add_element(void *user, const engine_element *e) {
+  eval_report *r = &((evaluation *)user)->report;
+  report_row row = {.row = e->element, .target = e->target > 0.5, .predicted = e->one, .loss = e->loss};
+  row.probability = e->likelier, row.right = e->one ? e->target : 1 - e->target;
+  if (isnan(e->loss)) return;
+  r->frequencies[1] += e->target;
+  r->frequencies[0] += 1 - e->target;
+  eval_report_add(r, &row);
+}
+
 static bool open_report(evaluation *v) {
-  if (!eval_report_open(&v->report, v->data.classes)) return false;
+  const uint32_t takes = v->request.takes;
+  const report_kind kind = takes & LOSS_SOFTMAX  ? REPORT_CLASSES
+                           : takes & LOSS_BINARY ? REPORT_BINARY
+                                                 : REPORT_NONE;
+  if (!eval_report_open(&v->report, kind, v->data.classes)) return false;
   if (!v->data.probabilities) return true;
   v->target = calloc(v->data.classes, sizeof *v->target);
   if (!v->target) fail(EXIT_FAILED, "out of memory");
@@ -99,10 +115,10 @@ static void find_result(evaluation *v) {
   const engine_job *j = &v->job;
   const double valid = (double)j->counts[CLLOSS_COUNT_VALID];
   eval_result *r = &v->report.result;
-  r->reduction = v->request.reduction, r->rows = v->data.rows;
+  r->reduction = v->request.reduction, r->rows = v->data.rows, r->classes = v->data.classes;
   r->ignored = (uint64_t)j->counts[CLLOSS_COUNT_IGNORED];
   r->bad_targets = (uint64_t)j->counts[CLLOSS_COUNT_BAD];
-  r->no_softmax = (uint64_t)j->counts[CLLOSS_COUNT_NAN];
+  r->no_loss = (uint64_t)j->counts[CLLOSS_COUNT_NAN];
   r->device = v->engine.name;
   r->digits = v->request.reference || v->data.real == CLLOSS_F64 ? 17 : 9;
   r->loss = j->loss, r->apart = eval_data_measures_apart(&v->data);
@@ -120,10 +136,13 @@ static bool compute(evaluation *v) {
   else if (!engine_open_device(&v->engine, r->device))
     return false;
   if (!open_report(v) || !open_outputs(v) || !eval_data_map(&v->data)) return false;
-  v->job = (engine_job){.data = &v->data, .progress = advance, .rows = add_rows, .user = v};
+  v->job = (engine_job){.data = &v->data, .progress = advance, .user = v};
+  if (v->report.kind == REPORT_CLASSES) v->job.rows = add_rows;
+  if (v->report.kind == REPORT_BINARY) v->job.element = add_element;
   v->job.grad = v->outputs[OUT_GRAD].array.items, v->job.row_loss = v->outputs[OUT_ROW_LOSS].array.items;
-  progress_begin("eval", v->data.rows);
-  const bool good = v->engine.run(&v->engine, &v->job);
+  const bool elements = r->takes & LOSS_ELEMENTS;
+  progress_begin("eval", elements ? v->data.files[IN_INPUT].count : v->data.rows);
+  const bool good = (elements ? elements_run : v->engine.run)(&v->engine, &v->job);
   progress_end();
   if (!good) return false;
   find_result(v);

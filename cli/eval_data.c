@@ -29,7 +29,7 @@ static int check_real(const eval_data *d, int which, const char *name, int n_dim
   return check_shape(d, file, name, n_dims, dims);
 }
 
-static int check_input(eval_data *d) {
+static int check_logits(eval_data *d) {
   const npy_file *input = &d->files[IN_INPUT];
   char shape[128];
   if (!npy_is_real(input)) return complain(input->path, "the logits aren't reals: '<f2', '<f4' or '<f8'");
@@ -38,14 +38,11 @@ static int check_input(eval_data *d) {
                 input->path, npy_shape(input, shape));
   if (!input->dims[1]) return complain(input->path, "zero classes");
   if (input->dims[1] > SIZE_MAX / 64) return complain(input->path, "too many classes");
-  if (input->count > SIZE_MAX / 64) return complain(input->path, "more than this machine can address");
   d->classes = (size_t)input->dims[1];
   d->rows = (size_t)input->count / d->classes;
   d->inner = d->rows ? d->rows / (size_t)input->dims[0] : 1;
   d->row_dims[d->n_row_dims++] = input->dims[0];
   for (int i = 2; i < input->n_dims; i++) d->row_dims[d->n_row_dims++] = input->dims[i];
-  d->dtype = d->request->dtype ? d->request->dtype : npy_dtype(input);
-  d->real = d->dtype == CLLOSS_F64 ? CLLOSS_F64 : CLLOSS_F32;
   return EXIT_OK;
 }
 
@@ -56,7 +53,7 @@ static uint32_t index_dtype(const npy_file *target) {
   return CLLOSS_I32;
 }
 
-static int check_target(eval_data *d) {
+static int check_row_target(eval_data *d) {
   const npy_file *input = &d->files[IN_INPUT], *target = &d->files[IN_TARGET];
   d->probabilities = npy_is_real(target);
   d->target_dtype = !d->probabilities               ? index_dtype(target)
@@ -68,25 +65,70 @@ static int check_target(eval_data *d) {
   return check_shape(d, target, "the target (probabilities, as it holds reals)", input->n_dims, input->dims);
 }
 
-static int check_others(const eval_data *d) {
-  const uint64_t classes = d->classes;
-  int status = check_real(d, IN_UPSTREAM, "the upstream gradient", d->n_row_dims, d->row_dims);
+static int check_rows(eval_data *d) {
+  int status = check_logits(d);
+  if (!status) status = check_row_target(d);
+  if (!status && d->probabilities && (d->request->takes & LOSS_NLL))
+    status = complain(d->files[IN_TARGET].path, "the target holds reals; nll is for class indices");
   if (!status) status = check_real(d, IN_ROW_WEIGHT, "the row weight", d->n_row_dims, d->row_dims);
-  return status ? status : check_real(d, IN_WEIGHT, "the class weight", 1, &classes);
+  const uint64_t classes = d->classes;
+  if (!status) status = check_real(d, IN_WEIGHT, "the class weight", 1, &classes);
+  if (!status && (d->request->flags & CLLOSS_SMOOTHING_MEGATRON) && d->classes == 1)
+    status = fail(EXIT_USAGE, "--smoothing-formula megatron: %s has one class: C / (C - 1) is none",
+                  d->files[IN_INPUT].path);
+  return status;
+}
+
+/* As NumPy does: axes are matched from the last, and one of length 1, or none, is repeated. */
+static int check_broadcast(eval_data *d) {
+  const npy_file *weight = &d->files[IN_WEIGHT], *input = &d->files[IN_INPUT];
+  char found[128], wanted[128];
+  uint64_t step = 1;
+  bool good = weight->n_dims <= input->n_dims;
+  if (!weight->file) return EXIT_OK;
+  if (!npy_is_real(weight))
+    return fail(EXIT_FAILED, "%s: the weight has '%s' items, not reals", weight->path, weight->type);
+  for (int i = 1; good && i <= weight->n_dims; i++) {
+    const uint64_t length = weight->dims[weight->n_dims - i];
+    const int axis = input->n_dims - i;
+    good = length == 1 || length == input->dims[axis];
+    d->weight_steps[axis] = length == 1 ? 0 : step;
+    step *= length;
+  }
+  if (good) return EXIT_OK;
+  return fail(EXIT_FAILED, "%s: the weight has shape %s, which doesn't broadcast to %s, that of %s",
+              weight->path, npy_shape(weight, found), npy_shape(input, wanted), input->path);
+}
+
+static int check_elements(eval_data *d) {
+  const npy_file *input = &d->files[IN_INPUT];
+  if (!npy_is_real(input)) return complain(input->path, "the input isn't reals: '<f2', '<f4' or '<f8'");
+  if (!input->n_dims) return complain(input->path, "shape () has no axis");
+  d->rows = (size_t)input->dims[0];
+  d->classes = input->count ? (size_t)(input->count / input->dims[0]) : 0;
+  d->inner = 1;
+  d->n_row_dims = input->n_dims;
+  for (int i = 0; i < input->n_dims; i++) d->row_dims[i] = input->dims[i];
+  const npy_file *target = &d->files[IN_TARGET];
+  d->target_dtype = npy_dtype(target) == d->dtype ? d->dtype : d->real;
+  int status = check_real(d, IN_TARGET, "the target", input->n_dims, input->dims);
+  if (!status) status = check_broadcast(d);
+  if (!status)
+    status = check_real(d, IN_POS_WEIGHT, "the weight of ones", 1, &input->dims[input->n_dims - 1]);
+  return status;
 }
 
 int eval_data_open(eval_data *d, const eval_request *r) {
   *d = (eval_data){.request = r};
   for (int i = 0; i < INPUTS; i++)
     if (r->inputs[i] && !npy_open(&d->files[i], r->inputs[i])) return EXIT_FAILED;
-  int status = check_input(d);
-  if (!status) status = check_target(d);
-  if (!status) status = check_others(d);
-  if (status) return status;
-  if ((r->flags & CLLOSS_SMOOTHING_MEGATRON) && d->classes == 1)
-    return fail(EXIT_USAGE, "--smoothing-formula megatron: %s has one class: C / (C - 1) is none",
-                r->inputs[IN_INPUT]);
-  return EXIT_OK;
+  const npy_file *input = &d->files[IN_INPUT];
+  if (input->count > SIZE_MAX / 64) return complain(input->path, "more than this machine can address");
+  d->dtype = r->dtype ? r->dtype : npy_dtype(input);
+  d->real = d->dtype == CLLOSS_F64 ? CLLOSS_F64 : CLLOSS_F32;
+  int status = r->takes & LOSS_ELEMENTS ? check_elements(d) : check_rows(d);
+  if (!status) status = check_real(d, IN_UPSTREAM, "the upstream gradient", d->n_row_dims, d->row_dims);
+  return status;
 }
 
 bool eval_data_map(eval_data *d) {
@@ -110,7 +152,21 @@ void eval_data_close(eval_data *d) {
 
 bool eval_data_measures_apart(const eval_data *d) {
   const eval_request *r = d->request;
-  return d->files[IN_WEIGHT].file || d->files[IN_ROW_WEIGHT].file || r->label_smoothing > 0 || r->z_loss > 0;
+  return d->files[IN_WEIGHT].file || d->files[IN_ROW_WEIGHT].file || d->files[IN_POS_WEIGHT].file ||
+         r->label_smoothing > 0 || r->z_loss > 0;
+}
+
+double eval_sum(uint32_t dtype, const void *reals, size_t n) {
+  enum { BLOCK = 512 };
+  double block[BLOCK], all = 0;
+  for (size_t first = 0, next; first < n; first += next) {
+    double part = 0;
+    next = n - first < BLOCK ? n - first : BLOCK;
+    clloss_convert(CLLOSS_F64, block, dtype, (const char *)reals + first * dtype_bytes(dtype), next);
+    for (size_t i = 0; i < next; i++) part += block[i];
+    all += part;
+  }
+  return all;
 }
 
 int64_t eval_data_index(const eval_data *d, size_t row) {

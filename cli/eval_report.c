@@ -11,22 +11,23 @@
 #include <clloss/clloss_types.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- rows ---- */
 
-bool eval_report_open(eval_report *r, uint64_t classes) {
-  *r = (eval_report){.result = {.classes = classes}};
-  r->frequencies = calloc((size_t)classes, sizeof *r->frequencies);
-  if (!r->frequencies) fail(EXIT_FAILED, "out of memory for %" PRIu64 " classes", classes);
+bool eval_report_open(eval_report *r, report_kind kind, size_t classes) {
+  *r = (eval_report){.kind = kind, .classes = kind == REPORT_CLASSES ? classes : 2};
+  r->frequencies = calloc(r->classes, sizeof *r->frequencies);
+  if (!r->frequencies) fail(EXIT_FAILED, "out of memory for %zu classes", classes);
   return r->frequencies != NULL;
 }
 
 void eval_report_close(eval_report *r) { free(r->frequencies); }
 
-static double uniform_loss(const eval_report *r) { return log((double)r->result.classes); }
+static double uniform_loss(const eval_report *r) { return log((double)r->classes); }
 
 /* Of equal losses the first stays the greater. */
 static void keep_worst(eval_report *r, const report_row *row) {
@@ -46,7 +47,7 @@ void eval_report_add(eval_report *r, const report_row *row) {
   bin->rows += 1;
   bin->confidence += row->probability;
   bin->right += row->right;
-  if (r->result.classes > 1) bar = row->loss / uniform_loss(r) * (REPORT_BARS / 3);
+  if (r->classes > 1) bar = row->loss / uniform_loss(r) * (REPORT_BARS / 3);
   r->bars[bar < 0 ? 0 : bar < REPORT_BARS ? (size_t)bar : REPORT_BARS - 1] += 1;
   keep_worst(r, row);
 }
@@ -55,16 +56,17 @@ void eval_report_add(eval_report *r, const report_row *row) {
 
 static void read_frequencies(const eval_report *r, eval_reading *to) {
   double all = 0, most = 0, entropy = 0;
-  for (size_t c = 0; c < r->result.classes; c++) {
+  for (size_t c = 0; c < r->classes; c++) {
     all += r->frequencies[c];
     most = fmax(most, r->frequencies[c]);
   }
-  for (size_t c = 0; c < r->result.classes; c++) {
+  for (size_t c = 0; c < r->classes; c++) {
     const double q = r->frequencies[c] / all;
     if (!(q == 0)) entropy -= q * log(q);
   }
   to->frequencies = all > 0 ? entropy : NAN;
   to->majority = most / all;
+  to->ones = r->frequencies[r->classes - 1] / all;
 }
 
 static void read_bins(const eval_report *r, eval_reading *to) {
@@ -78,110 +80,112 @@ static void read_bins(const eval_report *r, eval_reading *to) {
   to->calibration = error / rows;
 }
 
+/* What the report counts, in words. */
+static const char *item(const eval_report *r) { return r->kind == REPORT_BINARY ? "element" : "row"; }
+
 /* How two numbers compare, as far as the sentence is concerned: 2 % of the loss of a uniform guess is no difference. */
 static bool near(double a, double b, double uniform) { return fabs(a - b) <= 0.02 * uniform; }
 
-/* What can't be read like other results. */
-static bool read_oddities(const eval_result *s, char *text, size_t room) {
-  const uint64_t valid = s->rows - s->ignored - s->bad_targets;
-  if (!valid)
-    snprintf(text, room, "There is nothing to read: no row has a target that counts.");
-  else if (s->no_softmax)
-    snprintf(text, room,
-             "%" PRIu64 " of the rows hold NaN, +inf or nothing but -inf: they have no loss, and no mean has "
-             "a value until they are mended.",
-             s->no_softmax);
+static void say(eval_reading *g, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void say(eval_reading *g, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(g->sentence, sizeof g->sentence, format, arguments);
+  va_end(arguments);
+}
+
+/* What can't be read like other results. False: it can, as from the two functions below. */
+static bool read_oddities(const eval_report *r, eval_reading *g) {
+  const eval_result *s = &r->result;
+  if (s->rows == s->ignored + s->bad_targets || !s->classes)
+    say(g, "There is nothing to read: no %s has a target that counts.", item(r));
+  else if (s->no_loss)
+    say(g, "%" PRIu64 " of the %ss have no loss, as they hold %s: no mean has a value until they are mended.",
+        s->no_loss, item(r),
+        r->kind == REPORT_CLASSES ? "NaN, +inf or nothing but -inf" : "NaN or what is no probability");
   else if (isinf(s->mean))
-    snprintf(text, room,
-             "A target is on a class that its row masks: what was called impossible happened, and costs "
-             "infinity.");
-  else if (s->classes == 1)
-    snprintf(text, room, "With one class there is nothing to get wrong: the loss is 0 and says nothing.");
+    say(g,
+        "What was called impossible (a masked class, an infinite logit) happened, and that costs infinity.");
+  else if (r->classes == 1)
+    say(g, "With one class there is nothing to get wrong: the loss is 0 and says nothing.");
   else
     return false;
   return true;
 }
 
 /* Worse than a guess, or as good as one. A third of the chance of a uniform guess is too seldom for bad luck. */
-static bool read_guesses(const eval_result *s, const eval_reading *g, char *text, size_t room) {
-  const double percent = 100 * g->right, chance = 1 / (double)s->classes, uniform = g->uniform;
-  const bool lost = s->mean > uniform && !near(s->mean, uniform, uniform);
+static bool read_guesses(const eval_report *r, eval_reading *g) {
+  const double percent = 100 * g->right, chance = 1 / (double)r->classes, mean = r->result.mean;
+  const bool lost = mean > g->uniform && !near(mean, g->uniform, g->uniform);
   if (lost && g->right >= 0.5 && g->right > 1.2 * g->majority)
-    snprintf(text, room,
-             "Confidently wrong: %.3g %% of the rows are right, yet the loss is worse than a uniform guess, "
-             "because "
-             "the others were all but ruled out.",
-             percent);
+    say(g,
+        "Confidently wrong: %.3g %% of the %ss are right, yet the loss is worse than a uniform guess, "
+        "because the others "
+        "were all but ruled out.",
+        percent, item(r));
   else if (lost && g->right < chance / 3)
-    snprintf(text, room,
-             "Worse than a guess, and right more seldom than chance (%.3g %%): do targets and classes count "
-             "alike, and have the logits the right sign?",
-             percent);
+    say(g,
+        "Worse than a guess, and right more seldom than chance (%.3g %%): do targets and classes count "
+        "alike, and have "
+        "the logits the right sign?",
+        percent);
   else if (lost)
-    snprintf(text, room,
-             "Worse than knowing nothing: a uniform guess would cost %.3g nats, this costs %.3g with %.3g %% "
-             "right.",
-             uniform, s->mean, percent);
-  else if (near(s->mean, uniform, uniform) && g->right <= fmax(2 * chance, 1.1 * g->majority))
-    snprintf(text, room,
-             "Has learnt nothing: the loss is that of a uniform guess, ln %" PRIu64 " = %.4g nats.",
-             s->classes, uniform);
-  else if (near(s->mean, g->frequencies, uniform) && g->right <= 1.1 * g->majority)
-    snprintf(
-        text, room,
-        "Has learnt how frequent the classes are and nothing else: that guess costs %.3g nats, this %.3g.",
-        g->frequencies, s->mean);
+    say(g,
+        "Worse than knowing nothing: a uniform guess would cost %.3g nats, this costs %.3g with %.3g %% "
+        "right.",
+        g->uniform, mean, percent);
+  else if (near(mean, g->uniform, g->uniform) && g->right <= fmax(fmin(2 * chance, 0.6), 1.1 * g->majority))
+    say(g, "Has learnt nothing: the loss is that of a uniform guess, ln %zu = %.4g nats.", r->classes,
+        g->uniform);
+  else if (near(mean, g->frequencies, g->uniform) && g->right <= 1.1 * g->majority)
+    say(g, "Has learnt how frequent the classes are and nothing else: that guess costs %.3g nats, this %.3g.",
+        g->frequencies, mean);
   else
     return false;
   return true;
 }
 
 /* Better than a guess: what about the accuracy, and the confidence? */
-static void read_quality(const eval_result *s, const eval_reading *g, char *text, size_t room) {
-  const double percent = 100 * g->right, normalized = s->mean / g->uniform;
-  const double doubt = g->right - s->confidence;
+static void read_quality(const eval_report *r, eval_reading *g) {
+  const double percent = 100 * g->right, sure = 100 * r->result.confidence, mean = r->result.mean;
+  const double normalized = mean / g->uniform;
   if (g->right <= g->majority && g->majority > 0.5)
-    snprintf(text, room,
-             "Right in %.3g %% of the rows, but always answering the commonest class would be right in %.3g "
-             "%%: only "
-             "the loss shows that anything was learnt.",
-             percent, 100 * g->majority);
-  else if (normalized <= 0.6 && g->right < 0.5 && doubt > -0.1)
-    snprintf(text, room,
-             "Low loss with low accuracy: it narrows the choice to about %.3g of %" PRIu64
-             " classes, but the likeliest is right in only %.3g %% of the rows.",
-             exp(s->mean), s->classes, percent);
-  else if (doubt > 0.1)
-    snprintf(text, room,
-             "Underconfident: right in %.3g %% of the rows, but sure of only %.3g %%; larger logits would "
-             "cost less.",
-             percent, 100 * s->confidence);
-  else if (doubt < -0.1)
-    snprintf(text, room,
-             "Overconfident: sure of %.3g %% of the rows, but right in only %.3g %%; smaller logits would "
-             "cost less.",
-             100 * s->confidence, percent);
+    say(g,
+        "Right in %.3g %% of the %ss, but always answering the commonest class would be right in %.3g %%: "
+        "only the "
+        "loss shows that anything was learnt.",
+        percent, item(r), 100 * g->majority);
+  else if (normalized <= 0.6 && g->right < 0.5 && sure - percent < 10)
+    say(g,
+        "Low loss with low accuracy: it narrows the choice to about %.3g of %zu classes, but the likeliest "
+        "is right in "
+        "only %.3g %% of the %ss.",
+        exp(mean), r->classes, percent, item(r));
+  else if (percent - sure > 10)
+    say(g,
+        "Underconfident: right in %.3g %% of the %ss, but sure of only %.3g %%; larger logits would cost "
+        "less.",
+        percent, item(r), sure);
+  else if (sure - percent > 10)
+    say(g,
+        "Overconfident: sure of %.3g %% of the %ss, but right in only %.3g %%; smaller logits would cost "
+        "less.",
+        sure, item(r), percent);
   else if (g->right >= 0.9 && normalized <= 0.2 && g->calibration <= 0.05)
-    snprintf(
-        text, room,
-        "Good: right in %.3g %% of the rows, at %.3g of a uniform guess's cost, and as sure as it may be.",
-        percent, normalized);
+    say(g, "Good: right in %.3g %% of the %ss, at %.3g of a uniform guess's cost, and as sure as it may be.",
+        percent, item(r), normalized);
   else
-    snprintf(text, room,
-             "Has learnt something: %.3g of a uniform guess's cost, %.3g %% right, its confidence off by "
-             "%.2g %% on "
-             "average.",
-             normalized, percent, 100 * g->calibration);
+    say(g,
+        "Has learnt something: %.3g of a uniform guess's cost, %.3g %% right, its confidence off by %.2g %% "
+        "on average.",
+        normalized, percent, 100 * g->calibration);
 }
 
 void eval_report_read(const eval_report *r, eval_reading *to) {
-  const eval_result *s = &r->result;
   *to = (eval_reading){.uniform = uniform_loss(r)};
   read_frequencies(r, to);
   read_bins(r, to);
-  if (read_oddities(s, to->sentence, sizeof to->sentence)) return;
-  if (!read_guesses(s, to, to->sentence, sizeof to->sentence))
-    read_quality(s, to, to->sentence, sizeof to->sentence);
+  if (!read_oddities(r, to) && !read_guesses(r, to)) read_quality(r, to);
 }
 
 /* ---- JSON ---- */
@@ -234,29 +238,35 @@ static void json_worst(const eval_report *r) {
   putchar(']');
 }
 
-void eval_report_json(const eval_report *report) {
+static void json_report(const eval_report *report) {
   const eval_result *r = &report->result;
   eval_reading reading;
   eval_report_read(report, &reading);
-  json_loss(r);
-  printf(", \"reduction\": \"%s\", \"rows\": %" PRIu64 ", \"ignored\": %" PRIu64,
-         eval_reduction_name(r->reduction), r->rows, r->ignored);
-  printf(", \"bad_targets\": %" PRIu64 ", \"classes\": %" PRIu64 ", \"device\": ", r->bad_targets,
-         r->classes);
-  json_string(r->device);
   json_number("perplexity", exp(r->mean), r->digits);
   json_number("bits", r->mean / log(2), r->digits);
   json_number("accuracy", r->accuracy, F64_DIGITS);
   json_number("entropy", r->entropy, r->digits);
   json_number("uniform_baseline", reading.uniform, F64_DIGITS);
   json_number("normalized", r->mean / reading.uniform, r->digits);
-  json_number("top5", r->top, F64_DIGITS);
+  if (report->kind == REPORT_CLASSES) json_number("top5", r->top, F64_DIGITS);
+  if (report->kind == REPORT_BINARY) json_number("base_rate", reading.ones, F64_DIGITS);
   json_number("frequency_baseline", reading.frequencies, F64_DIGITS);
   json_number("confidence", r->confidence, r->digits);
   json_number("calibration_error", reading.calibration, F64_DIGITS);
   printf(", \"reading\": ");
   json_string(reading.sentence);
   json_worst(report);
+}
+
+void eval_report_json(const eval_report *report) {
+  const eval_result *r = &report->result;
+  json_loss(r);
+  printf(", \"reduction\": \"%s\", \"rows\": %" PRIu64 ", \"ignored\": %" PRIu64,
+         eval_reduction_name(r->reduction), r->rows, r->ignored);
+  printf(", \"bad_targets\": %" PRIu64 ", \"classes\": %" PRIu64 ", \"device\": ", r->bad_targets,
+         r->classes);
+  json_string(r->device);
+  if (report->kind != REPORT_NONE) json_report(report);
   puts("}");
 }
 
@@ -271,7 +281,8 @@ static void line(const char *name, double value, const char *unit) {
 
 static void text_worst(const eval_report *r) {
   if (!r->n_worst) return;
-  printf("\nmost surprising rows\n%12s %10s %10s %12s %12s\n", "row", "target", "predicted", "its p", "loss");
+  printf("\nmost surprising %ss\n%12s %10s %10s %12s %12s\n", item(r), item(r), "target", "predicted",
+         "its p", "loss");
   for (size_t i = 0; i < r->n_worst; i++) {
     const report_row *w = &r->worst[i];
     printf("%12" PRIu64 " %10" PRId64 " %10" PRId64 " %12.4g %12.4g\n", w->row, w->target, w->predicted,
@@ -279,27 +290,35 @@ static void text_worst(const eval_report *r) {
   }
 }
 
-void eval_report_text(const eval_report *report) {
+static void text_report(const eval_report *report, const eval_reading *reading) {
   const eval_result *r = &report->result;
-  eval_reading reading;
-  eval_report_read(report, &reading);
-  if (r->reduction != CLLOSS_NONE)
-    line(r->reduction == CLLOSS_MEAN ? "loss (mean)" : "loss (sum)", r->loss, "nats");
-  if (r->reduction != CLLOSS_MEAN || r->apart) line("plain row loss", r->mean, "nats, the mean");
+  if (r->reduction != CLLOSS_MEAN || r->apart)
+    line(report->kind == REPORT_BINARY ? "plain loss" : "plain row loss", r->mean, "nats, the mean");
   line("perplexity", exp(r->mean), "");
   line("bits", r->mean / log(2), "");
   line("accuracy", 100 * r->accuracy, "%");
-  line("top 5", 100 * r->top, "%");
+  if (report->kind == REPORT_CLASSES) line("top 5", 100 * r->top, "%");
+  if (report->kind == REPORT_BINARY) line("base rate", 100 * reading->ones, "%, of ones");
   line("entropy", r->entropy, "nats, of the predictions");
-  line("uniform baseline", reading.uniform, "nats");
-  line("class frequencies", reading.frequencies, "nats, as a guess");
-  line("normalized", r->mean / reading.uniform, "of the uniform baseline");
+  line("uniform baseline", reading->uniform, "nats");
+  line("class frequencies", reading->frequencies, "nats, as a guess");
+  line("normalized", r->mean / reading->uniform, "of the uniform baseline");
   line("confidence", 100 * r->confidence, "%, of the predictions");
-  line("calibration error", 100 * reading.calibration, "%, between confidence and accuracy");
+  line("calibration error", 100 * reading->calibration, "%, between confidence and accuracy");
+}
+
+void eval_report_text(const eval_report *report) {
+  static const char *const names[] = {"loss (mean)", "loss (sum)", "", "loss (batchmean)"};
+  const eval_result *r = &report->result;
+  eval_reading reading;
+  eval_report_read(report, &reading);
+  if (r->reduction != CLLOSS_NONE) line(names[r->reduction], r->loss, report->kind ? "nats" : "");
+  if (report->kind != REPORT_NONE) text_report(report, &reading);
   printf("%-17s %14" PRIu64 "  ignored %" PRIu64 ", bad targets %" PRIu64 "\n", "rows", r->rows, r->ignored,
          r->bad_targets);
   printf("%-17s %14" PRIu64 "\n", "classes", r->classes);
   printf("%-17s %14s  %s\n", "device", "", r->device);
+  if (report->kind == REPORT_NONE) return;
   text_worst(report);
   printf("\n%s\n", reading.sentence);
 }

@@ -9,8 +9,10 @@
 
 enum { REPORT_BINS = 15, REPORT_BARS = 48, REPORT_WORST = 10, REPORT_TOP = 5 };
 
+typedef enum report_kind { REPORT_NONE, REPORT_CLASSES, REPORT_BINARY } report_kind;
+
 typedef struct report_row {
-  uint64_t row;
+  uint64_t row;              /* or element */
   int64_t target, predicted; /* classes; the likeliest where the target is a distribution */
   double probability;        /* of the predicted class */
   double right;              /* 1 where that is the target, or what the target gives it */
@@ -20,7 +22,8 @@ typedef struct report_row {
 /* What is known of all rows once the last has come. Losses are plain unless named otherwise. */
 typedef struct eval_result {
   uint32_t reduction;
-  uint64_t rows, ignored, bad_targets, no_softmax, classes;
+  uint64_t rows, ignored, bad_targets, classes;
+  uint64_t no_loss;           /* rows whose loss is NaN though their target is a class */
   double loss;                /* as asked for; meaningless with CLLOSS_NONE */
   bool apart;                 /* `loss` has weights, smoothing or z-loss, and the rest hasn't */
   double mean;                /* of the losses of valid rows, whatever the reduction */
@@ -33,6 +36,8 @@ typedef struct eval_result {
 
 /* Memory for the frequency of each class, and nothing that grows with the rows. */
 typedef struct eval_report {
+  report_kind kind; /* without one there is the loss alone */
+  size_t classes;   /* of the report: 2 where it is binary */
   eval_result result;
   double *frequencies; /* [classes]: rows, or shares of them, of each target */
   struct report_bin {
@@ -45,7 +50,7 @@ typedef struct eval_report {
 } eval_report;
 
 /* False: out of memory, said. */
-bool eval_report_open(eval_report *report, uint64_t classes);
+bool eval_report_open(eval_report *report, report_kind kind, size_t classes);
 void eval_report_close(eval_report *report);
 
 /* A valid row; rows without a loss are passed over. */
@@ -56,8 +61,9 @@ typedef struct eval_reading {
   double uniform;     /* nats: what a uniform guess costs */
   double frequencies; /* what guessing the frequencies of the targets costs */
   double majority;    /* share of the commonest target */
+  double ones;        /* share of the last class: of ones where the report is binary */
   double
-      right; /* share of rows whose predicted class is the target: one of equals isn't enough, as in accuracy */
+      right; /* share of rows whose predicted class is the target; of equal ones the lowest, unlike accuracy */
   double calibration; /* expected calibration error */
   char sentence[400]; /* the combination in plain English */
 } eval_reading;

@@ -102,7 +102,7 @@ static void draw_surprisal(const eval_report *r, const eval_reading *reading, gn
           "EOD\nset lmargin at screen 0.585\nset rmargin at screen 0.97\nset tmargin at screen 0.74\n"
           "set bmargin at screen 0.13\nset xrange [0:%.9g]\nset logscale y\nset yrange [%.9g:3]\n"
           "set xtics autofreq format '%%g'\nset ytics 10 format '%%g' norangelimit\n"
-          "set ylabel 'share of rows' tc '#444444' offset -0.5\n"
+          "set ylabel 'share' tc '#444444' offset -0.5\n"
           "set xlabel 'surprisal of the target, bits (the last bar: or more)' tc '#444444'\n"
           "set label 5 'How surprising was what happened?' at screen 0.585,0.775 font ',14' tc '#222222'\n",
           end, 0.5 * least / rows);
@@ -120,7 +120,7 @@ void report_plot(const eval_report *r, gnuplot *to) {
   eval_report_read(r, &reading);
   fputs(head, to->script);
   write_title(&r->result, reading.sentence, to);
-  if (r->n_worst && r->result.classes > 1) {
+  if (r->n_worst && r->classes > 1) {
     draw_reliability(r, &reading, to);
     draw_surprisal(r, &reading, to);
   } else {

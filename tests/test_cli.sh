@@ -23,7 +23,7 @@ for page in "--help" "help" "help devices" "help eval" "devices --help" "eval --
   check "$page says something" test -s out
 done
 check "the version is one line" test "$(without_opencl --version | grep -cE '^clloss [0-9]+\.[0-9]+\.[0-9]+$')" = 1
-for option in --loss --reduction --ignore-index --grad --row-loss --upstream --device --reference --json --plot --label-smoothing --smoothing-formula \
+for option in --pos-weight --log-target --delta --gamma --alpha --clip --loss --reduction --ignore-index --grad --row-loss --upstream --device --reference --json --plot --label-smoothing --smoothing-formula \
   --weight --row-weight --z-loss --softcap --logit-scale --dtype; do
   check "help explains $option" sh -c '"$1" eval --help | grep -q -e "^  $2 "' sh "$clloss" "$option"
 done
@@ -119,7 +119,6 @@ refused 2 "no command"
 refused 2 evil evil
 refused 2 more devices more
 refused 2 --loss eval x.npy t.npy
-refused 2 "--loss focal: not in this version" eval --loss focal x.npy t.npy
 refused 2 "--loss foo" eval --loss foo x.npy t.npy
 refused 2 INPUT.npy eval --loss softmax
 refused 2 TARGET.npy eval --loss softmax x.npy
@@ -145,8 +144,15 @@ done
 refused 1 "--device 99" eval --loss softmax x.npy t.npy --device 99
 for option in "--pos-weight w.npy" "--log-target" "--delta 1" "--gamma 1" "--alpha 1" "--clip 0"; do
   # shellcheck disable=SC2086
-  refused 2 "${option%%[ =]*}: not in this version" eval --loss softmax x.npy t.npy $option
+  refused 2 "${option%%[ =]*}: --loss softmax doesn't take it" eval --loss softmax x.npy t.npy $option
 done
+for option in "--label-smoothing 0.1" "--z-loss 1" "--softcap 1" "--logit-scale 2" "--plot a.svg"; do
+  # shellcheck disable=SC2086
+  refused 2 "${option%% *}: --loss nll doesn't take it" eval --loss nll x.npy t.npy $option
+  # shellcheck disable=SC2086
+  refused 2 "${option%% *}: --loss mse doesn't take it" eval --loss mse x.npy t.npy $option
+done
+refused 2 "--row-weight: --loss mse doesn't take it" eval --loss mse x.npy x.npy --row-weight w.npy
 refused 2 x.npy eval --loss softmax x.npy t.npy --reference --grad ./x.npy
 refused 2 t.npy eval --loss softmax x.npy t.npy --reference --row-loss "$work/t.npy"
 refused 2 u.npy eval --loss softmax x.npy t.npy --reference --reduction none --upstream u.npy --grad u.npy

@@ -85,8 +85,8 @@ margins() {
   done
 }
 says "no row has a target that counts" 2 2 "-1 5" "0 0 0 0"
-says "1 of the rows hold NaN" 2 2 "0 1" "nan 0 1 2"
-says "on a class that its row masks" 2 2 "0 1" "-inf 0 1 2"
+says "1 of the rows have no loss, as they hold NaN" 2 2 "0 1" "nan 0 1 2"
+says "called impossible (a masked class" 2 2 "0 1" "-inf 0 1 2"
 says "With one class" 2 1 "0 0" "1 2"
 says "Confidently wrong: 75 % of the rows" 4 4 "0 1 2 3" "$(margins 4 '9@0 9@1 9@2 90@0')"
 says "right more seldom than chance (0 %)" 4 4 "0 1 2 3" "$(margins 4 '9@1 9@2 9@3 9@0')"
