@@ -40,9 +40,9 @@ bool blas_ok(CLBlastStatusCode status, const char *what) {
   return cl_ok((cl_int)status, what);
 }
 
-bool loss_ok(clloss_status status, const clloss_ctx *ctx, const char *what) {
+bool loss_ok(clloss_status status, const device *dev, const char *what) {
   if (status == CLLOSS_SUCCESS) return true;
-  fprintf(stderr, "%s: %s. %s\n", what, clloss_status_text(status), clloss_ctx_message(ctx));
+  fprintf(stderr, "%s: %s. %s\n", what, clloss_status_text(status), clloss_ctx_message(dev->ctx));
   return false;
 }
 
@@ -105,15 +105,34 @@ bool device_open(device *dev, unsigned number, const char *kernel_path) {
   dev->context = clCreateContext(NULL, 1, &dev->id, NULL, NULL, &status);
   if (!cl_ok(status, "clCreateContext")) return false;
   dev->queue = clCreateCommandQueue(dev->context, dev->id, 0, &status);
-  return cl_ok(status, "clCreateCommandQueue") && build(dev, kernel_path);
+  return cl_ok(status, "clCreateCommandQueue") && build(dev, kernel_path) &&
+         loss_ok(clloss_ctx_create(&dev->ctx, dev->context, dev->id, NULL), dev, "clloss_ctx_create");
 }
 
 void device_close(device *dev) {
+  clloss_ctx_destroy(&dev->ctx);
   if (dev->context) CLBlastClearCache();
   if (dev->program) clReleaseProgram(dev->program);
   if (dev->queue) clReleaseCommandQueue(dev->queue);
   if (dev->context) clReleaseContext(dev->context);
   *dev = (device){0};
+}
+
+bool device_tensor(const device *dev, clloss_tensor **out, uint32_t dtype, size_t rows, size_t columns) {
+  return loss_ok(clloss_tensor_create(out, dev->ctx, dtype, rows, columns), dev, "a tensor");
+}
+
+bool device_upload(const device *dev, clloss_tensor *to, const void *from) {
+  return loss_ok(clloss_tensor_upload(to, from, dev->queue, 0, NULL, NULL), dev, "upload");
+}
+
+bool device_download(const device *dev, const clloss_tensor *from, void *to) {
+  return loss_ok(clloss_tensor_download(from, to, dev->queue, 0, NULL, NULL), dev, "download");
+}
+
+clloss_view view_at(clloss_view view, size_t elements) {
+  view.offset += elements;
+  return view;
 }
 
 cl_kernel device_kernel(const device *dev, const char *name) {

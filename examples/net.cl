@@ -30,15 +30,3 @@ kernel void descend(global float *params, global float *velocity, global const f
   velocity[i] = momentum * velocity[i] + grad[i];
   params[i] -= rate * velocity[i];
 }
-
-/* Counts the rows whose largest logit (the first of equals) is the target's. Counts are integers: the order in which
- * the atomics come doesn't matter. */
-kernel void count_hits(global const float *logits, global const int *targets, uint classes,
-                       global int *hits) {
-  const size_t row = get_global_id(0);
-  uint best = 0;
-  for (uint c = 1; c < classes; c++) {
-    if (logits[row * classes + c] > logits[row * classes + best]) best = c;
-  }
-  if ((int)best == targets[row]) atomic_inc(hits);
-}

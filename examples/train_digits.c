@@ -9,6 +9,7 @@
  * classified right after the last epoch, 1 if not or on failure, 2 for bad usage. */
 #include "digits.h"
 #include "net.h"
+#include "options.h"
 #include "rng.h"
 #include <getopt.h>
 #include <stdio.h>
@@ -29,7 +30,7 @@ typedef struct trainer {
   size_t train_rows, held_rows, batches;
   clloss_tensor *train_x, *train_t, *held_x, *held_t; /* uploaded once */
   clloss_tensor *losses;                              /* [batches] of one epoch */
-  clloss_tensor *held_loss, *hits;                    /* [1] */
+  clloss_tensor *held_loss, *counts;                  /* [1], [CLLOSS_COUNTS] */
 } trainer;
 
 /* What an epoch came to. */
@@ -43,38 +44,27 @@ static double seconds(void) {
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-static bool tensor(trainer *t, clloss_tensor **out, uint32_t dtype, size_t rows, size_t columns) {
-  return loss_ok(clloss_tensor_create(out, t->model.ctx, dtype, rows, columns), t->model.ctx, "a tensor");
-}
-
-static bool upload(trainer *t, clloss_tensor *to, const void *from) {
-  return loss_ok(clloss_tensor_upload(to, from, t->model.dev->queue, 0, NULL, NULL), t->model.ctx, "upload");
-}
-
-static bool download(trainer *t, clloss_tensor *from, void *to) {
-  return loss_ok(clloss_tensor_download(from, to, t->model.dev->queue, 0, NULL, NULL), t->model.ctx,
-                 "download");
-}
-
 static bool trainer_create(trainer *t, device *dev, const digits *d, const settings *s) {
   *t = (trainer){.train_rows = d->train_rows, .held_rows = d->held_rows};
   t->batches = (d->train_rows + BATCH - 1) / BATCH;
   const size_t most_rows = d->held_rows > BATCH ? d->held_rows : BATCH;
-  return net_create(&t->model, dev, DIGITS_PIXELS, s->hidden, DIGITS_CLASSES, most_rows, s->seed) &&
-         tensor(t, &t->train_x, CLLOSS_F32, d->train_rows, DIGITS_PIXELS) &&
-         tensor(t, &t->train_t, CLLOSS_I32, d->train_rows, 1) &&
-         tensor(t, &t->held_x, CLLOSS_F32, d->held_rows, DIGITS_PIXELS) &&
-         tensor(t, &t->held_t, CLLOSS_I32, d->held_rows, 1) &&
-         tensor(t, &t->losses, CLLOSS_F32, t->batches, 1) && tensor(t, &t->held_loss, CLLOSS_F32, 1, 1) &&
-         tensor(t, &t->hits, CLLOSS_I32, 1, 1) && upload(t, t->train_x, d->pixels) &&
-         upload(t, t->train_t, d->classes) &&
-         upload(t, t->held_x, d->pixels + d->train_rows * DIGITS_PIXELS) &&
-         upload(t, t->held_t, d->classes + d->train_rows);
+  return net_create(&t->model, dev, DIGITS_PIXELS, s->hidden, DIGITS_CLASSES, most_rows, CROSS_ENTROPY,
+                    s->seed) &&
+         device_tensor(dev, &t->train_x, CLLOSS_F32, d->train_rows, DIGITS_PIXELS) &&
+         device_tensor(dev, &t->train_t, CLLOSS_I32, d->train_rows, 1) &&
+         device_tensor(dev, &t->held_x, CLLOSS_F32, d->held_rows, DIGITS_PIXELS) &&
+         device_tensor(dev, &t->held_t, CLLOSS_I32, d->held_rows, 1) &&
+         device_tensor(dev, &t->losses, CLLOSS_F32, t->batches, 1) &&
+         device_tensor(dev, &t->held_loss, CLLOSS_F32, 1, 1) &&
+         device_tensor(dev, &t->counts, CLLOSS_I64, CLLOSS_COUNTS, 1) &&
+         device_upload(dev, t->train_x, d->pixels) && device_upload(dev, t->train_t, d->classes) &&
+         device_upload(dev, t->held_x, d->pixels + d->train_rows * DIGITS_PIXELS) &&
+         device_upload(dev, t->held_t, d->classes + d->train_rows);
 }
 
 static void trainer_destroy(trainer *t) {
   clloss_tensor **tensors[] = {&t->train_x, &t->train_t,   &t->held_x, &t->held_t,
-                               &t->losses,  &t->held_loss, &t->hits};
+                               &t->losses,  &t->held_loss, &t->counts};
   for (size_t i = 0; i < sizeof tensors / sizeof tensors[0]; i++) clloss_tensor_destroy(tensors[i]);
   net_destroy(&t->model);
 }
@@ -86,12 +76,11 @@ static size_t batch_rows(const trainer *t, size_t b) {
 }
 
 static bool train_batch(trainer *t, size_t b) {
-  clloss_view x = clloss_tensor_view(t->train_x), targets = clloss_tensor_view(t->train_t);
-  clloss_view loss = clloss_tensor_view(t->losses);
-  x.offset += b * BATCH * DIGITS_PIXELS;
-  targets.offset += b * BATCH;
-  loss.offset += b;
-  return net_step(&t->model, x, targets, batch_rows(t, b), loss, rate, momentum);
+  const clloss_view x = view_at(clloss_tensor_view(t->train_x), b * BATCH * DIGITS_PIXELS);
+  const clloss_view targets = view_at(clloss_tensor_view(t->train_t), b * BATCH);
+  const clloss_view loss = view_at(clloss_tensor_view(t->losses), b);
+  return net_gradient(&t->model, x, targets, batch_rows(t, b), loss) &&
+         net_descend(&t->model, rate, momentum);
 }
 
 /* Takes the batches once each, in an order of their own, and scores the epoch. `order` and `losses` have room for
@@ -106,16 +95,18 @@ static bool epoch(trainer *t, size_t *order, float *losses, uint64_t *seed, scor
     if (!train_batch(t, order[i])) return false;
   }
   float held_loss;
-  int32_t hits;
+  int64_t counts[CLLOSS_COUNTS];
+  const device *dev = t->model.dev;
   if (!net_evaluate(&t->model, clloss_tensor_view(t->held_x), clloss_tensor_view(t->held_t), t->held_rows,
-                    clloss_tensor_view(t->held_loss), clloss_tensor_view(t->hits)) ||
-      !download(t, t->losses, losses) || !download(t, t->held_loss, &held_loss) ||
-      !download(t, t->hits, &hits)) {
+                    clloss_tensor_view(t->held_loss), clloss_tensor_view(t->counts)) ||
+      !device_download(dev, t->losses, losses) || !device_download(dev, t->held_loss, &held_loss) ||
+      !device_download(dev, t->counts, counts)) {
     return false;
   }
   double sum = 0; /* each loss is the mean of its batch */
   for (size_t b = 0; b < t->batches; b++) sum += losses[b] * (double)batch_rows(t, b);
-  *out = (score){sum / (double)t->train_rows, held_loss, hits / (double)t->held_rows};
+  *out = (score){sum / (double)t->train_rows, held_loss,
+                 (double)counts[CLLOSS_COUNT_TOP1] / (double)t->held_rows};
   return true;
 }
 
@@ -174,15 +165,6 @@ static void help(void) {
       "  --data FILE  lines of 64 pixels and a class, gzip or plain (default: the digits that come along)\n");
 }
 
-static bool number(const char *option, const char *text, unsigned long min, unsigned long max,
-                   unsigned long *out) {
-  char *end;
-  *out = strtoul(text, &end, 10);
-  if (*text >= '0' && *text <= '9' && !*end && *out >= min && *out <= max) return true;
-  fprintf(stderr, "train_digits: --%s %s: a number from %lu to %lu, please\n", option, text, min, max);
-  return false;
-}
-
 int main(int argc, char **argv) {
   settings s = {.epochs = 30, .hidden = 128, .seed = 1, .data = DIGITS_CSV_GZ};
   static const struct option options[] = {{"epochs", required_argument, NULL, 'e'},
@@ -195,10 +177,10 @@ int main(int argc, char **argv) {
   for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
     bool good = true;
     switch (option) {
-    case 'e': good = number("epochs", optarg, 1, 100000, &s.epochs); break;
-    case 'n': good = number("hidden", optarg, 1, 8192, &s.hidden); break;
-    case 's': good = number("seed", optarg, 0, 0xffffffff, &s.seed); break;
-    case 'd': good = number("device", optarg, 0, 1000, &s.device); break;
+    case 'e': good = option_number("train_digits", "epochs", optarg, 1, 100000, &s.epochs); break;
+    case 'n': good = option_number("train_digits", "hidden", optarg, 1, 8192, &s.hidden); break;
+    case 's': good = option_number("train_digits", "seed", optarg, 0, 0xffffffff, &s.seed); break;
+    case 'd': good = option_number("train_digits", "device", optarg, 0, 1000, &s.device); break;
     case 'f': s.data = optarg; break;
     case 'h': help(); return 0;
     default: good = false; /* getopt has said why */
