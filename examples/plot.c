@@ -1,0 +1,99 @@
+/* Draws with gnuplot: script and data go through a pipe, the picture into a temporary file beside the one asked for. Two
+ * rows of panels, a contest each: loss, gradient and accuracy over steps, and in the last column why: the two losses and
+ * their gradients as functions of p, which gnuplot knows by formula. */
+#include "report.h"
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+bool plot_possible(void) {
+  if (system("command -v gnuplot >/dev/null 2>&1") == 0) return true;
+  fprintf(stderr, "why_not_mse: --plot: gnuplot isn't installed (apt-get install gnuplot-nox)\n");
+  return false;
+}
+
+/* gnuplot's single quotes know one escape, a doubled quote. */
+static void write_quoted(FILE *pipe, const char *text) {
+  fputc('\'', pipe);
+  for (; *text; text++) fputs(*text == '\'' ? "''" : (char[]){*text, 0}, pipe);
+  fputc('\'', pipe);
+}
+
+/* A data block: step, then loss, norm and accuracy of each run. */
+static void write_block(FILE *pipe, const char *name, const contest *c) {
+  fprintf(pipe, "$%s << EOD\n", name);
+  for (size_t i = 0; i < c->runs[0].points; i++) {
+    fprintf(pipe, "%zu", i);
+    for (int k = 0; k < CRITERIA; k++)
+      fprintf(pipe, " %g %g %g", (double)c->runs[k].loss[i], (double)c->runs[k].norm[i],
+              100 * c->runs[k].accuracy[i]);
+    fprintf(pipe, "\n");
+  }
+  fprintf(pipe, "EOD\n");
+}
+
+static void write_row(FILE *pipe, const char *block, const contest *c) {
+  static const struct {
+    const char *title;
+    int column;
+    const char *axis;
+  } panels[] = {{"loss", 2, "set logscale y; set format y '10^{%T}'; set yrange [*:*]"},
+                {"length of the gradient", 3, "set logscale y; set format y '10^{%T}'; set yrange [*:*]"},
+                {"held-out accuracy, %", 4, "unset logscale y; set format y '%g'; set yrange [0:100]"}};
+  fprintf(pipe,
+          "unset logscale x; set xrange [0:%zu]; set format x '%%g'; set xtics auto; set xlabel 'steps'\n",
+          c->runs[0].points > 1 ? c->runs[0].points - 1 : 1);
+  for (size_t i = 0; i < sizeof panels / sizeof panels[0]; i++) {
+    fprintf(pipe, "%s\nset title '%s'\nset ylabel ", panels[i].axis, panels[i].title);
+    write_quoted(pipe, i == 0 ? c->title : "");
+    fprintf(pipe,
+            "\nset key %s\n"
+            "plot $%s using 1:%d with lines ls 1 title 'cross-entropy', '' using 1:%d with lines ls 2 title "
+            "'MSE'\n",
+            i == 2 ? "bottom right" : "off", block, panels[i].column, panels[i].column + 3);
+  }
+}
+
+static void draw(FILE *pipe, const char *path, const contest *digits, const contest *unit) {
+  fprintf(pipe, "set terminal svg size 1120,560 font 'sans-serif,13' background '#ffffff'\nset output ");
+  write_quoted(pipe, path);
+  fprintf(pipe, "\n"
+                "set style line 1 lc rgb '#0060ad' lw 2\n"
+                "set style line 2 lc rgb '#dd6a00' lw 2\n"
+                "set border 3 lc rgb '#666666'\nset tics nomirror out scale 0.5\n"
+                "set grid lc rgb '#dddddd' lt 1 lw 1\nset samples 200\n"
+                "set key samplen 2 spacing 1.1\n");
+  write_block(pipe, "digits", digits);
+  write_block(pipe, "unit", unit);
+  fprintf(pipe, "set multiplot layout 2,4\n");
+  write_row(pipe, "digits", digits);
+  fprintf(pipe,
+          "set title 'loss, two classes'\nset ylabel ''\nset xlabel 'probability p of the right class'\n"
+          "set xrange [0:1]; set xtics 0.25; set yrange [0:5]; set key top right\n"
+          "plot -log(x) with lines ls 1 title '-log p', 2*(1-x)**2 with lines ls 2 title 'MSE'\n");
+  write_row(pipe, "unit", unit);
+  fprintf(pipe,
+          "set title '|d loss / d logit|'\nset ylabel ''\nset xlabel 'probability p of the right class'\n"
+          "set logscale xy; set xrange [1e-9:1]; set yrange [1e-9:10]; set key bottom right\n"
+          "set xtics 1e-9,1000; set ytics 1e-9,1000; set format xy '10^{%%T}'\n"
+          "plot 1-x with lines ls 1 title '1 - p', 4*x*(1-x)**2 with lines ls 2 title '4p(1 - p)^2'\n"
+          "unset multiplot\n");
+}
+
+bool plot_contests(const char *path, const contest *digits, const contest *unit) {
+  char temporary[4096];
+  if (snprintf(temporary, sizeof temporary, "%s.part", path) >= (int)sizeof temporary) {
+    fprintf(stderr, "%s: the file name is too long\n", path);
+    return false;
+  }
+  /* A gnuplot that dies early must not take the program with it. */
+  void (*before)(int) = signal(SIGPIPE, SIG_IGN);
+  FILE *pipe = popen("gnuplot", "w");
+  if (pipe) draw(pipe, temporary, digits, unit);
+  const bool drawn = pipe && pclose(pipe) == 0;
+  signal(SIGPIPE, before);
+  if (drawn && rename(temporary, path) == 0) return true;
+  fprintf(stderr, "%s: %s\n", path, drawn ? "can't be written" : "gnuplot failed");
+  remove(temporary);
+  return false;
+}
