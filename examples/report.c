@@ -4,6 +4,9 @@
 #include <math.h>
 #include <stdio.h>
 
+/* Without the sign that a NaN may have and printf would show. */
+static double shown(float value) { return isnan(value) ? fabs((double)value) : (double)value; }
+
 /* 0, 1, 2, 5, 10, 20, 50 …: points that a table shows, beside the last. */
 static bool is_round(size_t n) {
   while (n && n % 10 == 0) n /= 10;
@@ -17,7 +20,7 @@ void report_contest(const contest *c) {
     if (!is_round(i) && i + 1 < c->runs[0].points) continue;
     printf("%5zu", i);
     for (int k = 0; k < CRITERIA; k++)
-      printf("  %10.4g  %10.3g  %6.1f %%", (double)c->runs[k].loss[i], (double)c->runs[k].norm[i],
+      printf("  %10.4g  %10.3g  %6.1f %%", shown(c->runs[k].loss[i]), shown(c->runs[k].norm[i]),
              100 * c->runs[k].accuracy[i]);
     printf("\n");
   }
@@ -29,7 +32,7 @@ void report_mistakes(const mistake *mistakes, size_t n) {
   for (size_t i = 0; i < n; i++) {
     printf("%8g  %10.3g", (double)mistakes[i].margin, (double)mistakes[i].p);
     for (int w = 0; w < WAYS; w++)
-      printf("  %10.4g  %8.3g", (double)mistakes[i].loss[w], (double)mistakes[i].grad[w]);
+      printf("  %10.4g  %8.3g", shown(mistakes[i].loss[w]), shown(mistakes[i].grad[w]));
     printf("\n");
   }
 }
@@ -79,8 +82,8 @@ static void find_mistakes(const mistake *mistakes, size_t n) {
   const mistake *m = &mistakes[i];
   printf("At a margin of %g, -log p of the softmax is %g and its gradient %g; clipped they are %.4g and %g;\n"
          "clLoss, from the logits, gives %g and %g.\n",
-         (double)m->margin, (double)m->loss[NAIVE], (double)m->grad[NAIVE], (double)m->loss[CLIPPED],
-         (double)m->grad[CLIPPED], (double)m->loss[FUSED], (double)m->grad[FUSED]);
+         (double)m->margin, shown(m->loss[NAIVE]), shown(m->grad[NAIVE]), shown(m->loss[CLIPPED]),
+         shown(m->grad[CLIPPED]), shown(m->loss[FUSED]), shown(m->grad[FUSED]));
 }
 
 void report_findings(const contest *digits, const contest *unit, const mistake *mistakes, size_t n) {

@@ -20,7 +20,7 @@
 #include <stdlib.h>
 
 enum { HIDDEN = 128 };
-static const float net_rate = 0.1f, net_momentum = 0.9f, unit_rate = 0.5f;
+static const float net_rate = 0.25f, unit_rate = 0.5f;
 
 typedef struct settings {
   unsigned long steps, wrong, seed, device;
@@ -42,7 +42,7 @@ static bool train_net(device *dev, const problem *p, criterion_kind kind, unsign
                         history_counts(h, i)) &&
            net_gradient(&n, view(p->train.device_x), view(p->train.device_t), p->train.rows,
                         history_loss(h, i)) &&
-           history_norm(h, i, n.gradient, n.n_params) && net_descend(&n, net_rate, net_momentum);
+           history_norm(h, i, n.gradient, n.n_params) && net_descend(&n, net_rate, 0);
   }
   good = good && history_read(h);
   net_destroy(&n);
@@ -123,10 +123,8 @@ static bool digits_contest(device *dev, const digits *d, const settings *s, cont
   bool good = problem_create(&p, dev, d, DIGITS_PIXELS, DIGITS_CLASSES) &&
               contest_create(c, dev, "0 to 9, random start", s->steps);
   if (good) {
-    printf(
-        "\nAll digits, %d-%d-%d, random first weights: %zu to train on, %zu held out; rate %g, momentum %g\n",
-        DIGITS_PIXELS, HIDDEN, DIGITS_CLASSES, p.train.rows, p.held.rows, (double)net_rate,
-        (double)net_momentum);
+    printf("\nAll digits, %d-%d-%d, random first weights: %zu to train on, %zu held out; rate %g\n",
+           DIGITS_PIXELS, HIDDEN, DIGITS_CLASSES, p.train.rows, p.held.rows, (double)net_rate);
     fflush(stdout);
   }
   for (int k = 0; k < CRITERIA && good; k++)

@@ -1,8 +1,9 @@
-# The demo learns the digits, gives the same numbers twice, says so when it hasn't learnt, and answers bad usage and
-# bad data with one line and the right exit status.
-# usage: demo.sh TRAIN_DIGITS digits.csv.gz WORK_FOLDER
+# The demo. train_digits learns the digits, gives the same numbers twice, says so when it hasn't learnt, and answers bad
+# usage and bad data with one line and the right exit status. why_not_mse does likewise, and its run bears out what it
+# and the README claim.
+# usage: demo.sh PROGRAMS_FOLDER digits.csv.gz WORK_FOLDER
 set -u
-train=$1 data=$2 work=$3/demo
+programs=$1 data=$2 work=$3/demo
 rm -rf "$work" && mkdir -p "$work" || exit 1
 failed=0
 
@@ -15,7 +16,7 @@ fail() {
 status() {
   wanted=$1 lines=$2 pattern=$3
   shift 3
-  "$train" "$@" >"$work/out" 2>"$work/err"
+  "$programs/$program" "$@" >"$work/out" 2>"$work/err"
   got=$?
   [ $got -eq "$wanted" ] || fail "exit $got, expected $wanted: $*"
   [ "$(wc -l <"$work/err")" -eq "$lines" ] || fail "not $lines lines on stderr: $*"
@@ -23,6 +24,7 @@ status() {
   cat "$work/err"
 }
 
+program=train_digits
 status 0 0 ''
 cat "$work/out"
 # One line per epoch, its columns numbers, the time left out of the comparison.
@@ -52,4 +54,63 @@ gzip -dc "$data" | sed '7s/^0,/17,/' >"$work/wrong"
 status 1 1 'wrong: row 7' --data "$work/wrong"
 : >"$work/empty"
 status 1 1 'empty: too few' --data "$work/empty"
+
+program=why_not_mse
+# table TITLE: the rows of the table below the line that begins so.
+table() { awk -v title="$1" 'index($0, title) == 1 {on = 1; next} !NF {on = 0} on && $1 ~ /^[0-9]/' "$work/out"; }
+# holds WHAT TITLE CONDITION: an awk condition, made so that NaN fails it, is true at the end of the table. c[row, field]
+# has the cells, rows and fields from 1: step, then loss, gradient, accuracy, % of cross-entropy; the same of MSE.
+holds() {
+  table "$2" | tr -d '%' | awk '{for (i = 1; i <= NF; i++) c[NR, i] = $i} END {exit !(NR > 0 && ('"$3"'))}' ||
+    fail "not so: $1"
+}
+plot=$work/plot.svg
+if command -v gnuplot >/dev/null; then
+  status 0 0 '' --plot "$plot"
+  [ "$(grep -c 'gnuplot_plot_' "$plot")" -eq 16 ] || fail "not two curves in each of eight panels"
+  [ ! -e "$plot.part" ] || fail "a half-drawn plot is left"
+else
+  echo "no gnuplot: the plot isn't tested"
+  status 0 0 ''
+fi
+cat "$work/out"
+! grep -q "$(printf '[\r\033]')" "$work/out" || fail "a progress bar in a pipe"
+
+unit='Zeros and ones' all='All digits' logits='Logits 0'
+holds 'the same start: equal accuracy' "$unit" 'c[1, 4] == c[1, 7] && c[1, 4] < 50'
+holds "at the wrong start cross-entropy's gradient is over ten times MSE's" "$unit" 'c[1, 3] > 10 * c[1, 6] && c[1, 6] > 0'
+holds 'cross-entropy recovers' "$unit" 'c[NR, 2] < 0.1 && c[NR, 4] >= 95'
+holds "MSE stalls: hardly a loss less, wrong as before" "$unit" 'c[NR, 5] > 0.9 * c[1, 5] && c[NR, 7] < 50'
+holds 'the same random start' "$all" 'c[1, 4] == c[1, 7] && c[1, 2] > 2 && c[1, 2] < 3'
+holds 'cross-entropy learns the digits earlier' "$all" 'c[6, 1] == 20 && c[6, 4] > c[6, 7] + 10'
+holds 'both learn them' "$all" 'c[NR, 1] == 200 && c[NR, 4] >= 90 && c[NR, 7] >= 90'
+# From 104 on, exp(−margin) is 0 in f32, whatever the device does with denormals.
+table "$logits" | awk '
+  $1 == 20 {near++; if (!($3 == 20 && $4 == -1 && $7 == 20 && $8 == -1)) bad = 1}
+  $1 >= 50 && !($5 == 23.03 && $6 == 0 && $7 == $1 && $8 == -1) {bad = 1}
+  $1 > 104 {far++; if ($2 != 0 || $3 != "inf" || $4 != "nan") bad = 1}
+  END {exit !(near == 1 && far >= 2 && !bad)}' || fail "-log p against the fused loss, in the table of confident mistakes"
+set -- $(table "$unit" | awk 'NR == 1 {print $4, $8} {ce = $4; mse = $8} END {print ce, mse}')
+tr '\n' ' ' <"$work/out" | grep -q "accuracy from $1 % to $3 % (.*), and MSE from $2 % to $4 %: " ||
+  fail "the paragraph has other numbers than the table"
+
+status 0 0 '' --steps 5
+grep -v '^$' "$work/out" >"$work/first"
+status 0 0 '' --steps 5
+grep -v '^$' "$work/out" | cmp "$work/first" - || fail "the same seed gave other numbers"
+status 0 0 '' --steps 5 --seed 2 --wrong 10
+! grep -v '^$' "$work/out" | cmp -s "$work/first" - || fail "another seed gave the same numbers"
+status 0 0 '' --help
+status 2 1 'steps' --steps 0
+status 2 1 'wrong' --wrong 81
+status 2 1 'stray' stray
+status 1 1 'device 999' --device 999
+status 1 1 'nowhere' --data "$work/nowhere"
+mkdir "$work/no_path"
+(PATH=$work/no_path && "$programs/$program" --plot "$plot") 2>"$work/err" && fail "a plot without gnuplot"
+grep -q "gnuplot isn't installed" "$work/err" || fail "it doesn't say that gnuplot isn't installed"
+if command -v gnuplot >/dev/null; then
+  "$programs/$program" --steps 1 --plot "$work/nowhere/plot.svg" >"$work/out" 2>"$work/err" && fail "a plot into nowhere"
+  tail -n 1 "$work/err" | grep -q 'nowhere/plot.svg: gnuplot failed' || fail "a plot into nowhere isn't named"
+fi
 exit $failed

@@ -8,7 +8,7 @@ clloss_script(NAME examples_build TIMEOUT 300
   "-DBUILD=${clLoss_BINARY_DIR}" "-DWORK=${examples_work}" -P "${CMAKE_CURRENT_SOURCE_DIR}/examples_build.cmake")
 clloss_script(NAME readme LABELS device COMMAND sh "${CMAKE_CURRENT_SOURCE_DIR}/readme.sh" "${clLoss_SOURCE_DIR}/README.md"
   "${clLoss_SOURCE_DIR}/examples/minimal.c" "${examples_bin}/minimal")
-clloss_script(NAME demo TIMEOUT 240 LABELS device COMMAND sh "${CMAKE_CURRENT_SOURCE_DIR}/demo.sh"
-  "${examples_bin}/train_digits" "${clLoss_SOURCE_DIR}/examples/data/digits.csv.gz" "${examples_work}")
+clloss_script(NAME demo TIMEOUT 360 LABELS device COMMAND sh "${CMAKE_CURRENT_SOURCE_DIR}/demo.sh"
+  "${examples_bin}" "${clLoss_SOURCE_DIR}/examples/data/digits.csv.gz" "${examples_work}")
 set_tests_properties(examples_build PROPERTIES FIXTURES_SETUP examples)
 set_tests_properties(readme demo PROPERTIES FIXTURES_REQUIRED examples)
