@@ -10,7 +10,7 @@ typedef struct history {
   size_t points;                           /* one before the first step, and one after each */
   clloss_tensor *losses, *norms, *counted; /* [points], [points], [points][CLLOSS_COUNTS] */
   float *loss, *norm;                      /* [points], by history_read */
-  double *accuracy;                        /* [points], 0 … 1,likewise */
+  double *accuracy;                        /* [points], 0 … 1, likewise */
 } history;
 
 /* False, with a line on stderr, on failure; either way the history is to be destroyed. */

@@ -58,11 +58,12 @@ status 1 1 'empty: too few' --data "$work/empty"
 program=why_not_mse
 # table TITLE: the rows of the table below the line that begins so.
 table() { awk -v title="$1" 'index($0, title) == 1 {on = 1; next} !NF {on = 0} on && $1 ~ /^[0-9]/' "$work/out"; }
-# holds WHAT TITLE CONDITION: an awk condition, made so that NaN fails it, is true at the end of the table. c[row, field]
-# has the cells, rows and fields from 1: step, then loss, gradient, accuracy, % of cross-entropy; the same of MSE.
+# holds WHAT TITLE CONDITION: every cell of the table is a finite number, and the awk condition is true. c[row, field] has
+# the cells, fields from 1: step, then loss, gradient and accuracy of cross-entropy, and of MSE; NR is the last row.
 holds() {
-  table "$2" | tr -d '%' | awk '{for (i = 1; i <= NF; i++) c[NR, i] = $i} END {exit !(NR > 0 && ('"$3"'))}' ||
-    fail "not so: $1"
+  table "$2" | tr -d '%' | awk '
+    {for (i = 1; i <= 7; i++) if ($i ~ /^[0-9.]+(e[-+]?[0-9]+)?$/) c[NR, i] = $i; else bad = 1}
+    END {exit !(NR > 0 && !bad && ('"$3"'))}' || fail "not so: $1"
 }
 plot=$work/plot.svg
 if command -v gnuplot >/dev/null; then
