@@ -10,9 +10,6 @@
 
 enum { TALLIES_MOST = 64, REGION_BYTES = 256 };
 
-/* From here on a gradient that isn't in place is written around the cache. */
-enum { PAST_CACHE_BYTES = 4 << 20 };
-
 typedef POINTWISE_SCALARS(cl_float) scalars_f32;
 typedef POINTWISE_SCALARS(cl_double) scalars_f64;
 
@@ -112,7 +109,7 @@ static void make_plan(clloss_ctx *ctx, clloss__pointwise *r) {
 static cl_ulong flags_of(const clloss__pointwise *r) {
   const clloss_pointwise *x = &r->x;
   const uint32_t grad = x->grad.dtype ? x->grad.dtype : CLLOSS_F32;
-  const bool large = x->rows * x->classes >= PAST_CACHE_BYTES / clloss__dtype_bytes(grad);
+  const bool large = clloss__plan_past_cache(&r->plan, x->rows * x->classes, grad);
   const clloss__strides upstream = clloss__view_strides(&x->grad_loss, x->classes, 1);
   const bool by_element = r->o.reduction == CLLOSS_NONE && x->grad_loss.mem && upstream.column;
   const bool plain = !x->weight.mem && !x->pos_weight.mem && !x->element_loss.mem && !x->counts.mem &&
