@@ -78,7 +78,8 @@ static void draw_difference(const pointwise_shape *s, uint64_t *state, double *x
 
 /* ---- errors ---- */
 
-/* (1 − y) and p y: 1 each; times what is above 0: 1; their sum with the tail's share: 2; that: 2, TAIL and 1. */
+/* (1 − y) and p y: 1 each; times |x|: 1; their sum with the tail's share: 2; that: 2, TAIL and 1. The derivative's two terms:
+ * 1, times e 5, the difference 1, over 1 + e 3 and 5. */
 static pointwise_error error_bce_logits(const pointwise_shape *s, double x, double y, double pos) {
   (void)s;
   const double no = fabs(1 - y), yes = fabs(pos * y), e = exp(-fabs(x)), tail = log1p(e);
