@@ -20,14 +20,13 @@
 
 bool eval_report_open(eval_report *r, report_kind kind, size_t classes) {
   *r = (eval_report){.kind = kind, .classes = kind == REPORT_CLASSES ? classes : 2};
+  r->uniform = log((double)r->classes);
   r->frequencies = calloc(r->classes, sizeof *r->frequencies);
   if (!r->frequencies) fail(EXIT_FAILED, "out of memory for %zu classes", classes);
   return r->frequencies != NULL;
 }
 
 void eval_report_close(eval_report *r) { free(r->frequencies); }
-
-static double uniform_loss(const eval_report *r) { return log((double)r->classes); }
 
 /* Of equal losses the first stays the greater. */
 static void keep_worst(eval_report *r, const report_row *row) {
@@ -47,7 +46,7 @@ void eval_report_add(eval_report *r, const report_row *row) {
   bin->rows += 1;
   bin->confidence += row->probability;
   bin->right += row->right;
-  if (r->classes > 1) bar = row->loss / uniform_loss(r) * (REPORT_BARS / 3);
+  if (r->classes > 1) bar = row->loss / r->uniform * (REPORT_BARS / 3);
   r->bars[bar < 0 ? 0 : bar < REPORT_BARS ? (size_t)bar : REPORT_BARS - 1] += 1;
   keep_worst(r, row);
 }
@@ -116,7 +115,7 @@ static bool read_oddities(const eval_report *r, eval_reading *g) {
 /* Worse than a guess, or as good as one. A third of the chance of a uniform guess is too seldom for bad luck. */
 static bool read_guesses(const eval_report *r, eval_reading *g) {
   const double percent = 100 * g->right, chance = 1 / (double)r->classes, mean = r->result.mean;
-  const bool lost = mean > g->uniform && !near(mean, g->uniform, g->uniform);
+  const bool lost = mean > r->uniform && !near(mean, r->uniform, r->uniform);
   if (lost && g->right >= 0.5 && g->right > 1.2 * g->majority)
     say(g,
         "Confidently wrong: %.3g %% of the %ss are right, yet the loss is worse than a uniform guess, "
@@ -133,11 +132,11 @@ static bool read_guesses(const eval_report *r, eval_reading *g) {
     say(g,
         "Worse than knowing nothing: a uniform guess would cost %.3g nats, this costs %.3g with %.3g %% "
         "right.",
-        g->uniform, mean, percent);
-  else if (near(mean, g->uniform, g->uniform) && g->right <= fmax(fmin(2 * chance, 0.6), 1.1 * g->majority))
+        r->uniform, mean, percent);
+  else if (near(mean, r->uniform, r->uniform) && g->right <= fmax(fmin(2 * chance, 0.6), 1.1 * g->majority))
     say(g, "Has learnt nothing: the loss is that of a uniform guess, ln %zu = %.4g nats.", r->classes,
-        g->uniform);
-  else if (near(mean, g->frequencies, g->uniform) && g->right <= 1.1 * g->majority)
+        r->uniform);
+  else if (near(mean, g->frequencies, r->uniform) && g->right <= 1.1 * g->majority)
     say(g, "Has learnt how frequent the classes are and nothing else: that guess costs %.3g nats, this %.3g.",
         g->frequencies, mean);
   else
@@ -148,7 +147,7 @@ static bool read_guesses(const eval_report *r, eval_reading *g) {
 /* Better than a guess: what about the accuracy, and the confidence? */
 static void read_quality(const eval_report *r, eval_reading *g) {
   const double percent = 100 * g->right, sure = 100 * r->result.confidence, mean = r->result.mean;
-  const double normalized = mean / g->uniform;
+  const double normalized = mean / r->uniform;
   if (g->right <= g->majority && g->majority > 0.5)
     say(g,
         "Right in %.3g %% of the %ss, but always answering the commonest class would be right in %.3g %%: "
@@ -182,7 +181,7 @@ static void read_quality(const eval_report *r, eval_reading *g) {
 }
 
 void eval_report_read(const eval_report *r, eval_reading *to) {
-  *to = (eval_reading){.uniform = uniform_loss(r)};
+  *to = (eval_reading){.frequencies = NAN};
   read_frequencies(r, to);
   read_bins(r, to);
   if (!read_oddities(r, to) && !read_guesses(r, to)) read_quality(r, to);
@@ -246,8 +245,8 @@ static void json_report(const eval_report *report) {
   json_number("bits", r->mean / log(2), r->digits);
   json_number("accuracy", r->accuracy, F64_DIGITS);
   json_number("entropy", r->entropy, r->digits);
-  json_number("uniform_baseline", reading.uniform, F64_DIGITS);
-  json_number("normalized", r->mean / reading.uniform, r->digits);
+  json_number("uniform_baseline", report->uniform, F64_DIGITS);
+  json_number("normalized", r->mean / report->uniform, r->digits);
   if (report->kind == REPORT_CLASSES) json_number("top5", r->top, F64_DIGITS);
   if (report->kind == REPORT_BINARY) json_number("base_rate", reading.ones, F64_DIGITS);
   json_number("frequency_baseline", reading.frequencies, F64_DIGITS);
@@ -300,9 +299,9 @@ static void text_report(const eval_report *report, const eval_reading *reading) 
   if (report->kind == REPORT_CLASSES) line("top 5", 100 * r->top, "%");
   if (report->kind == REPORT_BINARY) line("base rate", 100 * reading->ones, "%, of ones");
   line("entropy", r->entropy, "nats, of the predictions");
-  line("uniform baseline", reading->uniform, "nats");
+  line("uniform baseline", report->uniform, "nats");
   line("class frequencies", reading->frequencies, "nats, as a guess");
-  line("normalized", r->mean / reading->uniform, "of the uniform baseline");
+  line("normalized", r->mean / report->uniform, "of the uniform baseline");
   line("confidence", 100 * r->confidence, "%, of the predictions");
   line("calibration error", 100 * reading->calibration, "%, between confidence and accuracy");
 }

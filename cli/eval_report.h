@@ -38,6 +38,7 @@ typedef struct eval_result {
 typedef struct eval_report {
   report_kind kind; /* without one there is the loss alone */
   size_t classes;   /* of the report: 2 where it is binary */
+  double uniform;   /* nats: what a uniform guess costs */
   eval_result result;
   double *frequencies; /* [classes]: rows, or shares of them, of each target */
   struct report_bin {
@@ -58,7 +59,6 @@ void eval_report_add(eval_report *report, const report_row *row);
 
 /* What follows from the rows and the result together. */
 typedef struct eval_reading {
-  double uniform;     /* nats: what a uniform guess costs */
   double frequencies; /* what guessing the frequencies of the targets costs */
   double majority;    /* share of the commonest target */
   double ones;        /* share of the last class: of ones where the report is binary */

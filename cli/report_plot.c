@@ -87,8 +87,8 @@ static void mark(gnuplot *to, int number, double bits, const char *name, const c
           color);
 }
 
-static void draw_surprisal(const eval_report *r, const eval_reading *reading, gnuplot *to) {
-  const double uniform = reading->uniform / log(2), end = 3 * uniform, width = end / REPORT_BARS;
+static void draw_surprisal(const eval_report *r, gnuplot *to) {
+  const double uniform = r->uniform / log(2), end = 3 * uniform, width = end / REPORT_BARS;
   const double mean = fmin(r->result.mean / log(2), end);
   double rows = 0, least = INFINITY;
   for (size_t i = 0; i < REPORT_BARS; i++) {
@@ -122,7 +122,7 @@ void report_plot(const eval_report *r, gnuplot *to) {
   write_title(&r->result, reading.sentence, to);
   if (r->n_worst && r->classes > 1) {
     draw_reliability(r, &reading, to);
-    draw_surprisal(r, &reading, to);
+    draw_surprisal(r, to);
   } else {
     draw_nothing(to);
   }

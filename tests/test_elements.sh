@@ -124,6 +124,58 @@ if command -v gnuplot >/dev/null; then
   check "and draws" grep -qF "calibration error 43.8 %" b.svg
 fi
 
+# Of probabilities: p = 1/2 and 1/4 of 1 and 0; and 0 of 1, where the logarithm stops, or the input is clipped.
+npy q.npy f4 '(3,)' 0.5 0.25 0
+npy qt.npy f4 '(3,)' 1 0 1
+results "none" bce "$ln2 $ln43 100" "-2 1.3333333333333333 -1e12" q.npy qt.npy
+results "clipped" bce "$ln2 $ln43 2.302585092994046" "-2 1.3333333333333333 0" q.npy qt.npy --clip 0.1
+"$clloss" eval --loss bce q.npy qt.npy --clip 0.1 --json >out
+check "bce: accuracy" field_is 1e-15 accuracy 0.3333333333333333
+check "bce: base rate" field_is 1e-15 base_rate 0.6666666666666666
+check "bce: confidence, of 1/2, 3/4 and 1" field_is 1e-7 confidence 0.75
+check "bce: calibration, 1 of 3/4 is right" field_is 1e-7 calibration_error 0.5833333333333334
+check "bce: the mean of clipped losses" field_is 1e-6 bits 1.5789893
+npy wrong.npy f4 '(3,)' 0.5 1.25 nan
+npy wt.npy f4 '(3,)' 1 0 1
+for engine in --reference --device=0; do
+  "$clloss" eval --loss bce wrong.npy wt.npy $engine --row-loss l.npy --json >out
+  check "bce: what is no probability is counted $engine" test "$(field bad_targets)$(field loss_text)" = '1"nan"'
+  check "bce: and is NaN" is 1e-7 l.npy $ln2 nan nan
+done
+
+# Kullback and Leibler's divergence of log-probabilities.
+npy k.npy f4 '(2, 2)' -$ln4 -$ln2 -1 -2
+npy kt.npy f4 '(2, 2)' 0.5 0.25 0 1
+npy klt.npy f4 '(2, 2)' -$ln2 -$ln4 -inf 0
+results "none" kl "0.34657359027997264 -0.17328679513998632 0 2" "-0.5 -0.25 0 -1" k.npy kt.npy
+results "logarithms of targets" kl "0.34657359027997264 -0.17328679513998632 0 2" "-0.5 -0.25 0 -1" k.npy klt.npy --log-target
+means "batchmean" kl 1.0866433975699932 k.npy kt.npy --reduction batchmean
+
+# Differences -1, 2, 0, 4, -3 and 1/2 again.
+for kind in smooth-l1 huber; do
+  results "default" $kind "0.5 1.5 0 3.5 2.5 0.125" "-1 1 0 1 -1 0.5" x.npy t.npy
+done
+results "beta 2" smooth-l1 "0.25 1 0 3 2 0.0625" "-0.5 1 0 1 -1 0.25" x.npy t.npy --delta 2
+results "beta 0" smooth-l1 "1 2 0 4 3 0.5" "-1 1 0 1 -1 1" x.npy t.npy --delta 0
+results "delta 2" huber "0.5 2 0 6 4 0.125" "-1 2 0 2 -2 0.5" x.npy t.npy --delta 2
+refused 2 "--delta 0: not a finite number above 0" eval --loss huber x.npy t.npy --delta 0
+
+# Focal loss of p = 1/2.
+npy f.npy f4 '(2,)' 0 0
+npy ft.npy f4 '(2,)' 1 0
+results "default" focal "0.043321698784996583 0.12996509635498973" "-0.07457169878499658 0.22371509635498973" f.npy ft.npy
+results "binary cross-entropy" focal "$ln2 $ln2" "-0.5 0.5" f.npy ft.npy --gamma 0 --alpha -1
+results "alpha 0 is meant" focal "0 $ln2" "0 0.5" f.npy ft.npy --gamma 0 --alpha 0
+for option in "--gamma -1" "--alpha 1.5" "--alpha nan"; do
+  # shellcheck disable=SC2086
+  refused 2 "$option: not a finite number" eval --loss focal f.npy ft.npy $option
+done
+for option in "--clip 0.5" "--clip -0.1"; do
+  # shellcheck disable=SC2086
+  refused 2 "$option: not a finite number" eval --loss bce q.npy qt.npy $option
+done
+refused 2 "--delta -1" eval --loss huber x.npy t.npy --delta -1
+
 # More than one part: a number in the last place; and rows of pos_weight that are longer than a part.
 # zeros FILE SHAPE N LAST: N of f4, all 0 but the last
 zeros() {
