@@ -9,6 +9,7 @@
  * classified right after the last epoch, 1 if not or on failure, 2 for bad usage. */
 #include "digits.h"
 #include "net.h"
+#include "npy.h"
 #include "options.h"
 #include "rng.h"
 #include <getopt.h>
@@ -23,6 +24,7 @@ static const double wanted = 0.95;
 typedef struct settings {
   unsigned long epochs, hidden, seed, device;
   const char *data;
+  const char *save; /* prefix of the files for `clloss eval`; NULL: none */
 } settings;
 
 typedef struct trainer {
@@ -131,6 +133,26 @@ static bool train(trainer *t, const settings *s, score *last) {
   return good;
 }
 
+/* The held-out digits' logits and classes, as files that `clloss eval` reads. */
+static bool save(trainer *t, const digits *d, const char *prefix) {
+  char path[512];
+  const size_t rows = t->held_rows, most = rows > BATCH ? rows : BATCH;
+  float *logits = malloc(most * DIGITS_CLASSES * sizeof *logits);
+  const clloss_view none = {.mem = NULL};
+  bool good = logits != NULL;
+  if (!good) cl_ok(CL_OUT_OF_HOST_MEMORY, "the logits");
+  good = good &&
+         net_evaluate(&t->model, clloss_tensor_view(t->held_x), clloss_tensor_view(t->held_t), rows, none,
+                      clloss_tensor_view(t->counts)) &&
+         device_download(t->model.dev, t->model.logits, logits);
+  snprintf(path, sizeof path, "%slogits.npy", prefix);
+  good = good && npy_write(path, "<f4", rows, DIGITS_CLASSES, logits);
+  snprintf(path, sizeof path, "%stargets.npy", prefix);
+  good = good && npy_write(path, "<i4", rows, 0, d->classes + d->train_rows);
+  free(logits);
+  return good;
+}
+
 static int run(const settings *s) {
   digits d = {0};
   device dev = {0};
@@ -144,11 +166,12 @@ static int run(const settings *s) {
     fflush(stdout);
     good = trainer_create(&t, &dev, &d, s) && train(&t, s, &last);
   }
-  const bool learnt = good && last.accuracy >= wanted;
+  bool learnt = good && last.accuracy >= wanted;
   if (good) {
     printf("%s: %.2f %% of the held-out digits are right, %.0f %% are asked for\n",
            learnt ? "learnt" : "not learnt", 100 * last.accuracy, 100 * wanted);
   }
+  if (good && s->save && !save(&t, &d, s->save)) learnt = false;
   trainer_destroy(&t);
   device_close(&dev);
   digits_free(&d);
@@ -162,18 +185,17 @@ static void help(void) {
       "  --hidden N   units of the hidden layer (default 128)\n"
       "  --seed N     of the split, the first weights and the order of the batches (default 1)\n"
       "  --device N   OpenCL device, as numbered by `clloss devices` (default 0)\n"
-      "  --data FILE  lines of 64 pixels and a class, gzip or plain (default: the digits that come along)\n");
+      "  --data FILE  lines of 64 pixels and a class, gzip or plain (default: the digits that come along)\n"
+      "  --save PRE   write PRElogits.npy and PREtargets.npy of the held-out digits, for `clloss eval`\n");
 }
 
 int main(int argc, char **argv) {
   settings s = {.epochs = 30, .hidden = 128, .seed = 1, .data = DIGITS_CSV_GZ};
-  static const struct option options[] = {{"epochs", required_argument, NULL, 'e'},
-                                          {"hidden", required_argument, NULL, 'n'},
-                                          {"seed", required_argument, NULL, 's'},
-                                          {"device", required_argument, NULL, 'd'},
-                                          {"data", required_argument, NULL, 'f'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {NULL, 0, NULL, 0}};
+  static const struct option options[] = {
+      {"epochs", required_argument, NULL, 'e'}, {"hidden", required_argument, NULL, 'n'},
+      {"seed", required_argument, NULL, 's'},   {"device", required_argument, NULL, 'd'},
+      {"data", required_argument, NULL, 'f'},   {"save", required_argument, NULL, 'o'},
+      {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
   for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
     bool good = true;
     switch (option) {
@@ -182,6 +204,7 @@ int main(int argc, char **argv) {
     case 's': good = option_number("train_digits", "seed", optarg, 0, 0xffffffff, &s.seed); break;
     case 'd': good = option_number("train_digits", "device", optarg, 0, 1000, &s.device); break;
     case 'f': s.data = optarg; break;
+    case 'o': s.save = optarg; break;
     case 'h': help(); return 0;
     default: good = false; /* getopt has said why */
     }

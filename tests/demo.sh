@@ -55,6 +55,16 @@ status 1 1 'wrong: row 7' --data "$work/wrong"
 : >"$work/empty"
 status 1 1 'empty: too few' --data "$work/empty"
 
+# What --save writes is as long as its header says, and a folder that isn't there is a failure.
+status 0 0 '' --epochs 20 --save "$work/held_"
+for file in logits:10 targets:1; do
+  path=$work/held_${file%:*}.npy
+  rows=$(head -n 1 "$path" | sed -n "s/.*'shape': (\([0-9]*\),.*/\1/p")
+  [ "$(wc -c <"$path")" -eq $((128 + 4 * rows * ${file#*:})) ] || fail "$path: not 128 bytes and $rows rows"
+  [ "$rows" -gt 300 ] || fail "$path: $rows rows"
+done
+status 1 1 'nowhere' --epochs 1 --save "$work/nowhere/held_"
+
 program=why_not_mse
 # table TITLE: the rows of the table below the line that begins so.
 table() { awk -v title="$1" 'index($0, title) == 1 {on = 1; next} !NF {on = 0} on && $1 ~ /^[0-9]/' "$work/out"; }
