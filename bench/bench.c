@@ -26,8 +26,8 @@ struct run {
   struct peers peers;
   const struct bench_shape *shapes;
   size_t n_shapes;
-  struct bench_shape
-      asked[OPTIONS_MAX_CLASSES]; /* by --classes, --rows, --size-mb or --quick: every case at each V */
+  struct bench_shape asked
+      [OPTIONS_MAX_CLASSES]; /* by --classes, --rows, --size-mb or --quick: every case at each V, elementwise ones at the first */
   struct result *results;
   size_t count, failed;
   int warm; /* some shape's rotation stays within the cache */
@@ -42,6 +42,19 @@ static int matches(const struct options *o, const char *id) {
 
 static int selected(const struct options *o, const struct bench_shape *s, int i) {
   return (s->cases >> i & 1) && matches(o, bench_cases[i].id);
+}
+
+/* Whether any case of the shape is; and any that reads probabilities. */
+static int selected_any(const struct options *o, const struct bench_shape *s) {
+  int any = 0;
+  for (int i = 0; i < BENCH_CASES; i++) any |= selected(o, s, i);
+  return any;
+}
+
+static int needs_probabilities(const struct options *o, const struct bench_shape *s) {
+  int any = 0;
+  for (int i = 0; i < BENCH_CASES; i++) any |= selected(o, s, i) && case_needs_probabilities(&bench_cases[i]);
+  return any;
 }
 
 static int starts_up(const struct run *run) {
@@ -68,7 +81,7 @@ static void run_case(struct run *run, const struct measurement *how, const struc
   struct result *r = &run->results[run->count++];
   char label[64];
   *r = result_blank(c->name, c->inplace, s->kind, shape_rows(s), s->classes, s->inner, case_dtype(c));
-  snprintf(label, sizeof label, "%s, V = %zu", c->id + strlen("xent_"), s->classes);
+  snprintf(label, sizeof label, "%s, V = %zu", c->id, s->classes);
   progress_label(label);
   progress_at(steps);
   if (*broken)
@@ -100,6 +113,7 @@ static void run_shape(struct run *run, const struct bench_shape *s) {
   struct ring ring = {0}, half = {0};
   char why[2000] = "";
   const size_t n = shape_rows(s) * s->classes;
+  if (!selected_any(o, s)) return;
   struct measurement how = {.machine = &run->machine,
                             .yardsticks = &yardsticks,
                             .problem = &problem,
@@ -109,8 +123,7 @@ static void run_shape(struct run *run, const struct bench_shape *s) {
                             .ref_bytes = o->ref_bytes,
                             .peers = &run->peers,
                             .tick = tick};
-  if (problem_open(&problem, &run->machine, o->family, s, selected(o, s, PROBABILITIES), why, sizeof why) ==
-          0 &&
+  if (problem_open(&problem, &run->machine, o->family, s, needs_probabilities(o, s), why, sizeof why) == 0 &&
       yardsticks_open(&yardsticks, &run->machine, (enum yard_form)o->yardstick, n, why, sizeof why) == 0) {
     cl_int rc = ring_open(&ring, &run->machine, problem.logits, 4 * n, RING_BUDGET);
     if (rc != CL_SUCCESS)
@@ -123,7 +136,7 @@ static void run_shape(struct run *run, const struct bench_shape *s) {
     const struct bench_case *c = &bench_cases[i];
     if (!selected(o, s, i)) continue;
     if (!*why && case_logit_bytes(c) == 2) halve(run, &problem, &half, c, why, sizeof why);
-    how.peers_wanted = o->peers ? s->peers & case_peers(c) : 0;
+    how.peers_wanted = o->peers ? s->peers & c->peers : 0;
     run_case(run, &how, c, s, why);
   }
   ring_close(&half);
@@ -261,7 +274,7 @@ static void choose_shapes(struct run *run) {
                                          .classes = o->classes[i],
                                          .inner = 1,
                                          .size_bytes = o->size_bytes,
-                                         .cases = (1u << BENCH_CASES) - 1,
+                                         .cases = ((1u << BENCH_CASES) - 1) & ~(i > 0 ? ELEMENTWISE : 0),
                                          .peers = PEERS_ALL};
   run->shapes = run->asked;
   run->n_shapes = o->n_classes;

@@ -2,23 +2,43 @@
 #ifndef BENCH_CASES_H
 #define BENCH_CASES_H
 
+#include "case_distill.h"
+#include "case_pointwise.h"
 #include "case_xent.h"
 #include "machine.h"
+#include "yardstick.h"
 
-/* What the loss is made of. Plain: class indices and the mean. */
-enum case_kind { CASE_PLAIN, CASE_OPTIONS /* class weights, smoothing, ignore_index */, CASE_PROBABILITIES };
+/* What cross-entropy is made of. Plain: class indices and the mean. */
+enum xent_kind { CASE_PLAIN, CASE_OPTIONS /* class weights, smoothing, ignore_index */, CASE_PROBABILITIES };
 
 struct bench_case {
   const char *id;   /* "xent_fused_inplace": what --case looks in */
   const char *name; /* "xent_fused": the key in JSON */
   const char *about;
+  const struct bench_loss *loss; /* losses.h */
   const harness_case *harness;
   int inplace;
-  enum case_kind kind;
-  uint32_t dtype; /* of logits and gradient */
+  uint32_t kind;     /* of the loss: enum xent_kind, CLLOSS_MSE … */
+  uint32_t dtype;    /* of logits and gradient */
+  unsigned floor;    /* bits 1 << YARD_SCALE …: what together moves the least that the case must */
+  unsigned peers;    /* which peers compute the same: bits of enum peer_id */
+  const char *torch; /* what they call in torch.nn.functional */
 };
 
-enum { FUSED_INPLACE, FUSED, FORWARD, BACKWARD, OPTIONS, PROBABILITIES, BF16, F16, BENCH_CASES };
+enum {
+  FUSED_INPLACE,
+  FUSED,
+  FORWARD,
+  BACKWARD,
+  OPTIONS,
+  PROBABILITIES,
+  BF16,
+  F16,
+  MSE,
+  BCE_LOGITS,
+  DISTILL,
+  BENCH_CASES
+};
 extern const struct bench_case bench_cases[BENCH_CASES];
 
 /* A shape, and which cases are timed on it. */
@@ -37,13 +57,15 @@ extern const size_t n_bench_shapes;
 
 size_t shape_rows(const struct bench_shape *s);
 
-/* The case that others are compared with: plain, fused, in place, f32. NULL where this one isn't compared. */
+/* Cases that see elements, not rows: V is all the same to them. */
+#define ELEMENTWISE (1u << MSE | 1u << BCE_LOGITS)
+
+/* The case that others of cross-entropy are compared with: plain, fused, in place, f32. NULL where this one isn't. */
 const struct bench_case *case_plain(const struct bench_case *c);
 
-/* Whether it writes a gradient; which peers compute the same (bits of enum peer_id); bytes of a logit; "f32", "bf16",
- * "f16". */
+/* Whether it writes a gradient; whether it reads the problem's probabilities; bytes of a logit; "f32", "bf16", "f16". */
 int case_has_grad(const struct bench_case *c);
-unsigned case_peers(const struct bench_case *c);
+int case_needs_probabilities(const struct bench_case *c);
 size_t case_logit_bytes(const struct bench_case *c);
 const char *case_dtype(const struct bench_case *c);
 
@@ -51,7 +73,8 @@ const char *case_dtype(const struct bench_case *c);
  * ignored, so that the options have all rows to work on. */
 struct problem {
   size_t rows, classes, inner;
-  float *logits, *class_weight, *probabilities; /* logits and probabilities as they lie on the device */
+  float *logits, *class_weight, *probabilities; /* logits and probabilities as they lie on the device; the
+                                                   latter are a teacher's logits too */
   int64_t *targets;
   void *half; /* the logits in the type of half_dtype */
   uint32_t half_dtype;
@@ -67,7 +90,8 @@ void problem_close(struct problem *p);
 /* Makes p->half hold the logits in this type of two bytes. A clLoss status. */
 clloss_status problem_halve(struct problem *p, uint32_t dtype);
 
-/* "lane/1×8": variant, work-items × rows of a work-group; "lane_split/1×1/4" where four work-groups share a row. */
+/* "lane/1×8": variant, work-items × rows of a work-group; "lane_split/1×1/4" where four work-groups share a row; empty
+ * for elementwise losses, of which the library tells no plan. */
 int case_plan(const struct bench_case *c, const struct problem *p, char *text, size_t size, char *why,
               size_t why_size);
 

@@ -85,6 +85,7 @@ void json_result(FILE *out, const struct run_facts *facts, const struct result *
   number(out, "over_bound", r->over_bound.median);
   quartiles(out, "over_bound", &r->over_bound);
   number(out, "exp_ms", r->exp_ms.median);
+  number(out, "triad_ms", r->triad_ms.median);
   number(out, "launch_ms", r->launch_ms.median);
   number(out, "call_us", r->call_us.median);
   quartiles(out, "call_us", &r->call_us);
@@ -92,6 +93,7 @@ void json_result(FILE *out, const struct run_facts *facts, const struct result *
   string(out, "scale_by", r->scale_by ? r->scale_by : "");
   string(out, "copy_by", r->copy_by ? r->copy_by : "");
   string(out, "read_by", r->read_by ? r->read_by : "");
+  string(out, "triad_by", r->triad_by ? r->triad_by : "");
   count(out, "inner", r->inner);
   count(out, "kernels", r->kernels);
   count(out, "reps", r->reps);

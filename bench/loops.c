@@ -1,4 +1,4 @@
-/* Scale, copy and read with OpenMP. Each thread takes one contiguous share, cut at multiples of 64 bytes; the loop
+/* Scale, copy, triad and read with OpenMP. Each thread takes one contiguous share, cut at multiples of 64 bytes; the loop
  * over a share stands in a function of its own, so that the compiler can make one copy per instruction set (OpenMP
  * outlines parallel regions before it would see the attribute there). */
 #include "loops.h"
@@ -35,6 +35,11 @@ CLONES static void copy_share(const float *restrict x, float *restrict y, size_t
   for (size_t i = 0; i < n; i++) y[i] = x[i];
 }
 
+CLONES static void triad_share(const float *restrict x, const float *restrict z, float *restrict y,
+                               float factor, size_t n) {
+  for (size_t i = 0; i < n; i++) y[i] = x[i] + factor * z[i];
+}
+
 CLONES static float sum_block(const float *restrict x, size_t n) {
   float sum = 0;
 #pragma omp simd reduction(+ : sum)
@@ -56,6 +61,26 @@ static void copy_share_streaming(const float *restrict x, float *restrict y, siz
   _mm_sfence();
 #endif
   for (; i < n; i++) y[i] = x[i];
+}
+
+static void triad_share_streaming(const float *restrict x, const float *restrict z, float *restrict y,
+                                  float factor, size_t n) {
+  size_t i = 0;
+#ifdef __SSE2__
+  const __m128 f = _mm_set1_ps(factor);
+  for (; i + 16 <= n; i += 16) {
+    const __m128 a = _mm_add_ps(_mm_loadu_ps(x + i), _mm_mul_ps(f, _mm_loadu_ps(z + i)));
+    const __m128 b = _mm_add_ps(_mm_loadu_ps(x + i + 4), _mm_mul_ps(f, _mm_loadu_ps(z + i + 4)));
+    const __m128 c = _mm_add_ps(_mm_loadu_ps(x + i + 8), _mm_mul_ps(f, _mm_loadu_ps(z + i + 8)));
+    const __m128 d = _mm_add_ps(_mm_loadu_ps(x + i + 12), _mm_mul_ps(f, _mm_loadu_ps(z + i + 12)));
+    _mm_stream_ps(y + i, a);
+    _mm_stream_ps(y + i + 4, b);
+    _mm_stream_ps(y + i + 8, c);
+    _mm_stream_ps(y + i + 12, d);
+  }
+  _mm_sfence();
+#endif
+  for (; i < n; i++) y[i] = x[i] + factor * z[i];
 }
 
 /* In blocks, so that a float holds the sum of each well; the blocks add up in double. */
@@ -122,6 +147,22 @@ void loop_copy_streaming(const float *x, float *y, size_t n, int threads) {
   for (int t = 0; t < threads; t++) {
     size_t begin = share(n, t, threads);
     copy_share_streaming(x + begin, y + begin, share(n, t + 1, threads) - begin);
+  }
+}
+
+void loop_triad(const float *x, const float *z, float *y, float factor, size_t n, int threads) {
+#pragma omp parallel for num_threads(threads) schedule(static)
+  for (int t = 0; t < threads; t++) {
+    size_t begin = share(n, t, threads);
+    triad_share(x + begin, z + begin, y + begin, factor, share(n, t + 1, threads) - begin);
+  }
+}
+
+void loop_triad_streaming(const float *x, const float *z, float *y, float factor, size_t n, int threads) {
+#pragma omp parallel for num_threads(threads) schedule(static)
+  for (int t = 0; t < threads; t++) {
+    size_t begin = share(n, t, threads);
+    triad_share_streaming(x + begin, z + begin, y + begin, factor, share(n, t + 1, threads) - begin);
   }
 }
 

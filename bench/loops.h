@@ -15,9 +15,12 @@ void loops_end(void);
 void loop_scale(float *x, float factor, size_t n, int threads);
 void loop_copy(const float *x, float *y, size_t n, int threads);
 void loop_copy_streaming(const float *x, float *y, size_t n, int threads); /* where loops_can_stream() */
+/* y[i] = x[i] + factor * z[i] */
+void loop_triad(const float *x, const float *z, float *y, float factor, size_t n, int threads);
+void loop_triad_streaming(const float *x, const float *z, float *y, float factor, size_t n, int threads);
 double loop_read(const float *x, size_t n, int threads);
 
-/* Whether loop_copy_streaming has stores that bypass the cache. */
+/* Whether the streaming ones have stores that bypass the cache. */
 int loops_can_stream(void);
 
 #endif

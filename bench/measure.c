@@ -33,16 +33,25 @@ static int time_call(const struct measurement *how, const struct bench_case *wha
   return rc == CL_SUCCESS ? 0 : fail(r, "restoring the logits", rc, "");
 }
 
+/* Triad costs a third of a repetition: it is left out where it isn't the floor. */
+static int is_timed(const struct bench_case *what, enum yard_kind kind) {
+  return kind != YARD_TRIAD || (what->floor >> YARD_TRIAD & 1);
+}
+
 /* The yardsticks move as many bytes as the case's logits have, of f32 whatever the case's type; exp works on as many
- * elements. They leave every buffer as it was: the factor is 1, and all buffers of the ring hold the same. */
+ * elements. They leave every buffer as it was: the factor is 1, triad's 0, and all buffers of the ring hold the same. */
 static int time_yardsticks(const struct measurement *how, const struct bench_case *what, struct result *r,
                            struct times *t, size_t rep) {
   const size_t floats = ring_of(how, what)->bytes / 4, n = floats ? floats : 1;
   for (size_t i = 0; i < how->yardsticks->count; i++) {
     const enum yard_kind kind = how->yardsticks->all[i].kind;
-    cl_mem x = ring_next(how->ring), to = kind == YARD_COPY ? ring_next(how->ring) : x;
-    cl_int rc = yardstick_run(how->yardsticks, i, how->machine, x, to,
-                              kind == YARD_EXP ? how->ring->bytes / 4 : n, 1.0f, &t->yard[i][rep], NULL);
+    if (!is_timed(what, kind)) continue;
+    struct yard_arrays on = {.x = ring_next(how->ring)};
+    if (kind == YARD_COPY || kind == YARD_TRIAD) on.y = ring_next(how->ring);
+    if (kind == YARD_TRIAD) on.z = ring_next(how->ring);
+    cl_int rc = yardstick_run(how->yardsticks, i, how->machine, &on,
+                              kind == YARD_EXP ? how->ring->bytes / 4 : n, kind == YARD_TRIAD ? 0.0f : 1.0f,
+                              &t->yard[i][rep], NULL);
     if (rc != CL_SUCCESS) return fail(r, how->yardsticks->all[i].by, rc, "");
   }
   cl_int rc = yardstick_launch(how->yardsticks, how->machine, r->kernels, &t->launch[rep],
@@ -53,16 +62,18 @@ static int time_yardsticks(const struct measurement *how, const struct bench_cas
 /* An untimed yardstick before what is timed. A core that has been idle, while the scalar reference or a copy kept one
  * busy, may take milliseconds to join (seen in virtual machines: fused calls took 5 or 10 ms, by turns). */
 static int wake(const struct measurement *how, struct result *r) {
-  cl_mem x = ring_next(how->ring);
+  const struct yard_arrays on = {.x = ring_next(how->ring)}; /* the first is scale */
   double ms;
-  cl_int rc = yardstick_run(how->yardsticks, 0, how->machine, x, x, how->ring->bytes / 4, 1.0f, &ms, NULL);
+  cl_int rc = yardstick_run(how->yardsticks, 0, how->machine, &on, how->ring->bytes / 4, 1.0f, &ms, NULL);
   return rc == CL_SUCCESS ? 0 : fail(r, how->yardsticks->all[0].by, rc, "");
 }
 
-/* The candidate with the smallest median; YARD_MAX where there is none. */
-static size_t fastest(const struct yardsticks *y, const struct times *t, enum yard_kind kind, size_t reps) {
+/* The candidate with the smallest median; YARD_MAX where there is none, or none was timed. */
+static size_t fastest(const struct yardsticks *y, const struct bench_case *what, const struct times *t,
+                      enum yard_kind kind, size_t reps) {
   size_t best = YARD_MAX;
   double least = 0;
+  if (!is_timed(what, kind)) return YARD_MAX;
   for (size_t i = 0; i < y->count; i++) {
     if (y->all[i].kind != kind) continue;
     double median = summarize(t->yard[i], reps).median;
@@ -75,12 +86,16 @@ static size_t fastest(const struct yardsticks *y, const struct times *t, enum ya
 
 static void conclude(const struct yardsticks *y, const struct bench_case *what, const struct times *t,
                      struct result *r) {
-  size_t n = r->reps, scale = fastest(y, t, YARD_SCALE, n), copy = fastest(y, t, YARD_COPY, n),
-         read = fastest(y, t, YARD_READ, n), exps = fastest(y, t, YARD_EXP, n);
+  const size_t n = r->reps;
+  size_t best[YARD_KINDS];
   column floor, bound, call;
+  for (int k = 0; k < YARD_KINDS; k++) best[k] = fastest(y, what, t, (enum yard_kind)k, n);
+  const size_t scale = best[YARD_SCALE], copy = best[YARD_COPY], read = best[YARD_READ],
+               exps = best[YARD_EXP], triad = best[YARD_TRIAD];
   for (size_t i = 0; i < n; i++) {
-    floor[i] = t->yard[!case_has_grad(what) ? read : what->inplace ? scale : copy][i];
-    if (what->kind == CASE_PROBABILITIES) floor[i] += t->yard[read][i];
+    floor[i] = 0;
+    for (int k = 0; k < YARD_KINDS; k++)
+      if (what->floor >> k & 1) floor[i] += t->yard[best[k]][i];
     bound[i] = exps < YARD_MAX ? fmax(t->yard[scale][i], t->yard[exps][i]) : (double)NAN;
     call[i] = 1e3 * (t->call[i] - t->launch_call[i]);
   }
@@ -88,6 +103,8 @@ static void conclude(const struct yardsticks *y, const struct bench_case *what, 
   r->scale_ms = summarize(t->yard[scale], n);
   r->copy_ms = summarize(t->yard[copy], n);
   r->read_ms = summarize(t->yard[read], n);
+  if (triad < YARD_MAX) r->triad_ms = summarize(t->yard[triad], n);
+  if (triad < YARD_MAX) r->triad_by = y->all[triad].by;
   if (exps < YARD_MAX) r->exp_ms = summarize(t->yard[exps], n);
   r->ref_ms = summarize(t->ref, n);
   r->launch_ms = summarize(t->launch, n);

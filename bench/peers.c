@@ -2,6 +2,7 @@
 #include "peers.h"
 
 #include "loops.h"
+#include "losses.h"
 #include "peers/loop.h"
 #include "peers/naive.h"
 
@@ -139,7 +140,8 @@ static int check_torch(struct peers *p, enum peer_id id, char *why, size_t why_s
   double loss = NAN;
   const float *grad = NULL;
   if (torch_check(&p->torch, names[id].mode, &loss, &grad, why, why_size) != 0) return -1;
-  return peer_check(p->problem, p->what, loss, grad, why, why_size);
+  return (p->what->loss == &pointwise_loss ? peer_check_pointwise : peer_check)(p->problem, p->what, loss,
+                                                                                grad, why, why_size);
 }
 
 /* Gets ready what peers share, and runs this one. */
@@ -175,8 +177,16 @@ void peers_stop(struct peers *p) {
 
 void peers_open(struct peers *p, const struct problem *problem, const struct bench_case *what,
                 struct ring *ring, unsigned wanted, struct peer_figure figures[PEERS]) {
-  const struct torch_problem given = {problem->rows,    problem->classes, problem->inner,
-                                      case_dtype(what), problem->logits,  problem->targets};
+  const int elementwise = case_needs_probabilities(what);
+  const struct torch_problem given = {
+      .loss = what->torch,
+      .rows = problem->rows,
+      .classes = problem->classes,
+      .inner = problem->inner,
+      .dtype = case_dtype(what),
+      .logits = problem->logits,
+      .targets = elementwise ? (const void *)problem->probabilities : problem->targets,
+      .targets_bytes = elementwise ? 4 * problem->rows * problem->classes : 8 * problem->rows};
   char no_torch[sizeof figures->failed] = "";
   p->problem = problem;
   p->what = what;

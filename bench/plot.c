@@ -28,11 +28,18 @@ static const struct result *find(const struct result *r, size_t n, const struct 
   return NULL;
 }
 
+/* Other cases have shapes of their own, and no place here. */
+static int is_drawn(const struct result *r) {
+  for (int s = 0; s < SERIES; s++)
+    if (all_series[s].name && strcmp(r->name, all_series[s].name) == 0) return !r->failed[0];
+  return 0;
+}
+
 /* The distinct class counts, in the order of the results. */
 static size_t clusters(const struct result *r, size_t n, const struct result **first, size_t room) {
   size_t count = 0;
   for (size_t i = 0; i < n; i++) {
-    if (r[i].failed[0]) continue;
+    if (!is_drawn(&r[i])) continue;
     size_t k = 0;
     while (k < count && first[k]->classes != r[i].classes) k++;
     if (k == count && count < room) first[count++] = &r[i];
@@ -124,7 +131,7 @@ static void range(const struct result *r, size_t n, double *low, double *high) {
   *low = 0.8;
   *high = 2;
   for (size_t i = 0; i < n; i++) {
-    if (r[i].failed[0]) continue;
+    if (!is_drawn(&r[i])) continue;
     *low = fmin(*low, 0.7 * r[i].over_scale.q1);
     *high = fmax(*high, 1.5 * r[i].over_scale.q3);
     if (strcmp(r[i].name, "xent_fused") == 0)

@@ -8,7 +8,8 @@ struct result result_blank(const char *name, int inplace, enum shape_kind kind, 
   r.inner = inner;
   r.dtype = dtype;
   r.max_err = r.ideal_bytes = none.median;
-  r.ms = r.scale_ms = r.copy_ms = r.read_ms = r.exp_ms = r.ref_ms = r.launch_ms = r.call_us = none;
+  r.ms = r.scale_ms = r.copy_ms = r.read_ms = r.exp_ms = r.triad_ms = r.ref_ms = r.launch_ms = r.call_us =
+      none;
   r.over_scale = r.of_limit = r.speedup = r.over_bound = r.over_plain = none;
   for (int i = 0; i < PEERS; i++) r.peers[i].ms = r.peers[i].speedup = none;
   return r;

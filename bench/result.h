@@ -40,13 +40,14 @@ struct result {
   size_t ref_rows;   /* rows that the scalar reference ran on; its time is scaled up to all */
   size_t ring_bytes; /* over which the buffers rotate */
   struct summary ms, scale_ms, copy_ms, read_ms, exp_ms, ref_ms;
+  struct summary triad_ms;  /* NaN where it isn't the floor */
   struct summary launch_ms; /* of as many kernels that do nothing */
   struct summary call_us;   /* microseconds on the host in the call, above those of enqueuing the former */
   /* of paired ratios; the last over whichever takes longer in the repetition, scale or exp */
   struct summary over_scale, of_limit, speedup, over_bound;
   struct summary
       over_plain; /* likewise, over the plain f32 case fused in place; NaN in cases that are plain */
-  const char *scale_by, *copy_by, *read_by; /* who won each yardstick */
+  const char *scale_by, *copy_by, *read_by, *triad_by; /* who won each yardstick */
   struct peer_figure peers[PEERS];
 };
 

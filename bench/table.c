@@ -36,6 +36,9 @@ const char *cell_label(const struct result *r, char *room, size_t size) {
                                          {"xent_backward", "backward"},
                                          {"xent_fused_options", "options"},
                                          {"xent_fused_probabilities", "probabilities"},
+                                         {"mse_fused", "MSE"},
+                                         {"bce_logits_fused", "BCE of logits"},
+                                         {"distill_fused", "distillation"},
                                          {"first_result_cold", "first result, cold"},
                                          {"first_result_warm", "first result, warm"}};
   const char *name = r->name;
@@ -111,17 +114,24 @@ void table_result(FILE *out, const struct result *r) {
   fflush(out);
 }
 
-/* One line per shape: the yardsticks belong to the bytes, not to the case. */
+/* One line per shape, as the yardsticks belong to the bytes, not to the case; and one for its first case with a triad. */
 static void yardsticks(FILE *out, const struct result *r) {
   char cell[64], a[32], b[32], c[32], d[32];
   snprintf(cell, sizeof cell, "%zu × %zu", r->rows, r->classes);
   fputs("  ", out);
   cell_left(out, SHAPE, cell);
-  fprintf(out, " scale %s ms (%s), copy %s ms (%s), read %s ms (%s), exp in L1 %s ms\n",
+  fprintf(out, " scale %s ms (%s), copy %s ms (%s), read %s ms (%s), exp in L1 %s ms",
           cell_number(a, sizeof a, r->scale_ms.median), r->scale_by,
           cell_number(b, sizeof b, r->copy_ms.median), r->copy_by,
           cell_number(c, sizeof c, r->read_ms.median), r->read_by,
           cell_number(d, sizeof d, r->exp_ms.median));
+  if (r->triad_by)
+    fprintf(out, ", triad %s ms (%s)", cell_number(a, sizeof a, r->triad_ms.median), r->triad_by);
+  fputs("\n", out);
+}
+
+static int same_yardsticks(const struct result *a, const struct result *b) {
+  return a->rows == b->rows && a->classes == b->classes && (a->triad_by || !b->triad_by);
 }
 
 static int has_yardsticks(const struct result *r) {
@@ -132,7 +142,7 @@ static int all_yardsticks(FILE *out, const struct result *results, size_t n) {
   const struct result *last = NULL;
   for (size_t i = 0; i < n; i++) {
     const struct result *r = &results[i];
-    if (!has_yardsticks(r) || (last && last->rows == r->rows && last->classes == r->classes)) continue;
+    if (!has_yardsticks(r) || (last && same_yardsticks(last, r))) continue;
     if (!last) fputs("\nyardsticks over as many bytes as the logits, in the same repetitions:\n", out);
     yardsticks(out, r);
     last = r;
@@ -184,8 +194,7 @@ void table_foot(FILE *out, const struct result *results, size_t n) {
   fputs("\n± half the interquartile range.  × scale: time over that of scaling the logits in place (lower is "
         "better).\n"
         "of limit: the time of scale (in place), copy (out of place) or read (forward) over the case's; of "
-        "scale and "
-        "read together for probabilities.\n"
+        "scale and read\ntogether for probabilities; of triad for MSE, BCE and distillation.\n"
         "speedup: over the scalar C reference.  max err: of the results checked just before, against f64.\n",
         out);
 }

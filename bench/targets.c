@@ -28,10 +28,11 @@ static const struct target {
   unsigned metric;
   double aim, stretch;
 } targets[] = {
-#define ANY      0, SIZE_MAX
-#define NONE     ((double)NAN)
-#define IN_PLACE "xent_fused", 1, "f32"
-#define LARGE    SHAPE_LARGE
+#define ANY          0, SIZE_MAX
+#define NONE         ((double)NAN)
+#define IN_PLACE     "xent_fused", 1, "f32"
+#define LARGE        SHAPE_LARGE
+#define OUT_OF_PLACE 0, "f32", SHAPE_LARGE, ANY /* of the losses that have no other case */
     {"in place / scale", IN_PLACE, LARGE, 1000, 131072, OVER_FLOOR, 1.5, NONE},
     {"in place / scale", IN_PLACE, LARGE, 131073, SIZE_MAX, OVER_FLOOR, 1.8, NONE},
     {"in place / max(scale, exp)", IN_PLACE, LARGE, 1000, SIZE_MAX, OVER_BOUND, NONE, 1.2},
@@ -52,6 +53,13 @@ static const struct target {
     {"PyTorch eager / clLoss", IN_PLACE, LARGE, 1000, SIZE_MAX, SPEEDUP + PEER_EAGER, 10, NONE},
     {"torch.compile / clLoss", IN_PLACE, LARGE, 1000, SIZE_MAX, SPEEDUP + PEER_COMPILED, 6, NONE},
     {"C loop / clLoss", IN_PLACE, LARGE, ANY, SPEEDUP + PEER_C_LOOP, 2, NONE},
+    {"MSE / triad", "mse_fused", OUT_OF_PLACE, OVER_FLOOR, 1.3, NONE},
+    {"BCE of logits / triad", "bce_logits_fused", OUT_OF_PLACE, OVER_FLOOR, 1.8, NONE},
+    {"distillation / triad", "distill_fused", OUT_OF_PLACE, OVER_FLOOR, NONE, NONE},
+    {"PyTorch eager / clLoss, MSE", "mse_fused", OUT_OF_PLACE, SPEEDUP + PEER_EAGER, 2, NONE},
+    {"torch.compile / clLoss, MSE", "mse_fused", OUT_OF_PLACE, SPEEDUP + PEER_COMPILED, NONE, NONE},
+    {"PyTorch eager / clLoss, BCE", "bce_logits_fused", OUT_OF_PLACE, SPEEDUP + PEER_EAGER, 5, NONE},
+    {"torch.compile / clLoss, BCE", "bce_logits_fused", OUT_OF_PLACE, SPEEDUP + PEER_COMPILED, NONE, NONE},
     {"host time of a call, µs", IN_PLACE, SHAPE_TINY, ANY, CALL_US, 15, NONE},
     {"first result, cache warm, ms", "first_result_warm", 0, "f32", SHAPE_TINY, ANY, MS, 150, NONE},
     {"first result, cache cold, ms", "first_result_cold", 0, "f32", SHAPE_TINY, ANY, MS, 1500, NONE},

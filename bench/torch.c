@@ -149,10 +149,10 @@ void torch_stop(struct torch *t) {
 
 int torch_open(struct torch *t, const struct torch_problem *p, char *why, size_t why_size) {
   char answer[LINE], reason[LINE];
-  const size_t logits = 4 * p->rows * p->classes, targets = 8 * p->rows, at = (logits + 7) / 8 * 8;
+  const size_t logits = 4 * p->rows * p->classes, at = (logits + 7) / 8 * 8;
   if (t->child == 0) return complain(why, why_size, "the Python process has ended");
   unmap(t);
-  t->grad_at = at + targets;
+  t->grad_at = at + p->targets_bytes;
   t->shared_bytes = t->grad_at + logits;
   void *shared = MAP_FAILED;
   if (ftruncate(t->memory, 0) == 0 && ftruncate(t->memory, (off_t)t->shared_bytes) == 0)
@@ -160,9 +160,9 @@ int torch_open(struct torch *t, const struct torch_problem *p, char *why, size_t
   if (shared == MAP_FAILED) return complain(why, why_size, "no shared memory for the problem");
   t->shared = shared;
   memcpy(t->shared, p->logits, logits);
-  memcpy((char *)t->shared + at, p->targets, targets);
-  int rc = ask(t, answer, reason, "open %zu %zu %zu %s %zu %zu\n", p->rows, p->classes, p->inner, p->dtype,
-               at, t->grad_at);
+  memcpy((char *)t->shared + at, p->targets, p->targets_bytes);
+  int rc = ask(t, answer, reason, "open %s %zu %zu %zu %s %zu %zu\n", p->loss, p->rows, p->classes, p->inner,
+               p->dtype, at, t->grad_at);
   return rc == 0 ? 0 : complain(why, why_size, reason);
 }
 

@@ -18,13 +18,18 @@ static const struct {
     {"copy__lane_nt", YARD_COPY, YARD_LANE, 1, "lane kernel, streaming stores"},
     {"read__lane", YARD_READ, YARD_LANE, 0, "lane kernel"},
     {"exp__lane", YARD_EXP, YARD_LANE, 0, "lane kernel"},
+    {"triad__lane", YARD_TRIAD, YARD_LANE, 0, "lane kernel"},
+    {"triad__lane_nt", YARD_TRIAD, YARD_LANE, 1, "lane kernel, streaming stores"},
     {"scale__group", YARD_SCALE, YARD_GROUP, 0, "group kernel"},
     {"copy__group", YARD_COPY, YARD_GROUP, 0, "group kernel"},
     {"read__group", YARD_READ, YARD_GROUP, 0, "group kernel"},
+    {"triad__group", YARD_TRIAD, YARD_GROUP, 0, "group kernel"},
     {NULL, YARD_SCALE, YARD_OPENMP, 0, "OpenMP loop"},
     {NULL, YARD_COPY, YARD_OPENMP, 0, "OpenMP loop"},
     {NULL, YARD_COPY, YARD_OPENMP, 1, "OpenMP loop, streaming stores"},
     {NULL, YARD_READ, YARD_OPENMP, 0, "OpenMP loop"},
+    {NULL, YARD_TRIAD, YARD_OPENMP, 0, "OpenMP loop"},
+    {NULL, YARD_TRIAD, YARD_OPENMP, 1, "OpenMP loop, streaming stores"},
 };
 
 enum { WIDE = 64 }; /* of yardstick.cl */
@@ -115,18 +120,24 @@ void yardsticks_close(struct yardsticks *y) {
   memset(y, 0, sizeof *y);
 }
 
+static int scales(enum yard_kind kind) { return kind == YARD_SCALE || kind == YARD_TRIAD; }
+static int writes_y(enum yard_kind kind) { return kind == YARD_COPY || kind == YARD_TRIAD; }
+
+/* Those that leave the buffers alone and yield a sum. */
+static int sums(enum yard_kind kind) { return kind == YARD_READ || kind == YARD_EXP; }
+
 static cl_int run_kernel(const struct yardsticks *y, const struct yardstick *s, const struct machine *m,
-                         cl_mem x, cl_mem to, size_t n, float factor, double *ms) {
+                         const struct yard_arrays *on, size_t n, float factor, double *ms) {
   cl_ulong length = n, each = per_group(n);
   size_t local = in_lanes(y, s->kind) ? 1 : y->local, global = groups(y, s->kind, n) * local;
-  cl_mem out = s->kind == YARD_COPY ? to : y->part;
-  cl_int rc = clSetKernelArg(s->kernel, 0, sizeof x, &x);
-  if (s->kind == YARD_SCALE)
-    rc |= clSetKernelArg(s->kernel, 1, sizeof factor, &factor);
-  else
-    rc |= clSetKernelArg(s->kernel, 1, sizeof out, &out);
-  rc |= clSetKernelArg(s->kernel, 2, sizeof length, &length);
-  rc |= clSetKernelArg(s->kernel, 3, sizeof each, &each);
+  cl_uint at = 0;
+  cl_int rc = clSetKernelArg(s->kernel, at++, sizeof(cl_mem), &on->x);
+  if (s->kind == YARD_TRIAD) rc |= clSetKernelArg(s->kernel, at++, sizeof(cl_mem), &on->z);
+  if (writes_y(s->kind)) rc |= clSetKernelArg(s->kernel, at++, sizeof(cl_mem), &on->y);
+  if (sums(s->kind)) rc |= clSetKernelArg(s->kernel, at++, sizeof(cl_mem), &y->part);
+  if (scales(s->kind)) rc |= clSetKernelArg(s->kernel, at++, sizeof factor, &factor);
+  rc |= clSetKernelArg(s->kernel, at++, sizeof length, &length);
+  rc |= clSetKernelArg(s->kernel, at, sizeof each, &each);
   if (rc == CL_SUCCESS) rc = clFinish(m->queue);
   double start = clock_ms();
   if (rc == CL_SUCCESS)
@@ -147,44 +158,49 @@ static cl_int total(const struct yardsticks *y, const struct machine *m, enum ya
   return clEnqueueUnmapMemObject(m->queue, y->part, part, 0, NULL, NULL);
 }
 
+static double run_share(const struct yardstick *s, float *const at[3], size_t n, float factor, int threads) {
+  switch (s->kind) {
+  case YARD_SCALE: loop_scale(at[0], factor, n, threads); return 0;
+  case YARD_COPY: (s->streaming ? loop_copy_streaming : loop_copy)(at[0], at[1], n, threads); return 0;
+  case YARD_TRIAD:
+    (s->streaming ? loop_triad_streaming : loop_triad)(at[0], at[2], at[1], factor, n, threads);
+    return 0;
+  default: return loop_read(at[0], n, threads);
+  }
+}
+
 /* The loops work on the device's own buffers, mapped outside the timed stretch. */
-static cl_int run_loop(const struct yardstick *s, const struct machine *m, cl_mem x, cl_mem to, size_t n,
-                       float factor, double *ms, double *sum) {
-  int threads = (int)m->facts.openmp;
-  cl_int rc, rc_to = CL_SUCCESS;
-  float *source, *target = NULL;
-  source = clEnqueueMapBuffer(m->queue, x, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 0, 4 * n, 0, NULL, NULL, &rc);
-  if (rc != CL_SUCCESS) return rc;
-  if (s->kind == YARD_COPY)
-    target = clEnqueueMapBuffer(m->queue, to, CL_TRUE, CL_MAP_WRITE, 0, 4 * n, 0, NULL, NULL, &rc_to);
-  if (rc_to == CL_SUCCESS) {
-    volatile double found = 0;
+static cl_int run_loop(const struct yardstick *s, const struct machine *m, const struct yard_arrays *on,
+                       size_t n, float factor, double *ms, double *sum) {
+  const int threads = (int)m->facts.openmp;
+  const cl_mem mem[3] = {on->x, writes_y(s->kind) ? on->y : NULL, s->kind == YARD_TRIAD ? on->z : NULL};
+  const cl_map_flags how[3] = {CL_MAP_READ | CL_MAP_WRITE, CL_MAP_WRITE, CL_MAP_READ};
+  float *at[3] = {NULL};
+  cl_int rc = CL_SUCCESS;
+  for (int i = 0; i < 3 && rc == CL_SUCCESS; i++)
+    if (mem[i]) at[i] = clEnqueueMapBuffer(m->queue, mem[i], CL_TRUE, how[i], 0, 4 * n, 0, NULL, NULL, &rc);
+  if (rc == CL_SUCCESS) {
     loops_begin(threads);
-    double start = clock_ms();
-    if (s->kind == YARD_SCALE)
-      loop_scale(source, factor, n, threads);
-    else if (s->kind == YARD_READ)
-      found = loop_read(source, n, threads);
-    else
-      (s->streaming ? loop_copy_streaming : loop_copy)(source, target, n, threads);
+    const double start = clock_ms();
+    const volatile double found = run_share(s, at, n, factor, threads);
     *ms = clock_ms() - start;
     loops_end();
     if (sum) *sum = found;
   }
-  rc = clEnqueueUnmapMemObject(m->queue, x, source, 0, NULL, NULL);
-  if (target && rc == CL_SUCCESS) rc = clEnqueueUnmapMemObject(m->queue, to, target, 0, NULL, NULL);
-  cl_int done = clFinish(m->queue);
-  return rc_to != CL_SUCCESS ? rc_to : rc != CL_SUCCESS ? rc : done;
+  for (int i = 0; i < 3; i++) {
+    const cl_int unmapped = at[i] ? clEnqueueUnmapMemObject(m->queue, mem[i], at[i], 0, NULL, NULL)
+                                  : CL_SUCCESS;
+    if (rc == CL_SUCCESS) rc = unmapped;
+  }
+  const cl_int done = clFinish(m->queue);
+  return rc == CL_SUCCESS ? done : rc;
 }
 
-/* Those that leave the buffers alone and yield a sum. */
-static int sums(enum yard_kind kind) { return kind == YARD_READ || kind == YARD_EXP; }
-
-cl_int yardstick_run(const struct yardsticks *y, size_t i, const struct machine *m, cl_mem x, cl_mem to,
-                     size_t n, float factor, double *ms, double *sum) {
+cl_int yardstick_run(const struct yardsticks *y, size_t i, const struct machine *m,
+                     const struct yard_arrays *on, size_t n, float factor, double *ms, double *sum) {
   const struct yardstick *s = &y->all[i];
-  if (!s->kernel) return run_loop(s, m, x, to, n, factor, ms, sum);
-  cl_int rc = run_kernel(y, s, m, x, to, n, factor, ms);
+  if (!s->kernel) return run_loop(s, m, on, n, factor, ms, sum);
+  cl_int rc = run_kernel(y, s, m, on, n, factor, ms);
   return rc == CL_SUCCESS && sum && sums(s->kind) ? total(y, m, s->kind, n, sum) : rc;
 }
 
@@ -201,53 +217,58 @@ cl_int yardstick_launch(const struct yardsticks *y, const struct machine *m, siz
   return rc;
 }
 
-/* How many of the n floats in the buffer aren't factor times those at home, bit for bit. */
-static cl_int differing(const struct machine *m, cl_mem buffer, const float *home, float factor, size_t n,
-                        size_t *count) {
+/* How many of the n floats in the buffer aren't plus + factor times those at home, bit for bit. */
+static cl_int differing(const struct machine *m, cl_mem buffer, const float *home, float plus, float factor,
+                        size_t n, size_t *count) {
   cl_int rc;
   float *seen = clEnqueueMapBuffer(m->queue, buffer, CL_TRUE, CL_MAP_READ, 0, 4 * n, 0, NULL, NULL, &rc);
   if (rc != CL_SUCCESS) return rc;
   *count = 0;
-  for (size_t i = 0; i < n; i++) *count += !(seen[i] == factor * home[i]);
+  for (size_t i = 0; i < n; i++) *count += !(seen[i] == plus + factor * home[i]);
   return clEnqueueUnmapMemObject(m->queue, buffer, seen, 0, NULL, NULL);
 }
 
-/* What each kind must leave behind. Scaling by 2 is exact; the small integers that read sums are too, in any order. Exp
- * adds up exp(-1) … exp(-8), of a pattern that walking over the first 4096 again and again doesn't shift: a group's sum in 64 parts
- * errs by half a unit per addition, each exp by two; and the last n % 8 elements may be others. */
+static cl_int fill(const struct machine *m, cl_mem buffer, const float *pattern, size_t bytes, size_t n) {
+  return n ? clEnqueueFillBuffer(m->queue, buffer, pattern, bytes, 0, 4 * n, 0, NULL, NULL) : CL_SUCCESS;
+}
+
+/* What each kind must leave behind. Multiplying by 2 is exact, so that 1 + 2 z of triad, whose x is filled with 1, is
+ * rounded once, fused or not; the small integers that read sums are exact in any order. Exp adds up exp(-1) … exp(-8),
+ * of a pattern that walking over the first 4096 again and again doesn't shift: a group's sum in 64 parts errs by half a
+ * unit per addition, each exp by two; and the last n % 8 elements may be others. */
 static cl_int check(const struct yardsticks *y, size_t i, const struct machine *m, const struct ring *ring,
-                    cl_mem x, cl_mem to, size_t n, int *wrong) {
+                    const struct yard_arrays *on, size_t n, int *wrong) {
   static const float pattern[8] = {1, 2, 3, 4, 5, 6, 7, 8};
   const enum yard_kind kind = y->all[i].kind;
+  const float factor = scales(kind) ? 2 : 1, plus = kind == YARD_TRIAD ? 1 : 0;
+  const cl_mem all[] = {on->x, on->y, on->z};
   double ms, sum = 0, expected = 0, slack = 0;
   size_t count = 0, whole = n / 8 * 8;
   cl_int rc = CL_SUCCESS;
-  if (kind != YARD_SCALE)
-    rc = clEnqueueFillBuffer(m->queue, sums(kind) ? x : to, pattern, 4, 0, 4 * n, 0, NULL, NULL);
-  if (rc == CL_SUCCESS && sums(kind) && whole > 0)
-    rc = clEnqueueFillBuffer(m->queue, x, pattern, sizeof pattern, 0, 4 * whole, 0, NULL, NULL);
+  if (writes_y(kind)) rc = fill(m, on->y, pattern, 4, n);
+  if (rc == CL_SUCCESS && (sums(kind) || plus > 0)) rc = fill(m, on->x, pattern, 4, n);
+  if (rc == CL_SUCCESS && sums(kind)) rc = fill(m, on->x, pattern, sizeof pattern, whole);
   if (kind == YARD_READ) expected = 36.0 * (double)(whole / 8) + (double)(n - whole);
   if (kind == YARD_EXP) {
     for (int k = 0; k < 8; k++) expected += exp(-(double)pattern[k]) * (double)(whole / 8);
     slack = expected * ((double)per_group(n) / WIDE + 64 + 8) * 0x1p-24 + (double)(n - whole);
   }
-  if (rc == CL_SUCCESS) rc = yardstick_run(y, i, m, x, to, n, kind == YARD_SCALE ? 2.0f : 1.0f, &ms, &sum);
+  if (rc == CL_SUCCESS) rc = yardstick_run(y, i, m, on, n, factor, &ms, &sum);
   if (rc == CL_SUCCESS && !sums(kind))
-    rc = differing(m, kind == YARD_SCALE ? x : to, ring->home, kind == YARD_SCALE ? 2.0f : 1.0f, n, &count);
+    rc = differing(m, writes_y(kind) ? on->y : on->x, ring->home, plus, factor, n, &count);
   *wrong = count != 0 || !(sum >= expected - slack && sum <= expected + slack);
-  if (rc == CL_SUCCESS) rc = ring_restore(ring, m, x);
-  if (rc == CL_SUCCESS) rc = ring_restore(ring, m, to);
+  for (int k = 0; k < 3 && rc == CL_SUCCESS; k++) rc = ring_restore(ring, m, all[k]);
   return rc;
 }
 
-static const char *const kind_names[YARD_KINDS] = {"scale", "copy", "read", "exp"};
+static const char *const kind_names[YARD_KINDS] = {"scale", "copy", "read", "exp", "triad"};
 
 int yardsticks_check(const struct yardsticks *y, const struct machine *m, struct ring *ring, size_t n,
                      char *why, size_t why_size) {
   for (size_t i = 0; i < y->count; i++) {
     int wrong = 0;
-    cl_mem x = ring_next(ring), to = ring_next(ring);
-    cl_int rc = check(y, i, m, ring, x, to, n, &wrong);
+    const struct yard_arrays on = {ring_next(ring), ring_next(ring), ring_next(ring)};
+    cl_int rc = check(y, i, m, ring, &on, n, &wrong);
     if (rc == CL_SUCCESS && !wrong) continue;
     snprintf(
         why, why_size, "the yardstick %s (%s) %s%s", kind_names[y->all[i].kind], y->all[i].by,

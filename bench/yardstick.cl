@@ -3,10 +3,11 @@
  *   scale  x[i] = factor * x[i]    reads 4, writes 4 bytes per element, in place: what a fused pass in place must move
  *   copy   y[i] = x[i]             reads 4, writes 4: the fused pass out of place
  *   read   part[g] = Σ x[i]        reads 4: the forward pass
+ *   triad  y[i] = x[i] + factor * z[i]   reads 8, writes 4: a loss of two tensors, its gradient in a third
  *   exp    part[g] = Σ exp(-|x|)   n exps, of a block that stays in L1: what a loss must compute (lane form alone)
  *
- * The factor is an argument, 1 at run time, so that no compiler drops the multiplication or the store, and the array
- * keeps its values. Two forms, as for the losses:
+ * The factor is an argument, at run time 1 for scale and 0 for triad, so that no compiler drops the multiplication or the
+ * store, and the arrays, which all hold the same, keep their values. Two forms, as for the losses:
  *
  *   lane   CPU devices: a work-group of one item owns a contiguous run of elements and walks it with float16 vectors,
  *          four at a time, so that four loads are under way and four sums don't wait for each other. A work-item per
@@ -63,6 +64,25 @@ __attribute__((reqd_work_group_size(1, 1, 1))) kernel void copy__lane(global con
   for (; i < end; i++) y[i] = x[i];
 }
 
+__attribute__((reqd_work_group_size(1, 1, 1))) kernel void triad__lane(global const float *x,
+                                                                       global const float *z, global float *y,
+                                                                       const float factor, const ulong n,
+                                                                       const ulong per_group) {
+  const ulong begin = get_group_id(0) * per_group, end = min(begin + per_group, n);
+  ulong i = begin;
+  for (; i + WIDE <= end; i += WIDE) {
+    global const float16 *v = (global const float16 *)(x + i), *u = (global const float16 *)(z + i);
+    const float16 a = v[0] + factor * u[0], b = v[1] + factor * u[1];
+    const float16 c = v[2] + factor * u[2], d = v[3] + factor * u[3];
+    global float16 *w = (global float16 *)(y + i);
+    w[0] = a;
+    w[1] = b;
+    w[2] = c;
+    w[3] = d;
+  }
+  for (; i < end; i++) y[i] = x[i] + factor * z[i];
+}
+
 /* An ordinary store first reads the line that it is going to overwrite: half as much traffic again. */
 #if __has_builtin(__builtin_nontemporal_store)
 __attribute__((reqd_work_group_size(1, 1, 1))) kernel void
@@ -79,6 +99,24 @@ copy__lane_nt(global const float *x, global float *y, const ulong n, const ulong
     __builtin_nontemporal_store(d, w + 3);
   }
   for (; i < end; i++) y[i] = x[i];
+}
+
+__attribute__((reqd_work_group_size(1, 1, 1))) kernel void
+triad__lane_nt(global const float *x, global const float *z, global float *y, const float factor,
+               const ulong n, const ulong per_group) {
+  const ulong begin = get_group_id(0) * per_group, end = min(begin + per_group, n);
+  ulong i = begin;
+  for (; i + WIDE <= end; i += WIDE) {
+    global const float16 *v = (global const float16 *)(x + i), *u = (global const float16 *)(z + i);
+    const float16 a = v[0] + factor * u[0], b = v[1] + factor * u[1];
+    const float16 c = v[2] + factor * u[2], d = v[3] + factor * u[3];
+    global float16 *w = (global float16 *)(y + i);
+    __builtin_nontemporal_store(a, w);
+    __builtin_nontemporal_store(b, w + 1);
+    __builtin_nontemporal_store(c, w + 2);
+    __builtin_nontemporal_store(d, w + 3);
+  }
+  for (; i < end; i++) y[i] = x[i] + factor * z[i];
 }
 #endif
 
@@ -152,6 +190,25 @@ copy__group(global const float *x, global float *y, const ulong n, const ulong p
     w[3 * LOCAL] = d;
   } else {
     for (ulong i = begin + lid; i < n; i += LOCAL) y[i] = x[i];
+  }
+}
+
+__attribute__((reqd_work_group_size(LOCAL, 1, 1))) kernel void
+triad__group(global const float *x, global const float *z, global float *y, const float factor, const ulong n,
+             const ulong per_group) {
+  const ulong begin = get_group_id(0) * BLOCK, lid = get_local_id(0);
+  if (begin + BLOCK <= n) {
+    global const float4 *v = (global const float4 *)(x + begin) + lid;
+    global const float4 *u = (global const float4 *)(z + begin) + lid;
+    const float4 a = v[0], b = v[LOCAL], c = v[2 * LOCAL], d = v[3 * LOCAL];
+    const float4 e = u[0], f = u[LOCAL], g = u[2 * LOCAL], h = u[3 * LOCAL];
+    global float4 *w = (global float4 *)(y + begin) + lid;
+    w[0] = a + factor * e;
+    w[LOCAL] = b + factor * f;
+    w[2 * LOCAL] = c + factor * g;
+    w[3 * LOCAL] = d + factor * h;
+  } else {
+    for (ulong i = begin + lid; i < n; i += LOCAL) y[i] = x[i] + factor * z[i];
   }
 }
 

@@ -1,5 +1,5 @@
-/* The yardsticks of a run: scale, copy and read over as many bytes as the logits, and as many exps as there are logits,
- * of data in L1. Each has several candidates (OpenCL kernels of the form that suits the device, OpenMP loops on a CPU
+/* The yardsticks of a run: scale, copy, read and triad over as many bytes as the logits (or twice, for the two that triad
+ * reads), and as many exps as there are logits, of data in L1. Each has several candidates (OpenCL kernels of the form that suits the device, OpenMP loops on a CPU
  * device); all are timed, and whichever proves fastest is the yardstick, so that the floor is one. Exp has the
  * library's own arithmetic and, so far, no candidate on a GPU. Besides, what launching costs: kernels that do nothing. */
 #ifndef BENCH_YARDSTICK_H
@@ -10,10 +10,10 @@
 /* The text of yardstick.cl. */
 extern const char yardstick_cl[];
 
-enum yard_kind { YARD_SCALE, YARD_COPY, YARD_READ, YARD_EXP, YARD_KINDS };
+enum yard_kind { YARD_SCALE, YARD_COPY, YARD_READ, YARD_EXP, YARD_TRIAD, YARD_KINDS };
 enum yard_form { YARD_AUTO, YARD_LANE, YARD_GROUP, YARD_OPENMP };
 
-#define YARD_MAX 12
+#define YARD_MAX 16
 struct yardstick {
   enum yard_kind kind;
   const char *by;   /* for people: "lane kernel, streaming stores" */
@@ -37,18 +37,22 @@ int yardsticks_open(struct yardsticks *y, const struct machine *m, enum yard_for
                     char *why, size_t why_size);
 void yardsticks_close(struct yardsticks *y);
 
-/* Runs candidate i on n floats of x (copy: from x to to) and says how long that took, from before the enqueue until
- * the device is idle again. Scale multiplies by factor; sum, where not NULL, receives what read found, after the clock
- * has stopped. */
-cl_int yardstick_run(const struct yardsticks *y, size_t i, const struct machine *m, cl_mem x, cl_mem to,
-                     size_t n, float factor, double *ms, double *sum);
+/* What a candidate works on, n floats each. All read x and scale overwrites it; copy and triad write y; triad reads z. */
+struct yard_arrays {
+  cl_mem x, y, z;
+};
+
+/* Runs candidate i and says how long that took, from before the enqueue until the device is idle again. The factor is
+ * scale's and triad's; sum, where not NULL, receives what read found, after the clock has stopped. */
+cl_int yardstick_run(const struct yardsticks *y, size_t i, const struct machine *m,
+                     const struct yard_arrays *on, size_t n, float factor, double *ms, double *sum);
 
 /* Enqueues `count` kernels that do nothing: how long that takes until the last call has returned, and until the device
  * is idle. */
 cl_int yardstick_launch(const struct yardsticks *y, const struct machine *m, size_t count, double *ms,
                         double *call_ms);
 
-/* Whether every candidate does what it says, on two buffers of the ring, which come back restored. 0; or −1 and a
+/* Whether every candidate does what it says, on three buffers of the ring, which come back restored. 0; or −1 and a
  * reason. */
 int yardsticks_check(const struct yardsticks *y, const struct machine *m, struct ring *ring, size_t n,
                      char *why, size_t why_size);

@@ -15,28 +15,35 @@ tiny='--rows 7 --classes 1,10,300 --reps 3'
 
 # shellcheck disable=SC2086
 "$clloss" bench $tiny --json >"$work/json" 2>"$work/err" || fail "--json: exit status $?: $(cat "$work/err")"
-[ "$(wc -l <"$work/json")" -eq 24 ] || fail "--json: 8 cases at 3 V are 24 lines, not $(wc -l <"$work/json")"
+[ "$(wc -l <"$work/json")" -eq 29 ] ||
+  fail "--json: 9 cases at 3 V and 2 at the first are 29 lines, not $(wc -l <"$work/json")"
 keys='case rows classes dtype inplace ms ms_min gbps scale_ms copy_ms read_ms of_limit ref_ms speedup max_err device plan'
 number='[0-9.][0-9.e+-]*'
-line='^\{"case": "xent_(fused|forward|backward|fused_options|fused_probabilities)", "rows": 7, "classes": (1|10|300)'
+line='^\{"case": "(xent_(fused|forward|backward|fused_options|fused_probabilities)|(mse|bce_logits|distill)_fused)", "rows": 7, "classes": (1|10|300)'
 line="$line, \"dtype\": \"(f32|bf16|f16)\", \"inplace\": (true|false)"
 for key in ms ms_min gbps scale_ms copy_ms read_ms of_limit ref_ms speedup max_err; do line="$line, \"$key\": $number"; done
-line="$line, \"device\": \"[^\"]+\", \"plan\": \"[a-z_]+/[0-9]+×[0-9]+(/[0-9]+)?\", .*\"failed\": null}\$"
+line="$line, \"device\": \"[^\"]+\", \"plan\": \"([a-z_]+/[0-9]+×[0-9]+(/[0-9]+)?)?\", .*\"failed\": null}\$"
 while read -r object; do
   found=$(echo "$object" | grep -oE '"[a-z_0-9]+": ' | head -17 | tr -d '":' | tr -s ' \n' ' ' | sed 's/ $//')
   [ "$found" = "$keys" ] || fail "the keys are '$found', not '$keys'"
   echo "$object" | grep -qE "$line" || fail "not as it should be: $object"
 done <"$work/json"
 [ "$(grep -c '"inplace": true' "$work/json")" -eq 15 ] || fail 'five cases per V are in place'
-for dtype in f32:18 bf16:3 f16:3; do
+for dtype in f32:23 bf16:3 f16:3; do
   [ "$(grep -c "\"dtype\": \"${dtype%:*}\"" "$work/json")" -eq "${dtype#*:}" ] || fail "how many cases are of ${dtype%:*}?"
 done
-# The last four of each V are timed beside the plain one; a fused call is a few kernels, and the wait for it is longer
+# Of each V the four that vary the plain one are timed beside it; a fused call is a few kernels, and the wait for it is longer
 # than the call; nobody asked for peers.
 [ "$(grep -c "\"over_plain\": $number," "$work/json")" -eq 12 ] || fail 'four cases per V have a ratio to the plain one'
-[ "$(grep -cE "\"call_us\": -?$number,.*\"kernels\": [1-4]," "$work/json")" -eq 24 ] || fail 'calls or kernels not counted'
-[ "$(grep -c '"c_loop_ms": null,.*"c_loop_failed": null,.*"torch_compiled_ms": null,.*"torch": ""' "$work/json")" -eq 24 ] ||
+[ "$(grep -cE "\"call_us\": -?$number,.*\"kernels\": [1-4]," "$work/json")" -eq 29 ] || fail 'calls or kernels not counted'
+[ "$(grep -c '"c_loop_ms": null,.*"c_loop_failed": null,.*"torch_compiled_ms": null,.*"torch": ""' "$work/json")" -eq 29 ] ||
   fail 'peers that nobody asked for'
+# Triad is the floor of those that read two tensors, and timed beside no other; elementwise losses tell no plan.
+[ "$(grep -cE "^.\"case\": \"(mse|bce_logits|distill)_fused\",.* \"inplace\": false,.*\"triad_ms\": $number,.*\"triad_by\": \"[a-zO]" "$work/json")" -eq 5 ] ||
+  fail 'five cases have a triad'
+[ "$(grep -cE '^."case": "xent_.*"triad_ms": null,.*"triad_by": ""' "$work/json")" -eq 24 ] || fail 'a triad that is no floor'
+[ "$(grep -cE '"case": "(mse|bce_logits)_fused",.* "classes": 1,.*"plan": "",' "$work/json")" -eq 2 ] ||
+  fail 'elementwise losses are timed at the first V, without a plan'
 
 # Yardsticks of the other form work here too, and the families can be asked for.
 for form in lane group; do
@@ -45,6 +52,10 @@ for form in lane group; do
     fail "--yardstick $form --family $form: exit status $?: $(cat "$work/err")"
   [ "$(grep -c "\"plan\": \"$form.*\"scale_by\": \"$form kernel\"" "$work/json")" -eq 2 ] ||
     fail "--family $form --yardstick $form ran something else: $(cat "$work/json")"
+  "$clloss" bench --rows 5 --classes 1000 --reps 2 --case distill --yardstick $form --family $form --json \
+    >"$work/json" 2>"$work/err" || fail "distill --yardstick $form: exit status $?: $(cat "$work/err")"
+  [ "$(grep -c "\"plan\": \"$form.*\"triad_by\": \"$form kernel" "$work/json")" -eq 1 ] ||
+    fail "distill --yardstick $form ran something else: $(cat "$work/json")"
 done
 
 "$clloss" bench --size-mb 1 --classes 10 --reps 2 --case fused >"$work/table" 2>"$work/err" ||
@@ -56,10 +67,15 @@ done
   "$work/table")" -eq 3 ] || fail "the table has not its three targets: $(cat "$work/table")"
 grep -q '^device   .' "$work/table" || fail 'the table names no device'
 grep -q '26214 × 10  *scale .* ms (.*), copy .* ms (.*), read .* ms (.*), exp in L1 [0-9.]* ms' "$work/table" || fail 'the table has no yardsticks'
+"$clloss" bench --rows 40 --classes 25 --reps 2 --case mse >"$work/table" 2>"$work/err" || fail "mse: exit status $?"
+grep -qE '^MSE +40 × 25 ' "$work/table" || fail "mse: $(cat "$work/table")"
+grep -qE '  40 × 25 .*, triad [0-9.]* ms \(.*\)$' "$work/table" || fail "mse has no triad: $(cat "$work/table")"
+grep -qE '^  MSE / triad +40 × 25 +[0-9.]+ +[0-9.]+ … [0-9.]+ +≤ 1.30  (met|missed)' "$work/table" ||
+  fail "mse has no target: $(cat "$work/table")"
 if grep -q "$(printf '\033')" "$work/table" "$work/err"; then fail 'escape sequences in a pipe'; fi
 
 "$clloss" bench --list >"$work/list" || fail "--list: exit status $?"
-[ "$(wc -l <"$work/list")" -eq 9 ] || fail "--list: $(cat "$work/list")"
+[ "$(wc -l <"$work/list")" -eq 12 ] || fail "--list: $(cat "$work/list")"
 "$clloss" bench --help >"$work/help" || fail "--help: exit status $?"
 for option in $(grep -oE '^  --[a-z-]+' "$work/help"); do
   case $option in --quick | --peers | --json | --first-result | --list | --help) continue ;; esac
@@ -149,6 +165,14 @@ python 'read -r question; echo nonsense'
 peers 'not an answer'
 python 'while read -r question; do case $question in hello) echo ok none;; open*) echo ok;; *) echo ok 1.5;; esac; done'
 peers "its gradient isn.t the reference.s: 0 at row 0"
+# Elementwise losses: PyTorch is asked for by its own names, and what it says is checked; here the gradient is 0.
+for loss in mse:mse_loss bce-logits:binary_cross_entropy_with_logits; do
+  python "while read -r question; do case \$question in hello) echo ok none;; 'open ${loss#*:} 3 5 1 f32 '*) echo ok;; check*) echo ok 1.5;; *) echo error \$question;; esac; done"
+  "$clloss" bench --peers --python "$work/python" --rows 3 --classes 5 --reps 2 --case "${loss%:*}" --json \
+    >"$work/json" 2>"$work/err" || fail "$loss: $(cat "$work/err")"
+  grep -q '"c_loop_ms": null,.*"c_loop_failed": null,.*"torch_eager_failed": "its gradient isn.t the reference.s: 0 at row 0' \
+    "$work/json" || fail "$loss: $(cat "$work/json")"
+done
 
 if command -v gnuplot >/dev/null 2>&1; then
   "$clloss" bench --rows 3 --classes 5,9 --reps 2 --plot "$work/p.svg" >"$work/out" 2>"$work/err" ||
@@ -158,7 +182,7 @@ if command -v gnuplot >/dev/null 2>&1; then
     fail "--report: exit status $?: $(cat "$work/err")"
   for plot in roofline classes; do grep -q '</svg>' "$work/report/$plot.svg" || fail "--report drew no $plot"; done
   [ ! -e "$work/report/rows.svg" ] || fail '--report drew rows of nothing'
-  [ "$(wc -l <"$work/report/results.jsonl")" -eq 16 ] || fail '--report has not a line per case'
+  [ "$(wc -l <"$work/report/results.jsonl")" -eq 20 ] || fail '--report has not a line per case'
   grep -q '"command": "clloss bench --rows 3 --classes 5,9 --reps 2 --report ' "$work/report/run.json" ||
     fail "--report: $(cat "$work/report/run.json")"
   grep -qF "$(sed -n '$p' "$work/out")" "$work/report/table.txt" || fail "--report: the table isn't the terminal's"

@@ -1,12 +1,13 @@
-# PyTorch's cross-entropy, forward and backward as in a training step, timed on request. `clloss bench --peers` runs this
+# PyTorch's losses, forward and backward as in a training step, timed on request. `clloss bench --peers` runs this
 # as a child process (bench/torch.c) and asks for one repetition at a time, in turn with its own.
 #
 # usage: torch_peer.py THREADS CACHE_BYTES, with shared memory as descriptor 3. A line on standard input is a question,
 # answered by one line "ok …" or "error …" on standard output:
 #
 #   hello                                             ok PyTorch 2.15.0, Python 3.11.7
-#   open ROWS CLASSES INNER DTYPE TARGETS GRAD        ok
-#       f32 logits [rows / inner][classes][inner] at offset 0 of the memory, i64 targets at TARGETS; room at GRAD
+#   open LOSS ROWS CLASSES INNER DTYPE TARGETS GRAD   ok
+#       LOSS of torch.nn.functional; f32 logits [rows / inner][classes][inner] at offset 0 of the memory; at TARGETS the
+#       targets, i64 class indices for cross_entropy, f32 like the logits for others; room at GRAD
 #   check eager|compiled                              ok LOSS; the gradient, in f32, is at GRAD
 #   run eager|compiled                                ok MILLISECONDS
 #
@@ -28,24 +29,28 @@ os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # no pool of compil
 
 
 class Problem:
-    """One shape and type: logits that take turns, the targets, and the loss in both modes."""
+    """One loss, shape and type: logits that take turns, the targets, and the loss in both modes."""
 
-    def __init__(self, torch, cache_bytes, rows, classes, inner, dtype, targets_at, grad_at):
+    def __init__(self, torch, cache_bytes, name, rows, classes, inner, dtype, targets_at, grad_at):
         self.torch = torch
         self.memory = mmap.mmap(MEMORY, grad_at + 4 * rows * classes)
         shape = (rows, classes) if inner == 1 else (rows // inner, classes, inner)
         count = rows * classes
         given = torch.frombuffer(self.memory, dtype=torch.float32, count=count).view(shape)
-        indices = torch.frombuffer(self.memory, dtype=torch.int64, count=rows, offset=targets_at)
-        self.targets = indices.view(rows if inner == 1 else (rows // inner, inner)).clone()
+        if name == "cross_entropy":
+            indices = torch.frombuffer(self.memory, dtype=torch.int64, count=rows, offset=targets_at)
+            self.targets = indices.view(rows if inner == 1 else (rows // inner, inner)).clone()
+        else:
+            numbers = torch.frombuffer(self.memory, dtype=torch.float32, count=count, offset=targets_at)
+            self.targets = numbers.view(shape).clone()
         self.grad = torch.frombuffer(self.memory, dtype=torch.float32, count=count, offset=grad_at).view(shape)
         kind = {"f32": torch.float32, "bf16": torch.bfloat16}[dtype]
         size = count * kind.itemsize
         wanted = max(3, min(cache_bytes * 3 // 2 // size + 2, RING_BYTES // size, 256))
         self.ring = [given.to(kind, copy=True).requires_grad_() for _ in range(wanted)]
         self.next = 0
-        cross_entropy = torch.nn.functional.cross_entropy
-        self.losses = {"eager": cross_entropy, "compiled": torch.compile(cross_entropy, dynamic=False)}
+        loss = getattr(torch.nn.functional, name)
+        self.losses = {"eager": loss, "compiled": torch.compile(loss, dynamic=False)}
 
     def step(self, mode):
         """Forward and backward on the logits that have rested longest; the loss, the logits and the milliseconds."""
@@ -87,9 +92,9 @@ def answers(threads, cache_bytes):
             problem = None
             torch.compiler.reset()
             gc.collect()
-            rows, classes, inner, dtype, targets_at, grad_at = words[1:]
-            problem = Problem(torch, cache_bytes, int(rows), int(classes), int(inner), dtype, int(targets_at),
-                              int(grad_at))
+            name, rows, classes, inner, dtype, targets_at, grad_at = words[1:]
+            problem = Problem(torch, cache_bytes, name, int(rows), int(classes), int(inner), dtype,
+                              int(targets_at), int(grad_at))
             words = yield ""
         elif words[0] in ("check", "run"):
             words = yield getattr(problem, words[0])(words[1])
