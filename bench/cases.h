@@ -63,7 +63,8 @@ size_t shape_rows(const struct bench_shape *s);
 /* The case that others of cross-entropy are compared with: plain, fused, in place, f32. NULL where this one isn't. */
 const struct bench_case *case_plain(const struct bench_case *c);
 
-/* Whether it writes a gradient; whether it reads the problem's probabilities; bytes of a logit; "f32", "bf16", "f16". */
+/* Whether it writes a gradient; whether it reads the problem's probabilities; bytes of a logit; "f32", "bf16",
+ * "f16". */
 int case_has_grad(const struct bench_case *c);
 int case_needs_probabilities(const struct bench_case *c);
 size_t case_logit_bytes(const struct bench_case *c);

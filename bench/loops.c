@@ -1,5 +1,5 @@
-/* Scale, copy, triad and read with OpenMP. Each thread takes one contiguous share, cut at multiples of 64 bytes; the loop
- * over a share stands in a function of its own, so that the compiler can make one copy per instruction set (OpenMP
+/* Scale, copy, triad and read with OpenMP. Each thread takes one contiguous share, cut at multiples of 64 bytes; the
+ * loop over a share stands in a function of its own, so that the compiler can make one copy per instruction set (OpenMP
  * outlines parallel regions before it would see the attribute there). */
 #include "loops.h"
 

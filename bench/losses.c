@@ -1,6 +1,6 @@
-/* The losses as training uses them: the mean, f32, class indices for targets unless the case says otherwise. Bound is what
- * a training step binds: forward keeps the row statistics for backward, fused has no use for them; no loss per row or
- * element. */
+/* The losses as training uses them: the mean, f32, class indices for targets unless the case says otherwise. Bound is
+ * what a training step binds: forward keeps the row statistics for backward, fused has no use for them; no loss per row
+ * or element. */
 #include "losses.h"
 
 #include <clloss/clloss_ref.h>

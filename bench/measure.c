@@ -33,7 +33,7 @@ static int time_call(const struct measurement *how, const struct bench_case *wha
   return rc == CL_SUCCESS ? 0 : fail(r, "restoring the logits", rc, "");
 }
 
-/* Triad costs a third of a repetition: it is left out where it isn't the floor. */
+/* Triad moves as much as the others together: it is left out where it isn't the floor. */
 static int is_timed(const struct bench_case *what, enum yard_kind kind) {
   return kind != YARD_TRIAD || (what->floor >> YARD_TRIAD & 1);
 }

@@ -1,17 +1,18 @@
 /* The same for elementwise losses: a peer's mean and gradient of n = rows · classes elements.
  *
  * The bound says that a peer computes the right thing by any of the usual forms. u = 2^-24, and what the functions of a
- * vector library promise is 4 ulp, 8 u. σ(|x|) = 1 / (1 + e) and σ(−|x|) = e / (1 + e) have e = exp(−|x|), an addition and
- * a division: 18 u, relative. log(1 + e) errs by 8 u from e and 8 u of itself, times log 2 at most. Targets y lie in
+ * vector library promise is 4 ulp, 8 u. σ(|x|) = 1 / (1 + e) and σ(−|x|) = e / (1 + e) have e = exp(−|x|), an addition
+ * and a division: 18 u, relative. log(1 + e) errs by 8 u from e and 8 u of itself, times log 2 at most. Targets y lie in
  * [0, 1]. 1 / n, the products with it and what is flushed to zero come on top.
  *
  *   MSE   gradient 2 (x − y) / n: a difference and four more roundings, 6 u of itself
  *         loss (x − y)²: 3 u of itself
- *   BCE   gradient (σ − y) / n, also as (1 − y) − σ(−x): σ, 1 − y, their difference and three more, of 1 at most: 24 u / n
- *         loss (1 − y) x − (min(x, 0) − log(1 + e)): 2 u |x|, 16 u log 2, u (|x| + log 2), and the difference of the two,
- *         u (2 |x| + log 2): u (5 |x| + 13)
- *   mean  sums at least 8 lanes wide, as any vectorised or pairwise sum is: a term goes through n / 8 + 16 additions; terms
- *         are not negative; two roundings to divide: expm1(u (n / 8 + 18)) of the mean */
+ *   BCE   gradient (σ − y) / n, also as (1 − y) − σ(−x): σ, 1 − y, their difference and three more, of 1 at most:
+ *         24 u / n
+ *         loss (1 − y) x − (min(x, 0) − log(1 + e)): 2 u |x|, 16 u log 2, u (|x| + log 2), and the difference of the
+ *         two, u (2 |x| + log 2): u (5 |x| + 13)
+ *   mean  sums at least 8 lanes wide, as any vectorised or pairwise sum is: a term goes through n / 8 + 16 additions;
+ *         terms are not negative; two roundings to divide: expm1(u (n / 8 + 18)) of the mean */
 #include "losses.h"
 #include "peers.h"
 

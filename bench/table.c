@@ -114,7 +114,8 @@ void table_result(FILE *out, const struct result *r) {
   fflush(out);
 }
 
-/* One line per shape, as the yardsticks belong to the bytes, not to the case; and one for its first case with a triad. */
+/* One line per shape, as the yardsticks belong to the bytes, not to the case; and one for its first case that has a
+ * triad. */
 static void yardsticks(FILE *out, const struct result *r) {
   char cell[64], a[32], b[32], c[32], d[32];
   snprintf(cell, sizeof cell, "%zu × %zu", r->rows, r->classes);

@@ -21,8 +21,9 @@ int torch_start(struct torch *t, const char *python, unsigned threads, size_t ca
                 size_t why_size);
 void torch_stop(struct torch *t);
 
-/* Hands it a problem: logits [rows / inner][classes][inner] in f32, which it rounds to dtype ("f32", "bf16"), and targets:
- * class indices in i64, or for any loss but cross_entropy as many f32 as there are logits. 0; or −1 and why not. */
+/* Hands it a problem: logits [rows / inner][classes][inner] in f32, which it rounds to dtype ("f32", "bf16"), and
+ * targets: class indices in i64, or for any loss but cross_entropy as many f32 as there are logits. 0; or −1 and why
+ * not. */
 struct torch_problem {
   const char *loss; /* its name in torch.nn.functional */
   size_t rows, classes, inner;

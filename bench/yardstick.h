@@ -1,7 +1,8 @@
-/* The yardsticks of a run: scale, copy, read and triad over as many bytes as the logits (or twice, for the two that triad
- * reads), and as many exps as there are logits, of data in L1. Each has several candidates (OpenCL kernels of the form that suits the device, OpenMP loops on a CPU
- * device); all are timed, and whichever proves fastest is the yardstick, so that the floor is one. Exp has the
- * library's own arithmetic and, so far, no candidate on a GPU. Besides, what launching costs: kernels that do nothing. */
+/* The yardsticks of a run: scale, copy, read and triad over arrays as large as the logits, and as many exps as there are
+ * logits, of data in L1. Each has several candidates (OpenCL kernels of the form that suits the device, OpenMP loops on
+ * a CPU device); all are timed, and whichever proves fastest is the yardstick, so that the floor is one. Exp has the
+ * library's own arithmetic and, so far, no candidate on a GPU. Besides, what launching costs: kernels that do
+ * nothing. */
 #ifndef BENCH_YARDSTICK_H
 #define BENCH_YARDSTICK_H
 
@@ -37,7 +38,8 @@ int yardsticks_open(struct yardsticks *y, const struct machine *m, enum yard_for
                     char *why, size_t why_size);
 void yardsticks_close(struct yardsticks *y);
 
-/* What a candidate works on, n floats each. All read x and scale overwrites it; copy and triad write y; triad reads z. */
+/* What a candidate works on, n floats each. All read x, and scale overwrites it; copy and triad write y; triad reads z.
+ * What a kind doesn't use may be NULL. */
 struct yard_arrays {
   cl_mem x, y, z;
 };
