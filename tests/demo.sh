@@ -59,7 +59,7 @@ status 1 1 'empty: too few' --data "$work/empty"
 status 0 0 '' --epochs 20 --save "$work/held_"
 for file in logits:10 targets:1; do
   path=$work/held_${file%:*}.npy
-  rows=$(head -n 1 "$path" | sed -n "s/.*'shape': (\([0-9]*\),.*/\1/p")
+  rows=$(head -n 1 "$path" | LC_ALL=C sed -n "s/.*'shape': (\([0-9]*\),.*/\1/p")
   [ "$(wc -c <"$path")" -eq $((128 + 4 * rows * ${file#*:})) ] || fail "$path: not 128 bytes and $rows rows"
   [ "$rows" -gt 300 ] || fail "$path: $rows rows"
 done
