@@ -49,6 +49,11 @@ static clloss_status prepare(clloss_ctx *ctx, const clloss__call *call, const cl
       return clloss__fail(ctx, error, "%s: argument %zu: %s", launch->kernel, i, clloss_status_name(error));
     }
   }
+  const cl_int error = clSetKernelArg(*kernel, (cl_uint)call->n_args, launch->local_size * CLLOSS__TEAM_BYTES,
+                                      NULL);
+  if (error != CL_SUCCESS) {
+    return clloss__fail(ctx, error, "%s: local memory: %s", launch->kernel, clloss_status_name(error));
+  }
   return CLLOSS_SUCCESS;
 }
 

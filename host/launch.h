@@ -16,9 +16,12 @@ typedef struct {
   size_t groups, local_size;
 } clloss__launch;
 
+/* Local memory that a kernel gets for each of its work-items: its last parameter. */
+#define CLLOSS__TEAM_BYTES 104
+
 typedef struct {
   const char *source, *build_options;
-  const clloss__arg *args; /* of every kernel of the call */
+  const clloss__arg *args; /* of every kernel of the call, but for the local memory that is each one's last */
   size_t n_args;
   clloss__launch launches[6];
   size_t n_launches;

@@ -5,10 +5,11 @@
 #include <string.h>
 
 #include "ctx.h"
+#include "launch.h"
 #include "view.h"
 
 /* Bounds that the kernels state: the lanes of kernels/xent_rows.clh, the items of kernels/group.clh. */
-enum { LANES = 16, GROUP_MOST = 256, GROUP_BYTES = 104, SLICES_MOST = 64 };
+enum { LANES = 16, GROUP_MOST = 256, SLICES_MOST = 64 };
 
 /* PoCL 3.1 compiles a second version of each kernel for grids above this. */
 enum { BLOCKS_MOST = 65535 };
@@ -96,7 +97,7 @@ clloss_status clloss__plan_read_device(clloss_ctx *ctx) {
                       : !little   ? "is big-endian"
                                   : NULL;
   if (lacks) return clloss__fail(ctx, CLLOSS_DEVICE, "device: it %s", lacks);
-  const size_t fitting = local_bytes < GROUP_MOST * GROUP_BYTES ? 1 : GROUP_MOST;
+  const size_t fitting = local_bytes < GROUP_MOST * CLLOSS__TEAM_BYTES ? 1 : GROUP_MOST;
   ctx->facts = (clloss__device){
       .cpu = (type & CL_DEVICE_TYPE_CPU) != 0,
       .shares_memory = shares != CL_FALSE,

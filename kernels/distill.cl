@@ -51,19 +51,18 @@ typedef struct distill_io {
 } distill_io;
 
 /* One signature for all. What follows is the kernel's body. */
-#define DISTILL_KERNEL(name)                                                                           \
-  static inline void JOIN(body, name)(const distill_io *io, const distill_args *a,                     \
-                                      const distill_scalars *k);                                       \
-  kernel TEAM_ATTRIBUTE void name(global const X(stored) * student, global const T(stored) * teacher,  \
-                                  global G(stored) * grad, global const real *row_weight,              \
-                                  global const real *grad_loss, global const real *divisor,            \
-                                  global real *loss, global real *row_loss, global real *row_stats,    \
-                                  global uchar *work, const distill_args a, const distill_scalars k) { \
-    TEAM_SHARED(shared);                                                                               \
-    const distill_io io = {student, teacher,  grad,      row_weight, grad_loss, divisor,               \
-                           loss,    row_loss, row_stats, work,       shared};                          \
-    JOIN(body, name)(&io, &a, &k);                                                                     \
-  }                                                                                                    \
+#define DISTILL_KERNEL(name)                                                                       \
+  static inline void JOIN(body, name)(const distill_io *io, const distill_args *a,                 \
+                                      const distill_scalars *k);                                   \
+  kernel TEAM_ATTRIBUTE void name(                                                                 \
+      global const X(stored) * student, global const T(stored) * teacher, global G(stored) * grad, \
+      global const real *row_weight, global const real *grad_loss, global const real *divisor,     \
+      global real *loss, global real *row_loss, global real *row_stats, global uchar *work,        \
+      const distill_args a, const distill_scalars k, local ulong *shared) {                        \
+    const distill_io io = {student, teacher,  grad,      row_weight, grad_loss, divisor,           \
+                           loss,    row_loss, row_stats, work,       shared};                      \
+    JOIN(body, name)(&io, &a, &k);                                                                 \
+  }                                                                                                \
   static inline void JOIN(body, name)(const distill_io *io, const distill_args *a, const distill_scalars *k)
 
 /* ---- divisor, weights, sums ---- */

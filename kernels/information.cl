@@ -31,14 +31,14 @@ typedef struct information_io {
 } information_io;
 
 /* One signature for all. What follows is the kernel's body. */
-#define INFORMATION_KERNEL(name)                                                                            \
-  static inline void JOIN(body, name)(const information_io *io, const information_args *a);                 \
-  kernel TEAM_ATTRIBUTE void name(global const X(stored) * input, global const int *targets,                \
-                                  global real *surprisal, global real *entropy, const information_args a) { \
-    TEAM_SHARED(shared);                                                                                    \
-    const information_io io = {input, targets, surprisal, entropy, shared};                                 \
-    JOIN(body, name)(&io, &a);                                                                              \
-  }                                                                                                         \
+#define INFORMATION_KERNEL(name)                                                                          \
+  static inline void JOIN(body, name)(const information_io *io, const information_args *a);               \
+  kernel TEAM_ATTRIBUTE void name(global const X(stored) * input, global const int *targets,              \
+                                  global real *surprisal, global real *entropy, const information_args a, \
+                                  local ulong *shared) {                                                  \
+    const information_io io = {input, targets, surprisal, entropy, shared};                               \
+    JOIN(body, name)(&io, &a);                                                                            \
+  }                                                                                                       \
   static inline void JOIN(body, name)(const information_io *io, const information_args *a)
 
 /* ---- a row's results, by one item ---- */

@@ -44,15 +44,14 @@ typedef struct pointwise_io {
   local ulong *shared;
 } pointwise_io;
 
-#define POINTWISE_KERNEL(name)                                                                             \
-  kernel TEAM_ATTRIBUTE void name(global const X(stored) * input, global const T(stored) * target,         \
-                                  global const real *weight, global const real *pos_weight,                \
-                                  global const real *grad_loss, global real *loss,                         \
-                                  global real *element_loss, global G(stored) * grad, global long *counts, \
-                                  global uchar *work, const pointwise_args a, const pointwise_scalars k)
+#define POINTWISE_KERNEL(name)                                                                     \
+  kernel TEAM_ATTRIBUTE void name(                                                                 \
+      global const X(stored) * input, global const T(stored) * target, global const real *weight,  \
+      global const real *pos_weight, global const real *grad_loss, global real *loss,              \
+      global real *element_loss, global G(stored) * grad, global long *counts, global uchar *work, \
+      const pointwise_args a, const pointwise_scalars k, local ulong *shared)
 
 #define POINTWISE_IO                                                                  \
-  TEAM_SHARED(shared);                                                                \
   const pointwise_io io = {input,        target, weight, pos_weight, grad_loss, loss, \
                            element_loss, grad,   counts, work,       shared}
 

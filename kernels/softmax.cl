@@ -20,9 +20,10 @@
 #include "softmax_args.clh"
 
 /* d isn't there in forward. */
-#define SOFTMAX_KERNEL(name)                                                              \
-  kernel TEAM_ATTRIBUTE void name(global const X(stored) * x, global const X(stored) * d, \
-                                  global G(stored) * out, const softmax_args a, const real scale)
+#define SOFTMAX_KERNEL(name)                                                                      \
+  kernel TEAM_ATTRIBUTE void name(global const X(stored) * x, global const X(stored) * d,         \
+                                  global G(stored) * out, const softmax_args a, const real scale, \
+                                  local ulong *shared)
 
 /* ---- the mathematics of an element: of a team's vector and of a vector of rows ---- */
 
@@ -120,7 +121,6 @@ static inline row_walk walk_of(global const X(stored) * x, global const X(stored
 }
 
 SOFTMAX_KERNEL(TEAM(softmax_forward)) {
-  TEAM_SHARED(shared);
   const bool is_log = a.flags & SOFTMAX_LOG;
   FOR_ROWS(&a.rows, get_group_id(0), r) {
     row_walk w = walk_of(x, d, out, &a, scale, r);
@@ -158,7 +158,6 @@ static inline real grad_sum(const row_walk *w, bool is_log) {
 }
 
 SOFTMAX_KERNEL(TEAM(softmax_backward)) {
-  TEAM_SHARED(shared);
   const bool is_log = a.flags & SOFTMAX_LOG;
   FOR_ROWS(&a.rows, get_group_id(0), r) {
     row_walk w = walk_of(x, d, out, &a, scale, r);
