@@ -27,7 +27,8 @@ struct run {
   const struct bench_shape *shapes;
   size_t n_shapes;
   struct bench_shape asked
-      [OPTIONS_MAX_CLASSES]; /* by --classes, --rows, --size-mb or --quick: every case at each V, elementwise ones at the first */
+      [OPTIONS_MAX_CLASSES]; /* by --classes, --rows, --size-mb or --quick: each case of cross-entropy at each V,
+                                   elementwise ones at the first, distillation at the last */
   struct result *results;
   size_t count, failed;
   int warm; /* some shape's rotation stays within the cache */
@@ -274,7 +275,8 @@ static void choose_shapes(struct run *run) {
                                          .classes = o->classes[i],
                                          .inner = 1,
                                          .size_bytes = o->size_bytes,
-                                         .cases = ((1u << BENCH_CASES) - 1) & ~(i > 0 ? ELEMENTWISE : 0),
+                                         .cases = ((1u << BENCH_CASES) - 1) & ~(i > 0 ? ELEMENTWISE : 0) &
+                                                  ~(i + 1 < o->n_classes ? 1u << DISTILL : 0),
                                          .peers = PEERS_ALL};
   run->shapes = run->asked;
   run->n_shapes = o->n_classes;
