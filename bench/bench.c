@@ -322,6 +322,10 @@ int bench_main(int argc, char **argv) {
             o->plot ? "--plot" : "--report");
     return 1;
   }
+  if (o->report && report_open(o->report, why, sizeof why) != 0) {
+    fprintf(stderr, "%s: --report %s: %s\n", o->program, o->report, why);
+    return 1;
+  }
   rc = machine_open(&run.machine, o->device, why, sizeof why);
   if (rc != 0) {
     fprintf(stderr, "%s: %s\n", o->program, why);

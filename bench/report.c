@@ -47,14 +47,32 @@ static int write_text(const char *path, size_t i, const struct content *c) {
   return fclose(f) != 0 || bad ? -1 : 0;
 }
 
+/* With the folders above it, as mkdir -p. */
+int report_open(const char *folder, char *why, size_t why_size) {
+  char path[4096];
+  struct stat info;
+  const size_t length = strlen(folder);
+  int rc = length < sizeof path ? 0 : -1;
+  if (rc) errno = ENAMETOOLONG;
+  for (size_t i = 1; i <= length && rc == 0; i++) {
+    if (folder[i] != '/' && i < length) continue;
+    memcpy(path, folder, i);
+    path[i] = 0;
+    if (mkdir(path, 0777) != 0 && errno != EEXIST) rc = -1;
+  }
+  if (rc == 0 && (rc = stat(folder, &info)) == 0 && !S_ISDIR(info.st_mode)) {
+    errno = ENOTDIR;
+    rc = -1;
+  }
+  if (rc) snprintf(why, why_size, "%s", strerror(errno));
+  return rc;
+}
+
 int report_write(const char *folder, const struct run_facts *facts, const struct result *results, size_t n,
                  char *why, size_t why_size) {
   const struct content c = {facts, results, n};
   char path[4096], reason[200];
-  if (mkdir(folder, 0777) != 0 && errno != EEXIST) {
-    snprintf(why, why_size, "%s", strerror(errno));
-    return -1;
-  }
+  if (report_open(folder, why, why_size) != 0) return -1;
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
     snprintf(path, sizeof path, "%s/%s", folder, texts[i].name);
     if (write_text(path, i, &c) == 0) continue;

@@ -4,7 +4,11 @@
 
 #include "plot.h"
 
-/* Writes into the folder, which is made where there is none:
+/* Makes the folder where there is none: before the run, so that a quarter of an hour isn't lost to a wrong path. 0, or −1
+ * and why. */
+int report_open(const char *folder, char *why, size_t why_size);
+
+/* Writes into the folder:
  *
  *   table.txt      what the terminal shows, below command, date and versions
  *   results.jsonl  a line of JSON per case

@@ -155,7 +155,7 @@ static void plan(const clloss_ctx *ctx, request *r) {
 
 static cl_ulong flags_of(const request *r) {
   const clloss_distill *x = &r->x;
-  const bool large = clloss__plan_past_cache(&r->plan, x->rows * x->classes, x->grad.dtype);
+  const bool large = clloss__plan_past_cache(&r->plan, x->rows, x->classes, x->grad.dtype);
   return (large && !r->in_place ? DISTILL_PAST_CACHE : 0) | (r->weighs ? DISTILL_WEIGHED : 0) |
          (x->divisor.mem ? DISTILL_DIVISOR : 0) | (x->row_weight.mem ? DISTILL_ROW_WEIGHT : 0) |
          (x->row_loss.mem ? DISTILL_ROW_LOSS : 0) | (x->row_stats.mem ? DISTILL_ROW_STATS : 0) |

@@ -201,9 +201,10 @@ clloss__plan clloss__plan_rows(const clloss_ctx *ctx, size_t rows, size_t classe
   return plan;
 }
 
-bool clloss__plan_past_cache(const clloss__plan *plan, size_t elements, uint32_t dtype) {
+bool clloss__plan_past_cache(const clloss__plan *plan, size_t rows, size_t classes, uint32_t dtype) {
+  enum { ROW_LEAST_BYTES = 2048 };
   const size_t bytes = clloss__dtype_bytes(dtype);
-  return bytes && elements >= plan->past_cache_bytes / bytes;
+  return bytes && classes >= ROW_LEAST_BYTES / bytes && rows * classes >= plan->past_cache_bytes / bytes;
 }
 
 /* A slice is a piece of a row of whole quadruples of vectors, so that slices begin where they do in an uncut row. */

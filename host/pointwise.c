@@ -109,7 +109,7 @@ static void make_plan(clloss_ctx *ctx, clloss__pointwise *r) {
 static cl_ulong flags_of(const clloss__pointwise *r) {
   const clloss_pointwise *x = &r->x;
   const uint32_t grad = x->grad.dtype ? x->grad.dtype : CLLOSS_F32;
-  const bool large = clloss__plan_past_cache(&r->plan, x->rows * x->classes, grad);
+  const bool large = clloss__plan_past_cache(&r->plan, 1, x->rows * x->classes, grad);
   const clloss__strides upstream = clloss__view_strides(&x->grad_loss, x->classes, 1);
   const bool by_element = r->o.reduction == CLLOSS_NONE && x->grad_loss.mem && upstream.column;
   const bool plain = !x->weight.mem && !x->pos_weight.mem && !x->element_loss.mem && !x->counts.mem &&

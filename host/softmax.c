@@ -125,7 +125,7 @@ static softmax_args args_of(const request *r, const clloss__plan *p) {
       .out = clloss__rows_at(r->write, x->classes, x->inner),
       .flags = (r->o.flags & CLLOSS_LOG_SOFTMAX ? SOFTMAX_LOG : 0) |
                (r->o.scale != 1 ? SOFTMAX_TRANSFORMS : 0) |
-               (clloss__plan_past_cache(p, x->rows * x->classes, r->write_dtype) && !in_place
+               (clloss__plan_past_cache(p, x->rows, x->classes, r->write_dtype) && !in_place
                     ? SOFTMAX_PAST_CACHE
                     : 0),
   };

@@ -92,7 +92,7 @@ static rows_at column_at(const clloss_view *view, size_t columns) {
 
 static cl_ulong flags_of(const clloss__xent *r) {
   const clloss_xent *x = &r->x;
-  const bool large = clloss__plan_past_cache(&r->plan, x->rows * x->classes, x->grad.dtype);
+  const bool large = clloss__plan_past_cache(&r->plan, x->rows, x->classes, x->grad.dtype);
   const bool back = r->op == CLLOSS__BACKWARD;
   const bool real = x->logits.dtype == CLLOSS_F32 || x->logits.dtype == CLLOSS_F64;
   const struct {

@@ -110,6 +110,12 @@ refused '--report' --report=
 refused '--device: there is no device 777' --device 777
 refused 'stray: unexpected argument' stray
 
+# A report that has nowhere to go is refused before anything is timed.
+rc=0
+"$clloss" bench --report /dev/null/report >"$work/out" 2>"$work/err" || rc=$?
+{ [ $rc -eq 1 ] && [ ! -s "$work/out" ] && grep -q -- '--report /dev/null/report: Not a directory' "$work/err"; } ||
+  fail "a report below a file: exit status $rc: $(cat "$work/err")"
+
 # No platform is a failure, not bad usage.
 mkdir "$work/none"
 rc=0
