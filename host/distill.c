@@ -8,7 +8,7 @@
 #include "plan.h"
 #include "view.h"
 
-enum { WEIGHTS_MOST = 64, ROWS_PER_WEIGHT = 4096, REGION_BYTES = 256 };
+enum { WEIGHTS_MOST = 64, ROWS_PER_WEIGHT = 4096 };
 
 /* Within these neither 1 / temperature nor temperature² leaves f32. */
 #define TEMPERATURE_LEAST 0x1p-60
@@ -122,12 +122,6 @@ static clloss_status check_views(clloss_ctx *ctx, const request *r) {
 
 static size_t real_bytes(const request *r) { return r->x.student.dtype == CLLOSS_F64 ? 8 : 4; }
 
-static size_t region(size_t *end, size_t bytes) {
-  const size_t at = *end;
-  *end = at + (bytes + REGION_BYTES - 1) / REGION_BYTES * REGION_BYTES;
-  return at;
-}
-
 /* Chooses the kernels, where a split's plan is one row per work-group, the family without the split; and lays the
  * workspace out, alike for all three operations. */
 static void plan(const clloss_ctx *ctx, request *r) {
@@ -145,9 +139,9 @@ static void plan(const clloss_ctx *ctx, request *r) {
   size_t end = 0;
   a->n_weights = wanted < WEIGHTS_MOST ? wanted : WEIGHTS_MOST;
   a->rows_per_weight = a->n_weights ? x->rows / a->n_weights + (x->rows % a->n_weights != 0) : 1;
-  a->weights = region(&end, WEIGHTS_MOST * real_bytes(r));
+  a->weights = clloss__pool_region(&end, WEIGHTS_MOST * real_bytes(r));
   a->n_sums = r->plan.blocks;
-  a->sums = region(&end, a->n_sums * real_bytes(r));
+  a->sums = clloss__pool_region(&end, a->n_sums * real_bytes(r));
   r->workspace_bytes = end;
 }
 
@@ -226,15 +220,12 @@ static clloss_status submit(clloss_ctx *ctx, request *r, cl_mem work, size_t wor
   fill_args(r, work_at);
   const cl_mem mems[] = {x->student.mem, x->teacher.mem, x->grad.mem,     x->row_weight.mem, x->grad_loss.mem,
                          x->divisor.mem, x->loss.mem,    x->row_loss.mem, x->row_stats.mem,  work};
-  enum { MEMS = sizeof mems / sizeof *mems };
   const scalars_f64 exact = scalars_of(r);
-  const scalars_f32 single = {(float)exact.scale, (float)exact.loss_factor, (float)exact.grad_factor,
-                              (float)exact.divisor};
-  clloss__arg args[MEMS + 2];
-  for (size_t i = 0; i < MEMS; ++i) args[i] = (clloss__arg){&mems[i], sizeof(cl_mem)};
-  args[MEMS] = (clloss__arg){&r->args, sizeof r->args};
-  args[MEMS + 1] = real_bytes(r) == 8 ? (clloss__arg){&exact, sizeof exact}
-                                      : (clloss__arg){&single, sizeof single};
+  scalars_f32 single;
+  const clloss__arg args[] = {
+      {&r->args, sizeof r->args},
+      clloss__launch_scalars(&exact, sizeof exact, x->student.dtype, &single),
+  };
   /* a teacher of the student's type is the program's default, which clloss_ctx_prebuild knows */
   const uint32_t teacher = x->teacher.mem && x->teacher.dtype != x->student.dtype ? x->teacher.dtype : 0;
   char build_options[160];
@@ -242,8 +233,10 @@ static clloss_status submit(clloss_ctx *ctx, request *r, cl_mem work, size_t wor
                         build_options, sizeof build_options);
   call->source = "distill.cl";
   call->build_options = build_options;
+  call->mems = mems;
+  call->n_mems = sizeof mems / sizeof *mems;
   call->args = args;
-  call->n_args = MEMS + 2;
+  call->n_args = sizeof args / sizeof *args;
   return clloss__launch_all(ctx, call);
 }
 
@@ -259,9 +252,10 @@ static clloss_status run(operation op, clloss_ctx *ctx, const clloss_distill *di
   if (status != CLLOSS_SUCCESS) return status;
   clloss__call call = {.queue = queue, .n_wait = n_wait, .wait = wait, .done = done};
   list_launches(&r, &call);
-  if (r.x.workspace.mem) return submit(ctx, &r, r.x.workspace.mem, r.x.workspace.offset, &call);
-  status = clloss__pool_take(ctx, r.workspace_bytes, queue, &call.block, &call.block_busy);
-  return status == CLLOSS_SUCCESS ? submit(ctx, &r, call.block->mem, 0, &call) : status;
+  cl_mem work;
+  size_t work_at;
+  status = clloss__launch_workspace(ctx, &call, &r.x.workspace, r.workspace_bytes, &work, &work_at);
+  return status == CLLOSS_SUCCESS ? submit(ctx, &r, work, work_at, &call) : status;
 }
 
 /* ---- public ---- */

@@ -128,11 +128,10 @@ clloss_status clloss_information_forward(clloss_ctx *ctx, const clloss_informati
   const clloss__plan p = clloss__plan_rows(ctx, x->rows, x->classes, clloss__dtype_bytes(x->input.dtype),
                                            clloss__is_strided(&x->input, x->classes, x->inner), x->inner);
   const information_args a = args_of(&r, &p);
-  const clloss__arg args[] = {{&x->input.mem, sizeof(cl_mem)},
-                              {&x->targets.mem, sizeof(cl_mem)},
-                              {&x->surprisal.mem, sizeof(cl_mem)},
-                              {&x->entropy.mem, sizeof(cl_mem)},
-                              {&a, sizeof a}};
+  const cl_mem mems[] = {x->input.mem, x->targets.mem, x->surprisal.mem, x->entropy.mem};
+  const clloss__arg args[] = {{&a, sizeof a}};
+  call.mems = mems;
+  call.n_mems = sizeof mems / sizeof *mems;
   call.args = args;
   call.n_args = sizeof args / sizeof *args;
   call.launches[call.n_launches++] = (clloss__launch){kernel_name(&p, r.flags != 0), p.blocks, p.local_size};

@@ -37,20 +37,45 @@ clloss_status clloss__launch_check_queue(clloss_ctx *ctx, cl_command_queue queue
   return CLLOSS_SUCCESS;
 }
 
+clloss__arg clloss__launch_scalars(const void *exact, size_t bytes, uint32_t dtype, void *single) {
+  if (dtype == CLLOSS_F64) return (clloss__arg){exact, bytes};
+  const size_t n = bytes / sizeof(cl_double);
+  for (size_t i = 0; i < n; ++i) {
+    cl_double value;
+    memcpy(&value, (const char *)exact + i * sizeof value, sizeof value);
+    const cl_float rounded = (cl_float)value;
+    memcpy((char *)single + i * sizeof rounded, &rounded, sizeof rounded);
+  }
+  return (clloss__arg){single, n * sizeof(cl_float)};
+}
+
+clloss_status clloss__launch_workspace(clloss_ctx *ctx, clloss__call *call, const clloss_view *view,
+                                       size_t bytes, cl_mem *mem, size_t *at) {
+  *mem = view->mem;
+  *at = view->offset;
+  if (view->mem) return CLLOSS_SUCCESS;
+  const clloss_status status = clloss__pool_take(ctx, bytes, call->queue, &call->block, &call->block_busy);
+  if (status == CLLOSS_SUCCESS) *mem = call->block->mem;
+  *at = 0;
+  return status;
+}
+
 /* The kernel with its arguments set. OpenCL copies them at the enqueue, so one kernel object serves call after call. */
 static clloss_status prepare(clloss_ctx *ctx, const clloss__call *call, const clloss__launch *launch,
                              cl_kernel *kernel) {
   const clloss_status status = clloss__program_kernel(ctx, call->source, call->build_options, launch->kernel,
                                                       kernel);
   if (status != CLLOSS_SUCCESS) return status;
-  for (size_t i = 0; i < call->n_args; ++i) {
-    const cl_int error = clSetKernelArg(*kernel, (cl_uint)i, call->args[i].size_bytes, call->args[i].value);
+  const size_t n = call->n_mems + call->n_args;
+  for (size_t i = 0; i < n; ++i) {
+    const clloss__arg arg = i < call->n_mems ? (clloss__arg){&call->mems[i], sizeof(cl_mem)}
+                                             : call->args[i - call->n_mems];
+    const cl_int error = clSetKernelArg(*kernel, (cl_uint)i, arg.size_bytes, arg.value);
     if (error != CL_SUCCESS) {
       return clloss__fail(ctx, error, "%s: argument %zu: %s", launch->kernel, i, clloss_status_name(error));
     }
   }
-  const cl_int error = clSetKernelArg(*kernel, (cl_uint)call->n_args, launch->local_size * CLLOSS__TEAM_BYTES,
-                                      NULL);
+  const cl_int error = clSetKernelArg(*kernel, (cl_uint)n, launch->local_size * CLLOSS__TEAM_BYTES, NULL);
   if (error != CL_SUCCESS) {
     return clloss__fail(ctx, error, "%s: local memory: %s", launch->kernel, clloss_status_name(error));
   }

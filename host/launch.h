@@ -21,7 +21,10 @@ typedef struct {
 
 typedef struct {
   const char *source, *build_options;
-  const clloss__arg *args; /* of every kernel of the call, but for the local memory that is each one's last */
+  /* Of every kernel of the call: buffers first, then the rest, but for the local memory that is each one's last. */
+  const cl_mem *mems;
+  size_t n_mems;
+  const clloss__arg *args;
   size_t n_args;
   clloss__launch launches[6];
   size_t n_launches;
@@ -36,6 +39,15 @@ typedef struct {
 /* NULL queue, a wait list that contradicts its length, a queue of another context or device. */
 clloss_status clloss__launch_check_queue(clloss_ctx *ctx, cl_command_queue queue, cl_uint n_wait,
                                          const cl_event *wait);
+
+/* Options in the type of the arithmetic, as an argument: `bytes` of doubles as they are, or rounded into `single`, which
+ * has room for as many floats. */
+clloss__arg clloss__launch_scalars(const void *exact, size_t bytes, uint32_t dtype, void *single);
+
+/* Where the call's workspace is: in the caller's view if that is bound, else in a block of the pool, which the call then
+ * holds. */
+clloss_status clloss__launch_workspace(clloss_ctx *ctx, clloss__call *call, const clloss_view *view,
+                                       size_t bytes, cl_mem *mem, size_t *at);
 
 /* Enqueues the launches one after another, each waiting for the one before, so that in-order and out-of-order queues
  * are the same; the first waits for the wait list and for block_busy. The last one's event covers the call, and is the

@@ -2,13 +2,11 @@
  * kernels/pointwise.cl. */
 #include "pointwise.h"
 
-#include <string.h>
-
 #include "ctx.h"
 #include "launch.h"
 #include "view.h"
 
-enum { TALLIES_MOST = 64, REGION_BYTES = 256 };
+enum { TALLIES_MOST = 64 };
 
 typedef POINTWISE_SCALARS(cl_float) scalars_f32;
 typedef POINTWISE_SCALARS(cl_double) scalars_f64;
@@ -58,12 +56,6 @@ static bool all_flat(const clloss__pointwise *r) {
          is_flat(r, &x->element_loss) && is_flat(r, &x->grad) && upstream && !x->pos_weight.mem;
 }
 
-static size_t region(size_t *end, size_t bytes) {
-  const size_t at = *end;
-  *end = at + ceil_div(bytes, REGION_BYTES) * REGION_BYTES;
-  return at;
-}
-
 /* The sums of weights: at most TALLIES_MOST of them, of rows or of pieces of few rows. */
 static void plan_weights(const clloss__pointwise *r, pointwise_args *a) {
   const clloss__strides s = clloss__view_strides(&r->x.weight, r->x.classes, 1);
@@ -98,9 +90,9 @@ static void make_plan(clloss_ctx *ctx, clloss__pointwise *r) {
   plan_weights(r, a);
   const size_t most = max_size(one.blocks * one.slices, many.blocks * many.slices);
   size_t end = 0;
-  a->tallies = region(&end, TALLIES_MOST * real_bytes(r));
-  a->sums = region(&end, most * real_bytes(r));
-  a->faults = region(&end, 2 * most * sizeof(cl_ulong));
+  a->tallies = clloss__pool_region(&end, TALLIES_MOST * real_bytes(r));
+  a->sums = clloss__pool_region(&end, most * real_bytes(r));
+  a->faults = clloss__pool_region(&end, 2 * most * sizeof(cl_ulong));
   r->workspace_bytes = end;
 }
 
@@ -109,7 +101,7 @@ static void make_plan(clloss_ctx *ctx, clloss__pointwise *r) {
 static cl_ulong flags_of(const clloss__pointwise *r) {
   const clloss_pointwise *x = &r->x;
   const uint32_t grad = x->grad.dtype ? x->grad.dtype : CLLOSS_F32;
-  const bool large = clloss__plan_past_cache(&r->plan, 1, x->rows * x->classes, grad);
+  const bool large = clloss__plan_past_cache(&r->plan, r->args.rows.rows, r->args.rows.classes, grad);
   const clloss__strides upstream = clloss__view_strides(&x->grad_loss, x->classes, 1);
   const bool by_element = r->o.reduction == CLLOSS_NONE && x->grad_loss.mem && upstream.column;
   const bool plain = !x->weight.mem && !x->pos_weight.mem && !x->element_loss.mem && !x->counts.mem &&
@@ -183,18 +175,6 @@ static scalars_f64 scalars_of(const clloss__pointwise *r) {
   };
 }
 
-/* Both structs are rows of numbers. */
-static scalars_f32 rounded(scalars_f64 exact) {
-  enum { SCALARS = sizeof exact / sizeof(cl_double) };
-  cl_double from[SCALARS];
-  cl_float to[SCALARS];
-  scalars_f32 single;
-  memcpy(from, &exact, sizeof exact);
-  for (size_t i = 0; i < SCALARS; ++i) to[i] = (cl_float)from[i];
-  memcpy(&single, to, sizeof single);
-  return single;
-}
-
 /* ---- launches ---- */
 
 static void list_launches(const clloss__pointwise *r, clloss__call *call) {
@@ -221,22 +201,22 @@ static clloss_status submit(clloss_ctx *ctx, const clloss__pointwise *r, cl_mem 
   const cl_mem mems[] = {x->input.mem,     x->target.mem, x->weight.mem,       x->pos_weight.mem,
                          x->grad_loss.mem, x->loss.mem,   x->element_loss.mem, x->grad.mem,
                          x->counts.mem,    work};
-  enum { MEMS = sizeof mems / sizeof *mems };
   const scalars_f64 exact = scalars_of(r);
-  const scalars_f32 single = rounded(exact);
-  clloss__arg args[MEMS + 2];
-  for (size_t i = 0; i < MEMS; ++i) args[i] = (clloss__arg){&mems[i], sizeof(cl_mem)};
-  args[MEMS] = (clloss__arg){&a, sizeof a};
-  args[MEMS + 1] = real_bytes(r) == 8 ? (clloss__arg){&exact, sizeof exact}
-                                      : (clloss__arg){&single, sizeof single};
+  scalars_f32 single;
+  const clloss__arg args[] = {
+      {&a, sizeof a},
+      clloss__launch_scalars(&exact, sizeof exact, x->input.dtype, &single),
+  };
   const uint32_t type = x->input.dtype, target = x->target.mem ? x->target.dtype : type;
   char build_options[160];
   clloss__build_options(ctx, type, x->grad.mem ? x->grad.dtype : type, target == type ? 0 : target,
                         build_options, sizeof build_options);
   call->source = "pointwise.cl";
   call->build_options = build_options;
+  call->mems = mems;
+  call->n_mems = sizeof mems / sizeof *mems;
   call->args = args;
-  call->n_args = MEMS + 2;
+  call->n_args = sizeof args / sizeof *args;
   return clloss__launch_all(ctx, call);
 }
 
@@ -258,9 +238,10 @@ static clloss_status run(int pass, clloss_ctx *ctx, const clloss_pointwise *poin
   fill_args(&r);
   clloss__call call = {.queue = queue, .n_wait = n_wait, .wait = wait, .done = done};
   list_launches(&r, &call);
-  if (r.x.workspace.mem) return submit(ctx, &r, r.x.workspace.mem, r.x.workspace.offset, &call);
-  status = clloss__pool_take(ctx, r.workspace_bytes, queue, &call.block, &call.block_busy);
-  return status == CLLOSS_SUCCESS ? submit(ctx, &r, call.block->mem, 0, &call) : status;
+  cl_mem work;
+  size_t work_at;
+  status = clloss__launch_workspace(ctx, &call, &r.x.workspace, r.workspace_bytes, &work, &work_at);
+  return status == CLLOSS_SUCCESS ? submit(ctx, &r, work, work_at, &call) : status;
 }
 
 /* ---- public ---- */

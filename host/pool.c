@@ -85,6 +85,13 @@ void clloss__pool_used(clloss__block *block, cl_event event) {
   block->last_use = event;
 }
 
+size_t clloss__pool_region(size_t *end, size_t bytes) {
+  enum { REGION_BYTES = 256 }; /* above any element's, and regions share no cache line */
+  const size_t at = *end;
+  *end = at + (bytes + REGION_BYTES - 1) / REGION_BYTES * REGION_BYTES;
+  return at;
+}
+
 void clloss__pool_release(clloss__pool *pool) {
   for (size_t i = 0; i < CLLOSS__POOL_BLOCKS; ++i) drop(pool, &pool->blocks[i]);
 }

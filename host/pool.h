@@ -25,6 +25,9 @@ clloss_status clloss__pool_take(clloss_ctx *ctx, size_t bytes, cl_command_queue 
 /* The block is in use until `event`, which becomes the pool's. */
 void clloss__pool_used(clloss__block *block, cl_event event);
 
+/* Room for `bytes` at the end of a workspace that is being laid out: where it begins, and *end moves on. */
+size_t clloss__pool_region(size_t *end, size_t bytes);
+
 void clloss__pool_release(clloss__pool *pool);
 
 #endif

@@ -151,15 +151,14 @@ static clloss_status run(bool back, clloss_ctx *ctx, const clloss_softmax *softm
   const clloss__plan p = plan(ctx, &r);
   const softmax_args a = args_of(&r, &p);
   const cl_double exact = r.o.scale;
-  const cl_float single = (cl_float)exact;
+  cl_float single;
+  const cl_mem mems[] = {r.read->mem, r.x.grad_output.mem, r.write->mem};
   const clloss__arg args[] = {
-      {&r.read->mem, sizeof(cl_mem)},
-      {&r.x.grad_output.mem, sizeof(cl_mem)},
-      {&r.write->mem, sizeof(cl_mem)},
       {&a, sizeof a},
-      r.read_dtype == CLLOSS_F64 ? (clloss__arg){&exact, sizeof exact}
-                                 : (clloss__arg){&single, sizeof single},
+      clloss__launch_scalars(&exact, sizeof exact, r.read_dtype, &single),
   };
+  call.mems = mems;
+  call.n_mems = sizeof mems / sizeof *mems;
   call.args = args;
   call.n_args = sizeof args / sizeof *args;
   call.launches[call.n_launches++] = (clloss__launch){kernel_name(&p, back), p.blocks, p.local_size};

@@ -5,7 +5,7 @@
 #include "launch.h"
 #include "view.h"
 
-enum { TALLIES_MOST = 64, ROWS_PER_TALLY = 4096, REGION_BYTES = 256 };
+enum { TALLIES_MOST = 64, ROWS_PER_TALLY = 4096 };
 
 typedef XENT_SCALARS(cl_float) scalars_f32;
 typedef XENT_SCALARS(cl_double) scalars_f64;
@@ -37,12 +37,6 @@ static void read_by_item(clloss__plan *plan, size_t rows) {
   plan->blocks = rows / plan->rows_per_group + (rows % plan->rows_per_group != 0);
 }
 
-static size_t region(size_t *end, size_t bytes) {
-  const size_t at = *end;
-  *end = at + (bytes + REGION_BYTES - 1) / REGION_BYTES * REGION_BYTES;
-  return at;
-}
-
 /* Chooses the kernels and lays the workspace out. The same for every operation on the shape, so that
  * clloss_xent_workspace can answer for all. */
 void clloss__xent_plan(clloss_ctx *ctx, clloss__xent *r) {
@@ -64,13 +58,13 @@ void clloss__xent_plan(clloss_ctx *ctx, clloss__xent *r) {
   size_t end = 0;
   a->n_tallies = is_joined(r) ? 1 : wanted < TALLIES_MOST ? wanted : TALLIES_MOST;
   a->rows_per_tally = a->n_tallies ? rows / a->n_tallies + (rows % a->n_tallies != 0) : 1;
-  a->tallies = region(&end, TALLIES_MOST * XENT_TALLIES * sizeof(cl_ulong));
-  a->weights = region(&end, TALLIES_MOST * 2 * real);
+  a->tallies = clloss__pool_region(&end, TALLIES_MOST * XENT_TALLIES * sizeof(cl_ulong));
+  a->weights = clloss__pool_region(&end, TALLIES_MOST * 2 * real);
   a->n_sums = is_split(r) ? rows : r->plan.blocks;
-  a->sums = region(&end, a->n_sums * XENT_SUMS * real);
-  a->hits = region(&end, a->n_sums * XENT_HITS * sizeof(cl_ulong));
-  a->tiles = region(&end, is_split(r) ? rows * r->plan.slices * tile_bytes(r) : 0);
-  a->saved = region(&end, is_split(r) ? rows * 3 * real : 0);
+  a->sums = clloss__pool_region(&end, a->n_sums * XENT_SUMS * real);
+  a->hits = clloss__pool_region(&end, a->n_sums * XENT_HITS * sizeof(cl_ulong));
+  a->tiles = clloss__pool_region(&end, is_split(r) ? rows * r->plan.slices * tile_bytes(r) : 0);
+  a->saved = clloss__pool_region(&end, is_split(r) ? rows * 3 * real : 0);
   r->workspace_bytes = end;
   const bool whole_rows = rows && !is_split(r) && !r->plan.rows_in_lanes &&
                           r->plan.family == CLLOSS_FAMILY_LANE;
@@ -176,12 +170,6 @@ static scalars_f64 scalars_of(const clloss__xent *r) {
                        .beta = o->grad_beta};
 }
 
-static scalars_f32 rounded(scalars_f64 s) {
-  return (scalars_f32){(float)s.logit_scale, (float)s.softcap, (float)s.hard,
-                       (float)s.q_scale,     (float)s.q_shift, (float)s.z_loss,
-                       (float)s.divisor,     (float)s.alpha,   (float)s.beta};
-}
-
 /* ---- launches ---- */
 
 typedef struct {
@@ -261,22 +249,22 @@ static clloss_status submit(clloss_ctx *ctx, const clloss__xent *r, cl_mem work,
                          x->row_stats.mem,  x->grad.mem,       x->grad_loss.mem, x->class_weight.mem,
                          x->row_weight.mem, x->divisor.mem,    x->metrics.mem,   x->counts.mem,
                          x->predicted.mem,  x->confidence.mem, x->entropy.mem,   work};
-  enum { MEMS = sizeof mems / sizeof *mems };
   const scalars_f64 exact = scalars_of(r);
-  const scalars_f32 single = rounded(exact);
-  clloss__arg args[MEMS + 3];
-  for (size_t i = 0; i < MEMS; ++i) args[i] = (clloss__arg){&mems[i], sizeof(cl_mem)};
-  args[MEMS] = (clloss__arg){&a, sizeof a};
-  args[MEMS + 1] = real_bytes(r) == 8 ? (clloss__arg){&exact, sizeof exact}
-                                      : (clloss__arg){&single, sizeof single};
-  args[MEMS + 2] = (clloss__arg){NULL, a.flags & XENT_KEEP_APART ? r->scratch_bytes : sizeof(cl_double)};
+  scalars_f32 single;
+  const clloss__arg args[] = {
+      {&a, sizeof a},
+      clloss__launch_scalars(&exact, sizeof exact, x->logits.dtype, &single),
+      {NULL, a.flags & XENT_KEEP_APART ? r->scratch_bytes : sizeof(cl_double)},
+  };
   char build_options[160];
   clloss__build_options(ctx, x->logits.dtype, x->grad.dtype ? x->grad.dtype : x->logits.dtype,
                         r->probabilities ? x->targets.dtype : 0, build_options, sizeof build_options);
   call->source = "xent.cl";
   call->build_options = build_options;
+  call->mems = mems;
+  call->n_mems = sizeof mems / sizeof *mems;
   call->args = args;
-  call->n_args = MEMS + 3;
+  call->n_args = sizeof args / sizeof *args;
   return clloss__launch_all(ctx, call);
 }
 
@@ -291,9 +279,10 @@ static clloss_status run(clloss__operation op, clloss_ctx *ctx, const clloss_xen
   fill_args(&r);
   clloss__call call = {.queue = queue, .n_wait = n_wait, .wait = wait, .done = done};
   list_launches(&r, &call);
-  if (r.x.workspace.mem) return submit(ctx, &r, r.x.workspace.mem, r.x.workspace.offset, &call);
-  status = clloss__pool_take(ctx, r.workspace_bytes, queue, &call.block, &call.block_busy);
-  return status == CLLOSS_SUCCESS ? submit(ctx, &r, call.block->mem, 0, &call) : status;
+  cl_mem work;
+  size_t work_at;
+  status = clloss__launch_workspace(ctx, &call, &r.x.workspace, r.workspace_bytes, &work, &work_at);
+  return status == CLLOSS_SUCCESS ? submit(ctx, &r, work, work_at, &call) : status;
 }
 
 /* ---- in parts ---- */

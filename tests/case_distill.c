@@ -166,17 +166,13 @@ static clloss_status call(const harness_case *c, const void *shape, clloss_ctx *
   }
 }
 
-/* Every array once. */
 static double ideal_bytes(const harness_case *c, const void *shape) {
   distill_shape s = *(const distill_shape *)shape;
   harness_array a[HARNESS_ARRAYS];
-  double bytes = 0;
   memset(a, 0, sizeof a);
   s.workspace = false;
   arrays(c, &s, NULL, a);
-  for (int i = 0; i < HARNESS_ARRAYS; i++)
-    if (a[i].role != HARNESS_UNBOUND) bytes += (double)(a[i].rows * a[i].columns * harness_bytes(a[i].dtype));
-  return bytes;
+  return harness_ideal_bytes(a);
 }
 
 #define CASE(title, which)                                                                  \

@@ -252,12 +252,9 @@ static clloss_status call(const harness_case *c, const void *shape, clloss_ctx *
 
 static double ideal_bytes(const harness_case *c, const void *shape) {
   harness_array a[HARNESS_ARRAYS];
-  double bytes = 0;
   memset(a, 0, sizeof a);
   arrays(c, shape, NULL, a);
-  for (int i = 0; i < HARNESS_ARRAYS; i++)
-    if (a[i].role != HARNESS_UNBOUND) bytes += (double)(a[i].rows * a[i].columns * harness_bytes(a[i].dtype));
-  return bytes;
+  return harness_ideal_bytes(a);
 }
 
 const harness_case information_case = {.name = "information",

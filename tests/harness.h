@@ -66,6 +66,9 @@ double harness_get(uint32_t dtype, const void *array, size_t i);
 void harness_put(uint32_t dtype, void *array, size_t i, double value);
 double harness_half_ulp(uint32_t dtype, double x);
 
+/* Of a call with these arrays: every one moved once, an updated one twice, and no scratch. */
+double harness_ideal_bytes(const harness_array arrays[HARNESS_ARRAYS]);
+
 /* `shape` is the loss's own struct throughout. The functions never fail but by the status they return. */
 typedef struct harness_case harness_case;
 struct harness_case {

@@ -84,3 +84,15 @@ double harness_half_ulp(uint32_t dtype, double x) {
   const small *t = small_of(dtype);
   return t && isfinite(x) ? ldexp(0.5, exponent_near(t, x) - t->fraction) : 0;
 }
+
+double harness_ideal_bytes(const harness_array arrays[HARNESS_ARRAYS]) {
+  double bytes = 0;
+  for (int i = 0; i < HARNESS_ARRAYS; i++) {
+    const harness_array *a = &arrays[i];
+    const int times = a->role == HARNESS_UNBOUND || a->role == HARNESS_SCRATCH ? 0
+                      : a->role == HARNESS_UPDATED                             ? 2
+                                                                               : 1;
+    bytes += times * (double)(a->rows * a->columns * harness_bytes(a->dtype));
+  }
+  return bytes;
+}
