@@ -133,7 +133,7 @@ static void plan(const clloss_ctx *ctx, request *r) {
   r->plan = (clloss__plan){.team = clloss__plan_team(ctx), .local_size = 1, .rows_per_group = 1};
   if (x->rows) {
     r->plan = clloss__plan_rows(ctx, x->rows, x->classes, clloss__dtype_bytes(x->student.dtype), strided,
-                                x->inner);
+                                x->inner, false);
   }
   const size_t wanted = x->rows / ROWS_PER_WEIGHT + (x->rows % ROWS_PER_WEIGHT != 0);
   size_t end = 0;

@@ -126,7 +126,8 @@ clloss_status clloss_information_forward(clloss_ctx *ctx, const clloss_informati
   if (x->rows == 0) return clloss__launch_all(ctx, &call);
   /* a split's plan is one row per work-group: the family without the split */
   const clloss__plan p = clloss__plan_rows(ctx, x->rows, x->classes, clloss__dtype_bytes(x->input.dtype),
-                                           clloss__is_strided(&x->input, x->classes, x->inner), x->inner);
+                                           clloss__is_strided(&x->input, x->classes, x->inner), x->inner,
+                                           false);
   const information_args a = args_of(&r, &p);
   const cl_mem mems[] = {x->input.mem, x->targets.mem, x->surprisal.mem, x->entropy.mem};
   const clloss__arg args[] = {{&a, sizeof a}};

@@ -18,7 +18,7 @@ static const clloss__team lane_team = {"lane", ""};
 static const clloss__team group_team = {"group", " -DCLLOSS_TEAM_GROUP"};
 
 /* A bound of the table: a number of tuning.h's list, or one of these. */
-enum { ONE = CLLOSS__TUNINGS, ANY };
+enum { ONE = CLLOSS__TUNINGS, BEYOND_TILE, ANY };
 
 #define T(name) CLLOSS__##name
 
@@ -30,26 +30,28 @@ static const struct {
   int classes_least, classes_most, rows_per_unit_most;
   uint32_t family;
   int items;
-  bool rows_in_lanes;
+  bool rows_in_lanes, along; /* along: for losses that have such kernels */
   const char *why;
 } rules[] = {
     /* clang-format off */
-    /* lane strided  classes from       to                    rows/unit               family                items            in lanes */
-    {true,  true,  ONE,              ANY,                  ANY,                    CLLOSS_FAMILY_LANE,  ONE,             true,
+    /* lane strided  classes from       to                    rows/unit               family                items            in lanes along */
+    {true,  true,  ONE,              ANY,                  ANY,                    CLLOSS_FAMILY_LANE,  ONE,             true,  false,
      "neighbouring rows are neighbours in memory"},
-    {true,  false, ONE,              T(lane_rows_classes), ANY,                    CLLOSS_FAMILY_LANE,  ONE,             true,
+    {true,  false, BEYOND_TILE,      T(lane_along_classes), ANY,                   CLLOSS_FAMILY_LANE,  ONE,             true,  true,
+     "few classes: sixteen rows at once, each along its classes"},
+    {true,  false, ONE,              T(lane_rows_classes), ANY,                    CLLOSS_FAMILY_LANE,  ONE,             true,  false,
      "few classes: sixteen rows at once"},
-    {true,  false, T(split_classes), ANY,                  T(split_rows_per_unit), CLLOSS_FAMILY_SPLIT, ONE,             false,
+    {true,  false, T(split_classes), ANY,                  T(split_rows_per_unit), CLLOSS_FAMILY_SPLIT, ONE,             false, false,
      "few rows: whole ones would leave cores idle"},
-    {true,  false, ONE,              ANY,                  ANY,                    CLLOSS_FAMILY_LANE,  ONE,             false,
+    {true,  false, ONE,              ANY,                  ANY,                    CLLOSS_FAMILY_LANE,  ONE,             false, false,
      "rows enough for every core"},
-    {false, true,  ONE,              ANY,                  ANY,                    CLLOSS_FAMILY_GROUP, T(group_few_items), true,
+    {false, true,  ONE,              ANY,                  ANY,                    CLLOSS_FAMILY_GROUP, T(group_few_items), true,  false,
      "neighbouring rows are neighbours in memory"},
-    {false, false, T(split_classes), ANY,                  T(split_rows_per_unit), CLLOSS_FAMILY_SPLIT, T(group_items),  false,
+    {false, false, T(split_classes), ANY,                  T(split_rows_per_unit), CLLOSS_FAMILY_SPLIT, T(group_items),  false, false,
      "few rows: whole ones would leave units idle"},
-    {false, false, ONE,              T(group_few_classes), ANY,                    CLLOSS_FAMILY_GROUP, T(group_few_items), false,
+    {false, false, ONE,              T(group_few_classes), ANY,                    CLLOSS_FAMILY_GROUP, T(group_few_items), false, false,
      "few classes: a small work-group per row"},
-    {false, false, ONE,              ANY,                  ANY,                    CLLOSS_FAMILY_GROUP, T(group_items),  false,
+    {false, false, ONE,              ANY,                  ANY,                    CLLOSS_FAMILY_GROUP, T(group_items),  false, false,
      "a work-group per row"},
     /* clang-format on */
 };
@@ -59,7 +61,10 @@ static size_t max_size(size_t a, size_t b) { return a > b ? a : b; }
 static size_t ceil_div(size_t a, size_t b) { return a / b + (a % b != 0); }
 
 static size_t tuned(const clloss_ctx *ctx, int which) {
-  return which == ANY ? SIZE_MAX : which == ONE ? 1 : ctx->tuning.of[which];
+  return which == ANY           ? SIZE_MAX
+         : which == ONE         ? 1
+         : which == BEYOND_TILE ? LANES + 1
+                                : ctx->tuning.of[which];
 }
 
 clloss_status clloss__plan_read_device(clloss_ctx *ctx) {
@@ -165,12 +170,12 @@ static size_t slices_for(const clloss_ctx *ctx, size_t rows, size_t classes) {
 }
 
 clloss__plan clloss__plan_rows(const clloss_ctx *ctx, size_t rows, size_t classes, size_t element_bytes,
-                               bool strided, size_t inner) {
+                               bool strided, size_t inner, bool along) {
   const clloss__device *device = &ctx->facts;
   const clloss__overrides *o = &ctx->overrides;
   const bool lane = clloss__plan_team(ctx) == &lane_team;
   size_t i = 0;
-  while (rules[i].lane != lane || rules[i].strided != strided ||
+  while (rules[i].lane != lane || rules[i].strided != strided || (rules[i].along && !along) ||
          classes < tuned(ctx, rules[i].classes_least) || classes > tuned(ctx, rules[i].classes_most) ||
          ceil_div(rows, device->units) > tuned(ctx, rules[i].rows_per_unit_most) ||
          (o->family && rules[i].family == CLLOSS_FAMILY_SPLIT && o->family != CLLOSS_FAMILY_SPLIT)) {
@@ -190,6 +195,7 @@ clloss__plan clloss__plan_rows(const clloss_ctx *ctx, size_t rows, size_t classe
     plan.rows_per_group = 1;
   } else {
     plan.rows_in_lanes = rules[i].rows_in_lanes;
+    plan.along = rules[i].along;
     const size_t together = !plan.rows_in_lanes ? 1 : lane ? LANES : plan.local_size;
     plan.rows_per_group = lane ? block_rows(ctx, rows, classes * element_bytes, together)
                                : ceil_div(max_size(1, ceil_div(rows, BLOCKS_MOST)), together) * together;
@@ -251,6 +257,7 @@ clloss_status clloss__plan_describe(clloss_ctx *ctx, const clloss__plan *plan, c
   now.groups = plan->blocks * plan->slices;
   snprintf(now.variant, sizeof now.variant, "%s%s", plan->team->name,
            plan->family == CLLOSS_FAMILY_SPLIT ? "_split"
+           : plan->along                       ? "_along"
            : plan->rows_in_lanes               ? "_rows"
                                                : "");
   snprintf(now.why, sizeof now.why, "%s", plan->why ? plan->why : "");

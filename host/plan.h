@@ -37,7 +37,8 @@ const clloss__team *clloss__plan_team(const clloss_ctx *ctx);
 typedef struct {
   uint32_t family;
   const clloss__team *team;
-  bool rows_in_lanes; /* sixteen rows at a time, one per vector lane */
+  bool rows_in_lanes; /* sixteen rows at a time, one per vector lane … */
+  bool along;         /* … each walked along its classes, for the results alone are in lanes */
   size_t local_size, rows_per_group, slices;
   size_t blocks; /* of rows_per_group rows */
   size_t past_cache_bytes;
@@ -45,9 +46,9 @@ typedef struct {
 } clloss__plan;
 
 /* The plan for rows × classes elements of element_bytes; rows and classes are not zero. strided: a class is not next
- * to the one before, and rows are neighbours in runs of `inner` (1: all of them). */
+ * to the one before, and rows are neighbours in runs of `inner` (1: all of them). along: the caller has such kernels. */
 clloss__plan clloss__plan_rows(const clloss_ctx *ctx, size_t rows, size_t classes, size_t element_bytes,
-                               bool strided, size_t inner);
+                               bool strided, size_t inner, bool along);
 
 /* Whether an output is too large to stay in cache: one that isn't in place is then written around it, unless rows are
  * short. A row's ends share their cache lines with its neighbours, and are stored twice over: at 100 classes of f32 the

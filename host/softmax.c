@@ -97,7 +97,7 @@ static clloss__plan plan(const clloss_ctx *ctx, const request *r) {
                        clloss__is_strided(r->write, x->classes, x->inner) ||
                        (r->back && clloss__is_strided(&x->grad_output, x->classes, x->inner));
   clloss__plan p = clloss__plan_rows(ctx, x->rows, x->classes, clloss__dtype_bytes(r->read_dtype), strided,
-                                     x->inner);
+                                     x->inner, false);
   p.slices = 1;
   return p;
 }

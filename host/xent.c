@@ -37,9 +37,25 @@ static void read_by_item(clloss__plan *plan, size_t rows) {
   plan->blocks = rows / plan->rows_per_group + (rows % plan->rows_per_group != 0);
 }
 
+/* Local memory for the exps of so many rows, each from a whole vector on; 0 where there isn't as much. */
+static size_t room_for(const clloss_ctx *ctx, const clloss__xent *r, size_t rows) {
+  const size_t vectors = r->x.classes / 16 + (r->x.classes % 16 != 0);
+  return vectors <= ctx->facts.local_bytes / (16 * rows * real_bytes(r)) ? 16 * vectors * rows * real_bytes(r)
+                                                                         : 0;
+}
+
+/* kernels/xent_along.clh has no part for metrics, transforms and sums of gradients. */
+static bool goes_along(const clloss_ctx *ctx, const clloss__xent *r) {
+  const clloss_xent *x = &r->x;
+  const bool measures = x->metrics.mem || x->counts.mem || x->predicted.mem || x->confidence.mem ||
+                        x->entropy.mem;
+  const bool transforms = r->o.logit_scale != 1 || r->o.softcap != 0;
+  return !measures && !transforms && r->o.grad_beta == 0 && !is_nll(r) && room_for(ctx, r, 16);
+}
+
 /* Chooses the kernels and lays the workspace out. The same for every operation on the shape, so that
  * clloss_xent_workspace can answer for all. */
-void clloss__xent_plan(clloss_ctx *ctx, clloss__xent *r) {
+static void plan(clloss_ctx *ctx, clloss__xent *r, bool along) {
   const clloss_xent *x = &r->x;
   const size_t rows = x->rows, real = real_bytes(r);
   const bool strided = clloss__is_strided(&x->logits, x->classes, x->inner) ||
@@ -48,7 +64,7 @@ void clloss__xent_plan(clloss_ctx *ctx, clloss__xent *r) {
   r->plan = (clloss__plan){.team = clloss__plan_team(ctx), .local_size = 1, .rows_per_group = 1, .slices = 1};
   if (rows) {
     r->plan = clloss__plan_rows(ctx, rows, x->classes, clloss__dtype_bytes(x->logits.dtype), strided,
-                                x->inner);
+                                x->inner, along);
     if (is_nll(r)) read_by_item(&r->plan, rows);
   }
   const bool spreads = r->probabilities || r->o.label_smoothing > 0;
@@ -66,10 +82,12 @@ void clloss__xent_plan(clloss_ctx *ctx, clloss__xent *r) {
   a->tiles = clloss__pool_region(&end, is_split(r) ? rows * r->plan.slices * tile_bytes(r) : 0);
   a->saved = clloss__pool_region(&end, is_split(r) ? rows * 3 * real : 0);
   r->workspace_bytes = end;
-  const bool whole_rows = rows && !is_split(r) && !r->plan.rows_in_lanes &&
-                          r->plan.family == CLLOSS_FAMILY_LANE;
-  r->scratch_bytes = whole_rows && x->classes <= ctx->facts.local_bytes / real ? x->classes * real : 0;
+  const bool walks = rows && r->plan.family == CLLOSS_FAMILY_LANE &&
+                     (!r->plan.rows_in_lanes || r->plan.along);
+  r->scratch_bytes = walks ? room_for(ctx, r, r->plan.along ? 16 : 1) : 0;
 }
+
+void clloss__xent_plan(clloss_ctx *ctx, clloss__xent *r) { plan(ctx, r, goes_along(ctx, r)); }
 
 static clloss_status begin(clloss_ctx *ctx, const clloss_xent *xent, const clloss_xent_options *options,
                            clloss__xent *r) {
@@ -176,17 +194,22 @@ typedef struct {
   const char *weigh, *forward, *backward, *fused, *partial, *merge, *finish, *nll;
 } names;
 
-#define NAMES(team, rows)                                                                    \
+/* rows: what goes over whole rows; back: xent_backward, which has no statistics to find */
+#define NAMES(team, rows, back)                                                              \
   {                                                                                          \
-    "xent_weigh__" team, "xent_forward__" rows, "xent_backward__" rows, "xent_fused__" rows, \
+    "xent_weigh__" team, "xent_forward__" rows, "xent_backward__" back, "xent_fused__" rows, \
         "xent_partial__" team, "xent_merge__" team, "xent_finish__" team, "xent_nll__" team  \
   }
 
-static const names lane_names = NAMES("lane", "lane"), lane_rows_names = NAMES("lane", "lane_rows");
-static const names group_names = NAMES("group", "group"), group_rows_names = NAMES("group", "group_rows");
+static const names lane_names = NAMES("lane", "lane", "lane");
+static const names lane_rows_names = NAMES("lane", "lane_rows", "lane_rows");
+static const names lane_along_names = NAMES("lane", "lane_along", "lane");
+static const names group_names = NAMES("group", "group", "group");
+static const names group_rows_names = NAMES("group", "group_rows", "group_rows");
 
 static const names *names_of(const clloss__plan *p) {
   const bool group = p->team->name[0] == 'g';
+  if (p->along) return &lane_along_names;
   if (p->rows_in_lanes) return group ? &group_rows_names : &lane_rows_names;
   return group ? &group_names : &lane_names;
 }
@@ -357,7 +380,13 @@ clloss_status clloss_xent_workspace(clloss_ctx *ctx, const clloss_xent *xent,
   const clloss_status status = begin(ctx, xent, options, &r);
   if (status != CLLOSS_SUCCESS) return status;
   if (!bytes) return clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "bytes: NULL");
-  *bytes = r.workspace_bytes;
+  size_t most = 0;
+  for (int along = 0; along < 2;
+       ++along) { /* which of the two, the views decide, and they may be unbound yet */
+    plan(ctx, &r, along);
+    most = r.workspace_bytes > most ? r.workspace_bytes : most;
+  }
+  *bytes = most;
   return CLLOSS_SUCCESS;
 }
 

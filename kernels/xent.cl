@@ -46,24 +46,47 @@ static inline tally add_tallies(tally x, tally y) {
 }
 DEFINE_TEAM_REDUCE(team_add_tallies, tally, add_tallies)
 
+static inline void tally_row(const xent_io *io, const xent_args *a, ulong r, bool weighs, tally *own) {
+  const row_target row = target_of(io, a, r);
+  own->of[row.kind]++;
+  if (row.kind == XENT_BAD && own->of[XENT_FIRST_BAD] == ULONG_MAX) {
+    own->of[XENT_FIRST_BAD] = a->first_row + r;
+    own->of[XENT_BAD_TARGET] = (ulong)index_of(io, a, r);
+  }
+  if (row.kind == XENT_VALID && weighs) {
+    const real w = row_weight_of(io, a, r);
+    own->loss_weight += HAS_TARGET ? w * class_weight_of(io, a, row.t) : w;
+    own->z_weight += w;
+  }
+}
+
+#ifdef VECTOR_TARGETS
+/* Sixteen rows at a time as far as they go; returns the first row that is left. */
+static inline ulong tally_vectors(const xent_io *io, const xent_args *a, ulong begin, ulong end, tally *own) {
+  int16 ignored = (int16)0;
+  ulong r = begin;
+  for (; r + LANES <= end; r += LANES) {
+    const vector_target of = targets_of(io, a, r);
+    ignored -= of.ignored;
+    for (uint j = 0; j < LANES && any(of.bad); ++j)
+      if (target_of(io, a, r + j).kind == XENT_BAD) tally_row(io, a, r + j, false, own);
+  }
+  own->of[XENT_IGNORED] += (ulong)sum_of_bits(ignored);
+  own->of[XENT_VALID] += (r - begin) - (ulong)sum_of_bits(ignored) - own->of[XENT_BAD];
+  return r;
+}
+#endif
+
 /* Rows [begin, end) into place `at`. */
 static inline void weigh(const xent_io *io, const xent_args *a, ulong begin, ulong end, ulong at,
                          bool stores) {
   const bool weighs = a->flags & (XENT_CLASS_WEIGHT | XENT_ROW_WEIGHT);
   tally own = {{0, 0, 0, ULONG_MAX, 0}, 0, 0};
-  for (ulong r = begin + team_rank(); r < end; r += team_size()) {
-    const row_target row = target_of(io, a, r);
-    own.of[row.kind]++;
-    if (row.kind == XENT_BAD && own.of[XENT_FIRST_BAD] == ULONG_MAX) {
-      own.of[XENT_FIRST_BAD] = a->first_row + r;
-      own.of[XENT_BAD_TARGET] = (ulong)index_of(io, a, r);
-    }
-    if (row.kind == XENT_VALID && weighs) {
-      const real w = row_weight_of(io, a, r);
-      own.loss_weight += HAS_TARGET ? w * class_weight_of(io, a, row.t) : w;
-      own.z_weight += w;
-    }
-  }
+  ulong r = begin + team_rank();
+#ifdef VECTOR_TARGETS
+  if (!weighs && has_vector_targets(a)) r = tally_vectors(io, a, begin, end, &own);
+#endif
+  for (; r < end; r += team_size()) tally_row(io, a, r, weighs, &own);
   own = team_add_tallies(own, io->shared);
   if (!stores || team_rank() != 0) return;
   for (uint i = 0; i < XENT_TALLIES; ++i) ulongs(io->work, a->tallies)[i * a->n_tallies + at] = own.of[i];
@@ -296,4 +319,5 @@ XENT_KERNEL(TEAM(xent_merge)) {
 }
 
 #include "xent_rows.clh"
+#include "xent_along.clh"
 #include "xent_nll.clh"
