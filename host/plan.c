@@ -164,8 +164,10 @@ static size_t block_rows(const clloss_ctx *ctx, size_t rows, size_t row_bytes, s
   return ceil_div(n, step) * step;
 }
 
+/* Enough for every unit, and so many that a slice, which is gone over twice, stays in L1. */
 static size_t slices_for(const clloss_ctx *ctx, size_t rows, size_t classes) {
-  const size_t wanted = ceil_div(4 * ctx->facts.units, rows);
+  enum { SLICE_MOST = 8192 };
+  const size_t wanted = max_size(ceil_div(4 * ctx->facts.units, rows), ceil_div(classes, SLICE_MOST));
   return max_size(2, min_size(min_size(wanted, SLICES_MOST), classes / tuned(ctx, T(split_slice_classes))));
 }
 

@@ -21,7 +21,7 @@ static size_t tile_bytes(const clloss__xent *r) {
 
 static bool is_split(const clloss__xent *r) { return r->plan.family == CLLOSS_FAMILY_SPLIT; }
 
-/* A split's xent_merge joins, weighs and finishes. Its backward needs it for Σ q, where there is one. */
+/* A split's xent_join also weighs and finishes. Its backward needs it for Σ q, where there is one. */
 static bool is_joined(const clloss__xent *r) {
   return is_split(r) && (r->op != CLLOSS__BACKWARD || (r->args.flags & XENT_SPREADS));
 }
@@ -80,7 +80,7 @@ static void plan(clloss_ctx *ctx, clloss__xent *r, bool along) {
   a->sums = clloss__pool_region(&end, a->n_sums * XENT_SUMS * real);
   a->hits = clloss__pool_region(&end, a->n_sums * XENT_HITS * sizeof(cl_ulong));
   a->tiles = clloss__pool_region(&end, is_split(r) ? rows * r->plan.slices * tile_bytes(r) : 0);
-  a->saved = clloss__pool_region(&end, is_split(r) ? rows * 3 * real : 0);
+  a->targets_z = clloss__pool_region(&end, is_split(r) ? rows * real : 0);
   r->workspace_bytes = end;
   const bool walks = rows && r->plan.family == CLLOSS_FAMILY_LANE &&
                      (!r->plan.rows_in_lanes || r->plan.along);
@@ -191,14 +191,14 @@ static scalars_f64 scalars_of(const clloss__xent *r) {
 /* ---- launches ---- */
 
 typedef struct {
-  const char *weigh, *forward, *backward, *fused, *partial, *merge, *finish, *nll;
+  const char *weigh, *forward, *backward, *fused, *partial, *join, *finish, *nll;
 } names;
 
 /* rows: what goes over whole rows; back: xent_backward, which has no statistics to find */
 #define NAMES(team, rows, back)                                                              \
   {                                                                                          \
     "xent_weigh__" team, "xent_forward__" rows, "xent_backward__" back, "xent_fused__" rows, \
-        "xent_partial__" team, "xent_merge__" team, "xent_finish__" team, "xent_nll__" team  \
+        "xent_partial__" team, "xent_join__" team, "xent_finish__" team, "xent_nll__" team   \
   }
 
 static const names lane_names = NAMES("lane", "lane", "lane");
@@ -240,12 +240,14 @@ static void add_rows(const clloss__xent *r, const names *k, clloss__call *call) 
   }
   if (is_joined(r)) {
     add(call, k->partial, groups, local);
-    add(call, k->merge, 1, local);
+    add(call, k->join, r->op == CLLOSS__FORWARD ? 1 : groups, local);
+    return;
   }
-  if (r->op == CLLOSS__FORWARD && !is_split(r)) add(call, k->forward, groups, local);
-  if (r->op == CLLOSS__FUSED && !is_split(r)) add(call, k->fused, groups, local);
-  if (r->op == CLLOSS__BACKWARD || (r->op == CLLOSS__FUSED && is_split(r)))
-    add(call, k->backward, groups, local);
+  add(call,
+      r->op == CLLOSS__FORWARD ? k->forward
+      : r->op == CLLOSS__FUSED ? k->fused
+                               : k->backward,
+      groups, local);
 }
 
 static void list_launches(const clloss__xent *r, clloss__call *call) {
@@ -267,7 +269,7 @@ static clloss_status submit(clloss_ctx *ctx, const clloss__xent *r, cl_mem work,
   a.sums += work_at;
   a.hits += work_at;
   a.tiles += work_at;
-  a.saved += work_at;
+  a.targets_z += work_at;
   const cl_mem mems[] = {x->logits.mem,     x->targets.mem,    x->loss.mem,      x->row_loss.mem,
                          x->row_stats.mem,  x->grad.mem,       x->grad_loss.mem, x->class_weight.mem,
                          x->row_weight.mem, x->divisor.mem,    x->metrics.mem,   x->counts.mem,
@@ -345,7 +347,7 @@ clloss_status clloss__xent_run_part(clloss_ctx *ctx, clloss__xent *r, clloss__xe
   r->args.first_sum = is_split(r) ? first_row : groups_before(r, first_row);
   /* parts are under way two at a time, and share the workspace */
   r->args.tiles += first_row * r->plan.slices * tile_bytes(r);
-  r->args.saved += first_row * 3 * real_bytes(r);
+  r->args.targets_z += first_row * real_bytes(r);
   r->plan.blocks = is_split(r) ? r->x.rows : groups_before(r, r->x.rows);
   const size_t tallies = (r->x.rows + r->args.rows_per_tally - 1) / r->args.rows_per_tally;
   if (step == CLLOSS__WEIGH) add(&call, k->weigh, tallies, r->plan.local_size);

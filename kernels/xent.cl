@@ -17,9 +17,10 @@
  *   xent_finish    the partial sums, in fixed order, to the loss and the metrics
  *
  * Few or very long rows are split over several work-groups: xent_partial leaves a tile, the statistics of a slice of the
- * classes, in the workspace, xent_merge joins a row's tiles in order and does weigh's and finish's work as well, and
- * xent_backward writes the gradient slice by slice. Where the class axis isn't the last, or there are fewer classes
- * than lanes, rows go into the lanes: xent_rows.clh. Log-probabilities need none of this: xent_nll.clh.
+ * classes, in the workspace, and in place the exps; xent_join joins a row's tiles in order, writes the gradient slice by
+ * slice, and does weigh's and finish's work as well. Where the class axis isn't the last, or there are fewer classes
+ * than lanes, rows go into the lanes: xent_rows.clh. Few classes beyond that take sixteen rows at once: xent_along.clh.
+ * Log-probabilities need none of this: xent_nll.clh.
  *
  * Assumes: views checked by the host; 64-bit offsets; ids below `rows` only by this file's own masks. */
 #ifdef CLLOSS_TEAM_GROUP
@@ -77,9 +78,8 @@ static inline ulong tally_vectors(const xent_io *io, const xent_args *a, ulong b
 }
 #endif
 
-/* Rows [begin, end) into place `at`. */
-static inline void weigh(const xent_io *io, const xent_args *a, ulong begin, ulong end, ulong at,
-                         bool stores) {
+/* Of rows [begin, end), by the team; every item gets it. */
+static inline tally tally_of(const xent_io *io, const xent_args *a, ulong begin, ulong end) {
   const bool weighs = a->flags & (XENT_CLASS_WEIGHT | XENT_ROW_WEIGHT);
   tally own = {{0, 0, 0, ULONG_MAX, 0}, 0, 0};
   ulong r = begin + team_rank();
@@ -87,16 +87,19 @@ static inline void weigh(const xent_io *io, const xent_args *a, ulong begin, ulo
   if (!weighs && has_vector_targets(a)) r = tally_vectors(io, a, begin, end, &own);
 #endif
   for (; r < end; r += team_size()) tally_row(io, a, r, weighs, &own);
-  own = team_add_tallies(own, io->shared);
-  if (!stores || team_rank() != 0) return;
-  for (uint i = 0; i < XENT_TALLIES; ++i) ulongs(io->work, a->tallies)[i * a->n_tallies + at] = own.of[i];
-  reals(io->work, a->weights)[at] = own.loss_weight;
-  reals(io->work, a->weights)[a->n_tallies + at] = own.z_weight;
+  return team_add_tallies(own, io->shared);
+}
+
+static inline void store_tally(const xent_io *io, const xent_args *a, tally t, ulong at) {
+  for (uint i = 0; i < XENT_TALLIES; ++i) ulongs(io->work, a->tallies)[i * a->n_tallies + at] = t.of[i];
+  reals(io->work, a->weights)[at] = t.loss_weight;
+  reals(io->work, a->weights)[a->n_tallies + at] = t.z_weight;
 }
 
 XENT_KERNEL(TEAM(xent_weigh)) {
   const ulong block = get_group_id(0), rows = a->rows, begin = min(block * a->rows_per_tally, rows);
-  weigh(io, a, begin, min(begin + a->rows_per_tally, rows), a->first_tally + block, true);
+  const tally t = tally_of(io, a, begin, min(begin + a->rows_per_tally, rows));
+  if (team_rank() == 0) store_tally(io, a, t, a->first_tally + block);
 }
 
 /* ---- the reduced results, by one item ---- */
@@ -189,12 +192,16 @@ static inline real target_entry(const xent_io *io, const xent_scalars *k, const 
   return old + entry * (s->transforms ? slope_of(z_target, s->scale, s->softcap) : 1);
 }
 
+static inline int keep_of(const xent_args *a) {
+  return !TEAM_KEEPS                     ? KEEP_NOT
+         : a->flags & XENT_KEEP_IN_PLACE ? KEEP_IN_PLACE
+         : a->flags & XENT_KEEP_APART    ? KEEP_APART
+                                         : KEEP_NOT;
+}
+
 XENT_KERNEL(TEAM(xent_fused)) {
   const divisors d = divisors_of(io, a, k);
-  const int keep = !TEAM_KEEPS                     ? KEEP_NOT
-                   : a->flags & XENT_KEEP_IN_PLACE ? KEEP_IN_PLACE
-                   : a->flags & XENT_KEEP_APART    ? KEEP_APART
-                                                   : KEEP_NOT;
+  const int keep = keep_of(a);
   sums total = NO_SUMS;
   FOR_ROWS(a, get_group_id(0), r) {
     const row_target row = target_of(io, a, r);
@@ -227,47 +234,49 @@ XENT_KERNEL(TEAM(xent_fused)) {
   if (team_rank() == 0) store_sums(io, a, get_group_id(0), &total);
 }
 
-/* Of work-group (block, slice): the slice's classes. */
-static inline ulong slice_size(const xent_args *a) {
-  return (ceil_div(a->classes, a->slices) + 15) & ~(ulong)15;
+/* What a slice of a row's classes is: all of them where the row isn't split. */
+typedef struct slice {
+  ulong begin, n;
+} slice;
+
+static inline slice slice_of(const xent_args *a) {
+  const ulong size = (ceil_div(a->classes, a->slices) + 15) & ~(ulong)15, classes = a->classes;
+  const ulong begin = min(get_group_id(0) % a->slices * size, classes);
+  const slice s = {begin, min(size, classes - begin)};
+  return s;
+}
+
+/* The gradient of a slice and, where it holds the target, the target's own entry, which it is told the z of. */
+static inline void slice_grad(const xent_io *io, const xent_args *a, const xent_scalars *k, ulong r, slice at,
+                              row_target row, const span *s, gradient_one g, real max, real per_sum,
+                              real z_target, const real *maxima, int keep) {
+  const ulong g_at = a->grad.offset + r * a->grad.row_stride + at.begin;
+  /* a target before begin wraps to a huge number */
+  const bool owned = HAS_TARGET && row.kind == XENT_VALID && row.t - at.begin < at.n;
+  const real entry = owned ? target_entry(io, k, s, g_at, g, max, per_sum, row.t - at.begin, z_target) : 0;
+  team_barrier(); /* the entry that target_entry reads is overwritten now, … */
+  if (row.kind == XENT_VALID) {
+    row_grad(io, a, k, s, g_at, g, max, per_sum, maxima, keep);
+  } else {
+    span_fill(io->grad, g_at, at.n, value_of(row.kind, a->flags), k->beta);
+  }
+  team_barrier(); /* … and here the one that row_grad wrote */
+  if (team_rank() == 0 && owned) G(store1)(entry, io->grad, g_at + (row.t - at.begin));
 }
 
 XENT_KERNEL(TEAM(xent_backward)) {
-  const ulong block = get_group_id(0) / a->slices, size = slice_size(a), classes = a->classes;
-  const ulong begin = min(get_group_id(0) % a->slices * size, classes), n = min(size, classes - begin);
+  const slice at = slice_of(a);
   const divisors d = divisors_of(io, a, k);
-  FOR_ROWS(a, block, r) {
+  FOR_ROWS(a, get_group_id(0) / a->slices, r) {
     const row_target row = target_of(io, a, r);
-    const ulong g_at = a->grad.offset + r * a->grad.row_stride + begin;
-    /* a target before begin wraps to a huge number */
-    const bool owned = HAS_TARGET && row.kind == XENT_VALID && row.t - begin < n;
-    const span s = span_of(io, a, k, r, begin, row.kind == XENT_VALID ? n : 0);
-    const bool finds_q = s.spreads && a->slices == 1;
-    const real own_q = team_sum(finds_q ? span_q(&s) : 0, io->shared);
-    real max = 0, per_sum = 0, entry = 0;
-    gradient_one g = {0, 0, 0, 0};
-    if (row.kind == XENT_VALID) {
-      global const real *saved = reals(io->work, a->saved) + 3 * r;
-      global const real *given = io->row_stats + at_row(&a->row_stats, r);
-      const bool is_given = a->flags & XENT_STATS_GIVEN;
-      const real log_sum = is_given ? given[1] : saved[1], q = finds_q ? own_q : s.spreads ? saved[2] : 0;
-      const row_one facts = {0, class_weight_of(io, a, row.t), row_weight_of(io, a, r)};
-      max = is_given ? given[0] : saved[0];
-      per_sum = exp_neg(-log_sum);
-      g = row_gradient(max + log_sum, q, upstream_of(io, a, r), facts, d, a->flags, k);
-      if (owned)
-        entry = target_entry(io, k, &s, g_at, g, max, per_sum, row.t - begin, z_one(&s, row.t - begin));
-    }
-    team_barrier();
-    if (row.kind == XENT_VALID) {
-      row_grad(io, a, k, &s, g_at, g, max, per_sum, 0, KEEP_NOT);
-    } else {
-      span_fill(io->grad, g_at, n, value_of(row.kind, a->flags), k->beta);
-    }
-    team_barrier();
-    if (team_rank() == 0) {
-      if (owned) G(store1)(entry, io->grad, g_at + (row.t - begin));
-    }
+    const span s = span_of(io, a, k, r, at.begin, row.kind == XENT_VALID ? at.n : 0);
+    const real q = team_sum(s.spreads ? span_q(&s) : 0, io->shared);
+    global const real *stats = io->row_stats + at_row(&a->row_stats, r);
+    const row_one facts = {0, class_weight_of(io, a, row.t), row_weight_of(io, a, r)};
+    const gradient_one g = row_gradient(stats[0] + stats[1], q, upstream_of(io, a, r), facts, d, a->flags, k);
+    const bool owned = HAS_TARGET && row.kind == XENT_VALID && row.t - at.begin < at.n;
+    slice_grad(io, a, k, r, at, row, &s, g, stats[0], exp_neg(-stats[1]),
+               owned ? z_one(&s, row.t - at.begin) : 0, 0, KEEP_NOT);
   }
 }
 
@@ -278,44 +287,78 @@ static inline global span_stats *tiles_of(const xent_io *io, const xent_args *a,
   return (global span_stats *)(io->work + a->tiles) + r * a->slices;
 }
 
+/* A slice is one block, so that one maximum serves all exps that are kept of it. */
 XENT_KERNEL(TEAM(xent_partial)) {
-  const ulong r = get_group_id(0) / a->slices, slice = get_group_id(0) % a->slices;
-  const ulong size = slice_size(a), classes = a->classes;
-  const ulong begin = min(slice * size, classes), n = min(size, classes - begin);
+  const ulong r = get_group_id(0) / a->slices, piece = get_group_id(0) % a->slices;
+  const slice at = slice_of(a);
   const row_target row = target_of(io, a, r);
   const bool ranked = row.kind == XENT_VALID && (a->flags & XENT_ANY_METRIC);
-  const span s = ranked_span(io, a, k, r, row, begin, n, ranked ? target_z(io, a, k, r, row) : 0);
-  const span_stats stats = span_statistics(&s, KEEP_NOT, 0, io->shared);
-  if (team_rank() == 0) tiles_of(io, a, r)[slice] = stats;
+  const span s = ranked_span(io, a, k, r, row, at.begin, at.n, ranked ? target_z(io, a, k, r, row) : 0);
+  const bool owned = HAS_TARGET && row.kind == XENT_VALID && row.t - at.begin < at.n;
+  const real z_target = owned ? z_one(&s, row.t - at.begin) : 0;
+  const span_stats stats = block_stats(&s, 0, s.n, -INFINITY, keep_of(a), io->shared);
+  if (team_rank() != 0) return;
+  tiles_of(io, a, r)[piece] = stats;
+  if (owned) reals(io->work, a->targets_z)[r] = z_target;
 }
 
-/* One work-group joins the tiles of all rows, row by row, and leaves what xent_backward needs in the workspace. Unless
- * the rows are a part of more, it weighs and finishes too: they are few, and each kernel saved is a launch saved. */
-XENT_KERNEL(TEAM(xent_merge)) {
-  const bool alone = !(a->flags & XENT_PART);
-  weigh(io, a, 0, alone ? a->rows : 0, 0, alone);
-  for (ulong r = team_rank(); r < a->rows; r += team_size()) {
-    const row_target row = target_of(io, a, r);
-    results_one o = results_of_invalid(row.kind, a->flags);
-    span_stats stats = NO_STATS;
-    if (row.kind == XENT_VALID) {
-      for (ulong i = 0; i < a->slices; ++i) stats = join_stats(stats, tiles_of(io, a, r)[i]);
-      const span s = span_of(io, a, k, r, 0, a->classes);
-      const row_one facts = {HAS_TARGET ? z_one(&s, row.t) : 0, class_weight_of(io, a, row.t),
-                             row_weight_of(io, a, r)};
-      o = row_results(stats, facts, k);
-    }
-    global real *saved = reals(io->work, a->saved) + 3 * r;
-    saved[0] = o.max;
-    saved[1] = o.log_sum;
-    saved[2] = stats.q;
-    if (!(a->flags & XENT_STATS_GIVEN)) store_row(io, a, r, row.kind, o, stats.first);
-    sums own = NO_SUMS;
-    add_row(&own, a, row.kind, o, stats.greater);
-    store_sums(io, a, r, &own);
+/* A row of which there are only tiles. */
+typedef struct joined {
+  row_target row;
+  span_stats stats;
+  row_one facts;
+  results_one o;
+} joined;
+
+static inline joined join_row(const xent_io *io, const xent_args *a, const xent_scalars *k, ulong r) {
+  joined j = {{0, 0}, NO_STATS, {0, 1, 1}, {0, 0, 0, 0, 0, 0, 0}};
+  j.row = target_of(io, a, r);
+  j.o = results_of_invalid(j.row.kind, a->flags);
+  if (j.row.kind != XENT_VALID) return j;
+  global const span_stats *const tiles = tiles_of(io, a, r);
+  for (ulong i = 0; i < a->slices; ++i) j.stats = join_stats(j.stats, tiles[i]);
+  j.facts.z_target = HAS_TARGET ? reals(io->work, a->targets_z)[r] : 0;
+  j.facts.class_weight = class_weight_of(io, a, j.row.t);
+  j.facts.row_weight = row_weight_of(io, a, r);
+  j.o = row_results(j.stats, j.facts, k);
+  return j;
+}
+
+/* A slice's gradient, for which each work-group joins its row's tiles anew: they are few, and each kernel saved is a
+ * launch saved. For that, too, each counts the rows for itself, and the first also leaves all rows' results and the
+ * reduced ones, unless the rows are a part of more. */
+XENT_KERNEL(TEAM(xent_join)) {
+  const bool alone = !(a->flags & XENT_PART), first = get_group_id(0) == 0;
+  const tally t = tally_of(io, a, 0, alone ? a->rows : 0);
+  if (first && alone && team_rank() == 0) store_tally(io, a, t, 0);
+  const bool grads = a->flags &
+                     XENT_GRAD; /* without, the one work-group's slice is empty: barriers bear no branch */
+  const slice whole = slice_of(a), at = {whole.begin, grads ? whole.n : 0};
+  const ulong piece = get_group_id(0) % a->slices, mine = get_group_id(0) / a->slices;
+  const divisors d = alone ? divisors_from(io, a, k, (real)t.of[XENT_VALID], t.loss_weight, t.z_weight)
+                           : divisors_of(io, a, k);
+  const joined own = join_row(io, a, k, mine);
+  const span s = span_of(io, a, k, mine, at.begin, own.row.kind == XENT_VALID ? at.n : 0);
+  real maxima[BLOCKS_MOST], max = own.o.max, log_sum = own.o.log_sum, per_sum = own.o.per_sum;
+  if (a->flags & XENT_STATS_GIVEN) {
+    global const real *given = io->row_stats + at_row(&a->row_stats, mine);
+    max = given[0];
+    log_sum = given[1];
+    per_sum = exp_neg(-log_sum);
+  }
+  for (uint i = 0; i < BLOCKS_MOST; ++i) maxima[i] = tiles_of(io, a, mine)[piece].max;
+  const gradient_one g = row_gradient(max + log_sum, own.stats.q, upstream_of(io, a, mine), own.facts, d,
+                                      a->flags, k);
+  slice_grad(io, a, k, mine, at, own.row, &s, g, max, per_sum, own.facts.z_target, maxima, keep_of(a));
+  for (ulong r = team_rank(); r < (first ? a->rows : 0); r += team_size()) {
+    const joined j = join_row(io, a, k, r);
+    if (!(a->flags & XENT_STATS_GIVEN)) store_row(io, a, r, j.row.kind, j.o, j.stats.first);
+    sums of_row = NO_SUMS;
+    add_row(&of_row, a, j.row.kind, j.o, j.stats.greater);
+    store_sums(io, a, r, &of_row);
   }
   team_barrier();
-  if (alone && team_rank() == 0) finish(io, a, k);
+  if (first && alone && team_rank() == 0) finish(io, a, k);
 }
 
 #include "xent_rows.clh"

@@ -27,7 +27,7 @@ static const struct {
     {{.family = LANE, .rows_per_group = 16}, 64, 10, CLLOSS_NONE, FUSED, 1, 4},
     {{.family = LANE, .rows_per_group = 16}, 8200, 10, CLLOSS_MEAN, FUSED, 3, 3 + 513 + 1},
     {{.family = GROUP, .local_size = 8, .rows_per_group = 1}, 64, 1000, CLLOSS_MEAN, FUSED, 3, 1 + 64 + 1},
-    {{.family = SPLIT, .slices = 4}, 2, 20000, CLLOSS_MEAN, FUSED, 3, 2 * 4 + 1 + 2 * 4},
+    {{.family = SPLIT, .slices = 4}, 2, 20000, CLLOSS_MEAN, FUSED, 2, 2 * 4 + 2 * 4},
     {{.family = SPLIT, .slices = 4}, 2, 20000, CLLOSS_MEAN, FORWARD, 2, 2 * 4 + 1},
 };
 
