@@ -228,11 +228,8 @@ static clloss_status submit(clloss_ctx *ctx, request *r, cl_mem work, size_t wor
   };
   /* a teacher of the student's type is the program's default, which clloss_ctx_prebuild knows */
   const uint32_t teacher = x->teacher.mem && x->teacher.dtype != x->student.dtype ? x->teacher.dtype : 0;
-  char build_options[160];
-  clloss__build_options(ctx, x->student.dtype, x->grad.dtype ? x->grad.dtype : x->student.dtype, teacher,
-                        build_options, sizeof build_options);
   call->source = "distill.cl";
-  call->build_options = build_options;
+  call->types = (clloss__types){x->student.dtype, x->grad.dtype ? x->grad.dtype : x->student.dtype, teacher};
   call->mems = mems;
   call->n_mems = sizeof mems / sizeof *mems;
   call->args = args;

@@ -115,10 +115,8 @@ clloss_status clloss_information_forward(clloss_ctx *ctx, const clloss_informati
   if (status == CLLOSS_SUCCESS) status = check_views(ctx, &r);
   if (status != CLLOSS_SUCCESS) return status;
   const clloss_information *x = &r.x;
-  char build_options[160];
-  clloss__build_options(ctx, x->input.dtype, x->input.dtype, 0, build_options, sizeof build_options);
   clloss__call call = {.source = "information.cl",
-                       .build_options = build_options,
+                       .types = {x->input.dtype, x->input.dtype, 0},
                        .queue = queue,
                        .n_wait = n_wait,
                        .wait = wait,

@@ -63,8 +63,7 @@ clloss_status clloss__launch_workspace(clloss_ctx *ctx, clloss__call *call, cons
 /* The kernel with its arguments set. OpenCL copies them at the enqueue, so one kernel object serves call after call. */
 static clloss_status prepare(clloss_ctx *ctx, const clloss__call *call, const clloss__launch *launch,
                              cl_kernel *kernel) {
-  const clloss_status status = clloss__program_kernel(ctx, call->source, call->build_options, launch->kernel,
-                                                      kernel);
+  const clloss_status status = clloss__program_kernel(ctx, call->source, call->types, launch->kernel, kernel);
   if (status != CLLOSS_SUCCESS) return status;
   const size_t n = call->n_mems + call->n_args;
   for (size_t i = 0; i < n; ++i) {

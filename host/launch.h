@@ -5,6 +5,7 @@
 #include <clloss/clloss.h>
 
 #include "pool.h"
+#include "program.h"
 
 typedef struct {
   const void *value;
@@ -20,7 +21,8 @@ typedef struct {
 #define CLLOSS__TEAM_BYTES 104
 
 typedef struct {
-  const char *source, *build_options;
+  const char *source;
+  clloss__types types;
   /* Of every kernel of the call: buffers first, then the rest, but for the local memory that is each one's last. */
   const cl_mem *mems;
   size_t n_mems;

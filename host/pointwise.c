@@ -208,11 +208,8 @@ static clloss_status submit(clloss_ctx *ctx, const clloss__pointwise *r, cl_mem 
       clloss__launch_scalars(&exact, sizeof exact, x->input.dtype, &single),
   };
   const uint32_t type = x->input.dtype, target = x->target.mem ? x->target.dtype : type;
-  char build_options[160];
-  clloss__build_options(ctx, type, x->grad.mem ? x->grad.dtype : type, target == type ? 0 : target,
-                        build_options, sizeof build_options);
   call->source = "pointwise.cl";
-  call->build_options = build_options;
+  call->types = (clloss__types){type, x->grad.mem ? x->grad.dtype : type, target == type ? 0 : target};
   call->mems = mems;
   call->n_mems = sizeof mems / sizeof *mems;
   call->args = args;

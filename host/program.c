@@ -36,8 +36,31 @@ static clloss_status build_failed(clloss_ctx *ctx, cl_int error, cl_program prog
   return error;
 }
 
-static clloss_status build(clloss_ctx *ctx, const clloss__source *source, const char *options,
+static const char *dtype_macro(uint32_t dtype) {
+  switch (dtype) {
+  case CLLOSS_F32: return "F32";
+  case CLLOSS_F64: return "F64";
+  case CLLOSS_F16: return "F16";
+  case CLLOSS_BF16: return "BF16";
+  }
+  return "UNKNOWN";
+}
+
+/* Denormals are flushed in f32: the gradient of a class that is 75 nats behind would be one, and a processor that makes
+ * denormals in microcode took 4 times as long over a row of them (measured). Nothing above 2^-126 is lost. */
+static void write_options(const clloss_ctx *ctx, clloss__types types, char *text, size_t size) {
+  const bool f64 = types.x == CLLOSS_F64;
+  const int n = snprintf(text, size, "-cl-std=CL1.2%s%s -DCLLOSS_REAL=%s -DCLLOSS_X=%s -DCLLOSS_G=%s",
+                         clloss__plan_team(ctx)->build_option,
+                         f64 ? " -DCLLOSS_REAL_F64" : " -cl-denorms-are-zero", f64 ? "F64" : "F32",
+                         dtype_macro(types.x), dtype_macro(types.g));
+  if (types.t) snprintf(text + n, size - (size_t)n, " -DCLLOSS_T=%s", dtype_macro(types.t));
+}
+
+static clloss_status build(clloss_ctx *ctx, const clloss__source *source, clloss__types types,
                            clloss__program **out) {
+  char options[160];
+  write_options(ctx, types, options, sizeof options);
   clloss__programs *all = &ctx->programs;
   clloss__program *list = grown(all->list, all->n, sizeof *list);
   if (!list) return clloss__fail(ctx, CL_OUT_OF_HOST_MEMORY, "no memory for program %s", source->name);
@@ -55,30 +78,31 @@ static clloss_status build(clloss_ctx *ctx, const clloss__source *source, const 
     return error;
   }
   all->n_built++;
-  list[all->n] = (clloss__program){.source = source, .program = program};
-  snprintf(list[all->n].options, sizeof list->options, "%s", options);
+  list[all->n] = (clloss__program){.source = source, .types = types, .program = program};
   *out = &list[all->n++];
   return CLLOSS_SUCCESS;
 }
 
-static clloss_status find_or_build(clloss_ctx *ctx, const char *source_name, const char *options,
+static bool same_types(clloss__types a, clloss__types b) { return a.x == b.x && a.g == b.g && a.t == b.t; }
+
+static clloss_status find_or_build(clloss_ctx *ctx, const char *source_name, clloss__types types,
                                    clloss__program **out) {
   for (size_t i = 0; i < ctx->programs.n; ++i) {
     clloss__program *p = &ctx->programs.list[i];
-    if (strcmp(p->source->name, source_name) == 0 && strcmp(p->options, options) == 0) {
+    if (strcmp(p->source->name, source_name) == 0 && same_types(p->types, types)) {
       *out = p;
       return CLLOSS_SUCCESS;
     }
   }
   const clloss__source *source = find_source(source_name);
   if (!source) return clloss__fail(ctx, CL_INVALID_PROGRAM, "no kernel source is called %s", source_name);
-  return build(ctx, source, options, out);
+  return build(ctx, source, types, out);
 }
 
-clloss_status clloss__program_kernel(clloss_ctx *ctx, const char *source, const char *options,
+clloss_status clloss__program_kernel(clloss_ctx *ctx, const char *source, clloss__types types,
                                      const char *name, cl_kernel *kernel) {
   clloss__program *program;
-  const clloss_status status = find_or_build(ctx, source, options, &program);
+  const clloss_status status = find_or_build(ctx, source, types, &program);
   if (status != CLLOSS_SUCCESS) return status;
   for (size_t i = 0; i < program->n_kernels; ++i) {
     if (strcmp(program->kernels[i].name, name) == 0) {
@@ -98,34 +122,11 @@ clloss_status clloss__program_kernel(clloss_ctx *ctx, const char *source, const 
   return CLLOSS_SUCCESS;
 }
 
-static const char *dtype_macro(uint32_t dtype) {
-  switch (dtype) {
-  case CLLOSS_F32: return "F32";
-  case CLLOSS_F64: return "F64";
-  case CLLOSS_F16: return "F16";
-  case CLLOSS_BF16: return "BF16";
-  }
-  return "UNKNOWN";
-}
-
-/* Denormals are flushed in f32: the gradient of a class that is 75 nats behind would be one, and a processor that makes
- * denormals in microcode took 4 times as long over a row of them (measured). Nothing above 2^-126 is lost. */
-void clloss__build_options(const clloss_ctx *ctx, uint32_t x, uint32_t g, uint32_t t, char *text,
-                           size_t size) {
-  const bool f64 = x == CLLOSS_F64;
-  const int n = snprintf(text, size, "-cl-std=CL1.2%s%s -DCLLOSS_REAL=%s -DCLLOSS_X=%s -DCLLOSS_G=%s",
-                         clloss__plan_team(ctx)->build_option,
-                         f64 ? " -DCLLOSS_REAL_F64" : " -cl-denorms-are-zero", f64 ? "F64" : "F32",
-                         dtype_macro(x), dtype_macro(g));
-  if (t) snprintf(text + n, size - (size_t)n, " -DCLLOSS_T=%s", dtype_macro(t));
-}
-
 clloss_status clloss__programs_build_all(clloss_ctx *ctx, uint32_t dtype) {
-  char options[sizeof ctx->programs.list->options];
-  clloss__build_options(ctx, dtype, dtype, 0, options, sizeof options);
+  const clloss__types types = {dtype, dtype, 0};
   for (size_t i = 0; i < clloss__n_sources; ++i) {
     clloss__program *program;
-    const clloss_status status = find_or_build(ctx, clloss__sources[i].name, options, &program);
+    const clloss_status status = find_or_build(ctx, clloss__sources[i].name, types, &program);
     if (status != CLLOSS_SUCCESS) return status;
   }
   return CLLOSS_SUCCESS;

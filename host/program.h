@@ -14,9 +14,15 @@ typedef struct {
 extern const clloss__source clloss__sources[];
 extern const size_t clloss__n_sources;
 
+/* The element types that a source is compiled for: of what is read first, x, of the gradient or output, g, and, not 0, of
+ * float targets, t. The arithmetic is f64 where x is, else f32. */
+typedef struct {
+  uint32_t x, g, t;
+} clloss__types;
+
 typedef struct {
   const clloss__source *source;
-  char options[160];
+  clloss__types types;
   cl_program program;
   struct clloss__kernel *kernels;
   size_t n_kernels;
@@ -29,15 +35,10 @@ typedef struct {
   uint64_t n_built;
 } clloss__programs;
 
-/* The kernel called `name` of the source built with the options, compiled if it isn't yet. The ctx keeps it. A build
- * failure is CL_BUILD_PROGRAM_FAILURE with the compiler's log in the message, and is tried again next time. */
-clloss_status clloss__program_kernel(clloss_ctx *ctx, const char *source, const char *options,
+/* The kernel called `name` of the source built for the types on the ctx's team, compiled if it isn't yet. The ctx keeps
+ * it. A build failure is CL_BUILD_PROGRAM_FAILURE with the compiler's log in the message, and is tried again next time. */
+clloss_status clloss__program_kernel(clloss_ctx *ctx, const char *source, clloss__types types,
                                      const char *name, cl_kernel *kernel);
-
-/* The build options of a loss on the ctx's team: element types of its input x, its gradient g and, not 0, its float
- * targets t. The arithmetic is f64 where x is, else f32. */
-void clloss__build_options(const clloss_ctx *ctx, uint32_t x, uint32_t g, uint32_t t, char *text,
-                           size_t size);
 
 /* Builds every source for x and g of the type and no float targets. */
 clloss_status clloss__programs_build_all(clloss_ctx *ctx, uint32_t dtype);

@@ -139,10 +139,8 @@ static clloss_status run(bool back, clloss_ctx *ctx, const clloss_softmax *softm
   if (status == CLLOSS_SUCCESS) status = clloss__launch_check_queue(ctx, queue, n_wait, wait);
   if (status == CLLOSS_SUCCESS) status = check_views(ctx, &r);
   if (status != CLLOSS_SUCCESS) return status;
-  char build_options[160];
-  clloss__build_options(ctx, r.read_dtype, r.write_dtype, 0, build_options, sizeof build_options);
   clloss__call call = {.source = "softmax.cl",
-                       .build_options = build_options,
+                       .types = {r.read_dtype, r.write_dtype, 0},
                        .queue = queue,
                        .n_wait = n_wait,
                        .wait = wait,

@@ -281,11 +281,9 @@ static clloss_status submit(clloss_ctx *ctx, const clloss__xent *r, cl_mem work,
       clloss__launch_scalars(&exact, sizeof exact, x->logits.dtype, &single),
       {NULL, a.flags & XENT_KEEP_APART ? r->scratch_bytes : sizeof(cl_double)},
   };
-  char build_options[160];
-  clloss__build_options(ctx, x->logits.dtype, x->grad.dtype ? x->grad.dtype : x->logits.dtype,
-                        r->probabilities ? x->targets.dtype : 0, build_options, sizeof build_options);
   call->source = "xent.cl";
-  call->build_options = build_options;
+  call->types = (clloss__types){x->logits.dtype, x->grad.dtype ? x->grad.dtype : x->logits.dtype,
+                                r->probabilities ? x->targets.dtype : 0};
   call->mems = mems;
   call->n_mems = sizeof mems / sizeof *mems;
   call->args = args;
