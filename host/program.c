@@ -5,11 +5,6 @@
 
 #include "ctx.h"
 
-struct clloss__kernel {
-  const char *name; /* static text */
-  cl_kernel kernel;
-};
-
 static const clloss__source *find_source(const char *name) {
   for (size_t i = 0; i < clloss__n_sources; ++i) {
     if (strcmp(clloss__sources[i].name, name) == 0) return &clloss__sources[i];
@@ -100,25 +95,26 @@ static clloss_status find_or_build(clloss_ctx *ctx, const char *source_name, cll
 }
 
 clloss_status clloss__program_kernel(clloss_ctx *ctx, const char *source, clloss__types types,
-                                     const char *name, cl_kernel *kernel) {
+                                     const char *name, clloss__kernel **out) {
   clloss__program *program;
   const clloss_status status = find_or_build(ctx, source, types, &program);
   if (status != CLLOSS_SUCCESS) return status;
   for (size_t i = 0; i < program->n_kernels; ++i) {
     if (strcmp(program->kernels[i].name, name) == 0) {
-      *kernel = program->kernels[i].kernel;
+      *out = &program->kernels[i];
       return CLLOSS_SUCCESS;
     }
   }
-  struct clloss__kernel *kernels = grown(program->kernels, program->n_kernels, sizeof *kernels);
+  clloss__kernel *kernels = grown(program->kernels, program->n_kernels, sizeof *kernels);
   if (!kernels) return clloss__fail(ctx, CL_OUT_OF_HOST_MEMORY, "no memory for kernel %s", name);
   program->kernels = kernels;
   cl_int error;
-  *kernel = clCreateKernel(program->program, name, &error);
+  const cl_kernel kernel = clCreateKernel(program->program, name, &error);
   if (error != CL_SUCCESS) {
     return clloss__fail(ctx, error, "creating kernel %s: %s", name, clloss_status_name(error));
   }
-  kernels[program->n_kernels++] = (struct clloss__kernel){name, *kernel};
+  *out = &kernels[program->n_kernels++];
+  **out = (clloss__kernel){.name = name, .kernel = kernel};
   return CLLOSS_SUCCESS;
 }
 
@@ -141,6 +137,9 @@ void clloss__programs_release(clloss__programs *programs) {
 }
 
 void clloss__programs_free(clloss__programs *programs) {
-  for (size_t i = 0; i < programs->n; ++i) free(programs->list[i].kernels);
+  for (size_t i = 0; i < programs->n; ++i) {
+    for (size_t k = 0; k < programs->list[i].n_kernels; ++k) free(programs->list[i].kernels[k].set);
+    free(programs->list[i].kernels);
+  }
   free(programs->list);
 }

@@ -21,10 +21,18 @@ typedef struct {
 } clloss__types;
 
 typedef struct {
+  const char *name; /* static text */
+  cl_kernel kernel;
+  unsigned char
+      *set; /* the bytes of its first n_set arguments as they were last set; NULL: no room for them yet */
+  size_t n_set;
+} clloss__kernel;
+
+typedef struct {
   const clloss__source *source;
   clloss__types types;
   cl_program program;
-  struct clloss__kernel *kernels;
+  clloss__kernel *kernels;
   size_t n_kernels;
 } clloss__program;
 
@@ -36,9 +44,9 @@ typedef struct {
 } clloss__programs;
 
 /* The kernel called `name` of the source built for the types on the ctx's team, compiled if it isn't yet. The ctx keeps
- * it. A build failure is CL_BUILD_PROGRAM_FAILURE with the compiler's log in the message, and is tried again next time. */
+ * it; the pointer holds until the next call of this function. A build failure is CL_BUILD_PROGRAM_FAILURE with the compiler's log in the message, and is tried again next time. */
 clloss_status clloss__program_kernel(clloss_ctx *ctx, const char *source, clloss__types types,
-                                     const char *name, cl_kernel *kernel);
+                                     const char *name, clloss__kernel **kernel);
 
 /* Builds every source for x and g of the type and no float targets. */
 clloss_status clloss__programs_build_all(clloss_ctx *ctx, uint32_t dtype);

@@ -1,5 +1,6 @@
 /* What a call costs that no clock is needed for: how many kernels and work-groups it enqueues, and that from the second
- * call of a shape on it builds nothing, allocates nothing, and makes no OpenCL object but one event per kernel. A change
+ * call of a shape on it builds nothing, allocates nothing, makes no OpenCL object but one event per kernel, and sets no
+ * argument that it has set before but each kernel's buffers. A change
  * that moves one of these numbers shows here on every machine; times are the benchmark's business. */
 #include "check.h"
 #include "fixture.h"
@@ -39,12 +40,26 @@ static const char *const makers[] = {"clCreateBuffer", "clCreateSubBuffer", "clC
 
 enum { MAKERS = sizeof makers / sizeof *makers };
 
+static uint64_t count_of(const layer_api *layer, const char *name) {
+  uint64_t count = 0;
+  for (int call = 0; call < layer->call_count; call++)
+    if (strcmp(layer->call_name(call), name) == 0) count = layer->calls(call);
+  return count;
+}
+
 static void count_makers(const layer_api *layer, uint64_t counts[MAKERS]) {
-  for (int i = 0; i < MAKERS; i++) {
-    counts[i] = 0;
-    for (int call = 0; call < layer->call_count; call++)
-      if (strcmp(layer->call_name(call), makers[i]) == 0) counts[i] = layer->calls(call);
-  }
+  for (int i = 0; i < MAKERS; i++) counts[i] = count_of(layer, makers[i]);
+}
+
+/* The buffers of a call: those of its views, and a workspace of the pool where it brings none. */
+static uint64_t buffers_of(const problem *p, pass which) {
+  const clloss_xent x = problem_xent(p, which);
+  const clloss_view views[] = {x.logits,   x.targets, x.class_weight, x.row_weight, x.loss,
+                               x.row_loss, x.grad,    x.divisor,      x.grad_loss,  x.row_stats,
+                               x.metrics,  x.counts,  x.entropy,      x.predicted,  x.confidence};
+  uint64_t n = 1;
+  for (size_t i = 0; i < sizeof views / sizeof *views; i++) n += views[i].mem != NULL;
+  return n;
 }
 
 static void check_row(const fixture *f, const layer_api *layer, size_t i) {
@@ -64,11 +79,13 @@ static void check_row(const fixture *f, const layer_api *layer, size_t i) {
   clFinish(f->queue);
   CHECK_STATUS(clloss_ctx_get_stats(ctx, &first), CLLOSS_SUCCESS);
   count_makers(layer, before);
+  const uint64_t arguments = count_of(layer, "clSetKernelArg");
   CHECK_STATUS(problem_run(&p, which, ctx, f->queue, 0, NULL, NULL), CLLOSS_SUCCESS);
   clFinish(f->queue);
   CHECK_STATUS(clloss_ctx_get_stats(ctx, &second), CLLOSS_SUCCESS);
   count_makers(layer, after);
   const int failures = check_failures;
+  CHECK_EQ(count_of(layer, "clSetKernelArg") - arguments, expected[i].kernels * buffers_of(&p, which));
   CHECK_EQ(first.kernels_enqueued, expected[i].kernels);
   CHECK_EQ(first.work_groups_enqueued, expected[i].groups);
   CHECK_EQ(second.kernels_enqueued - first.kernels_enqueued, expected[i].kernels);
