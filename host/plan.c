@@ -156,10 +156,11 @@ const clloss__team *clloss__plan_team(const clloss_ctx *ctx) {
 }
 
 /* Rows per lane work-group: lane_block_bytes of them, fewer where that would leave a unit without its four blocks, more
- * where there would be too many blocks; a multiple of sixteen where sixteen go together. */
+ * where there would be too many blocks; a multiple of sixteen where sixteen go together. Rows that fill no block stay
+ * together: waking a second unit takes longer than they do. */
 static size_t block_rows(const clloss_ctx *ctx, size_t rows, size_t row_bytes, size_t step) {
   size_t n = max_size(1, tuned(ctx, T(lane_block_bytes)) / row_bytes);
-  n = min_size(n, max_size(1, rows / (4 * ctx->facts.units)));
+  n = rows <= n ? rows : min_size(n, max_size(1, rows / (4 * ctx->facts.units)));
   n = max_size(n, ceil_div(rows, BLOCKS_MOST));
   return ceil_div(n, step) * step;
 }

@@ -250,13 +250,20 @@ static void add_rows(const clloss__xent *r, const names *k, clloss__call *call) 
       groups, local);
 }
 
+/* One lane work-group owns every row: it can weigh them first and finish afterwards, which else are kernels between
+ * which the whole call has to wait. */
+static bool is_alone(const clloss__xent *r) {
+  return r->plan.family == CLLOSS_FAMILY_LANE && groups_of(r) == 1 && r->args.n_tallies == 1 &&
+         (clloss__xent_weighs(r) || clloss__xent_reduces(r));
+}
+
 static void list_launches(const clloss__xent *r, clloss__call *call) {
   const names *k = names_of(&r->plan);
-  const bool joined = r->x.rows && is_joined(r);
-  if (r->x.rows && !joined && clloss__xent_weighs(r))
+  const bool does_all = r->x.rows && (is_joined(r) || (r->args.flags & XENT_ALONE));
+  if (r->x.rows && !does_all && clloss__xent_weighs(r))
     add(call, k->weigh, r->args.n_tallies, r->plan.local_size);
   if (r->x.rows) add_rows(r, k, call);
-  if (!joined && clloss__xent_reduces(r)) add(call, k->finish, 1, 1);
+  if (!does_all && clloss__xent_reduces(r)) add(call, k->finish, 1, 1);
 }
 
 /* The arguments of every kernel of the call, set and submitted. The workspace is bound. */
@@ -300,6 +307,7 @@ static clloss_status run(clloss__operation op, clloss_ctx *ctx, const clloss_xen
   if (status == CLLOSS_SUCCESS) status = clloss__xent_check_views(ctx, &r);
   if (status != CLLOSS_SUCCESS) return status;
   fill_args(&r);
+  if (is_alone(&r)) r.args.flags |= XENT_ALONE;
   clloss__call call = {.queue = queue, .n_wait = n_wait, .wait = wait, .done = done};
   list_launches(&r, &call);
   cl_mem work;

@@ -16,6 +16,8 @@
  *   xent_backward  the gradient from row_stats; read b, write b
  *   xent_finish    the partial sums, in fixed order, to the loss and the metrics
  *
+ * Where one work-group owns all rows, its kernel does weigh's and finish's work as well.
+ *
  * Few or very long rows are split over several work-groups: xent_partial leaves a tile, the statistics of a slice of the
  * classes, in the workspace, and in place the exps; xent_join joins a row's tiles in order, writes the gradient slice by
  * slice, and does weigh's and finish's work as well. Where the class axis isn't the last, or there are fewer classes
@@ -79,7 +81,7 @@ static inline ulong tally_vectors(const xent_io *io, const xent_args *a, ulong b
 #endif
 
 /* Of rows [begin, end), by the team; every item gets it. */
-static inline tally tally_of(const xent_io *io, const xent_args *a, ulong begin, ulong end) {
+OUTLINED tally tally_of(const xent_io *io, const xent_args *a, ulong begin, ulong end) {
   const bool weighs = a->flags & (XENT_CLASS_WEIGHT | XENT_ROW_WEIGHT);
   tally own = {{0, 0, 0, ULONG_MAX, 0}, 0, 0};
   ulong r = begin + team_rank();
@@ -109,7 +111,7 @@ static inline real quotient(real sum, real divisor, ulong flags) {
   return divisor == 0 && (flags & XENT_EMPTY_ZERO) && sum == sum ? 0 : sum / divisor;
 }
 
-static inline void finish(const xent_io *io, const xent_args *a, const xent_scalars *k) {
+OUTLINED void finish(const xent_io *io, const xent_args *a, const xent_scalars *k) {
   const divisors d = divisors_of(io, a, k);
   real of[XENT_SUMS];
   for (uint i = 0; i < XENT_SUMS; ++i) {
@@ -150,9 +152,21 @@ XENT_KERNEL(TEAM(xent_finish)) {
   if (team_rank() == 0) finish(io, a, k);
 }
 
+/* ---- a call of one work-group ---- */
+
+/* Weighs before the kernel's rows and finishes behind them: each kernel saved is a launch saved. */
+static inline void begin_alone(const xent_io *io, const xent_args *a) {
+  if (TEAM_ALONE && (a->flags & XENT_ALONE)) store_tally(io, a, tally_of(io, a, 0, a->rows), 0);
+}
+
+static inline void end_alone(const xent_io *io, const xent_args *a, const xent_scalars *k) {
+  if (TEAM_ALONE && (a->flags & XENT_ALONE)) finish(io, a, k);
+}
+
 /* ---- whole rows ---- */
 
 XENT_KERNEL(TEAM(xent_forward)) {
+  begin_alone(io, a);
   sums total = NO_SUMS;
   FOR_ROWS(a, get_group_id(0), r) {
     const row_target row = target_of(io, a, r);
@@ -168,6 +182,7 @@ XENT_KERNEL(TEAM(xent_forward)) {
     add_row(&total, a, row.kind, o, stats.greater);
   }
   if (team_rank() == 0) store_sums(io, a, get_group_id(0), &total);
+  end_alone(io, a, k);
 }
 
 /* The gradient of one span of a row whose statistics are known, by the team; the target's own entry as any other. */
@@ -200,6 +215,7 @@ static inline int keep_of(const xent_args *a) {
 }
 
 XENT_KERNEL(TEAM(xent_fused)) {
+  begin_alone(io, a);
   const divisors d = divisors_of(io, a, k);
   const int keep = keep_of(a);
   sums total = NO_SUMS;
@@ -232,6 +248,7 @@ XENT_KERNEL(TEAM(xent_fused)) {
     add_row(&total, a, row.kind, o, stats.greater);
   }
   if (team_rank() == 0) store_sums(io, a, get_group_id(0), &total);
+  end_alone(io, a, k);
 }
 
 /* What a slice of a row's classes is: all of them where the row isn't split. */
@@ -265,6 +282,7 @@ static inline void slice_grad(const xent_io *io, const xent_args *a, const xent_
 }
 
 XENT_KERNEL(TEAM(xent_backward)) {
+  begin_alone(io, a);
   const slice at = slice_of(a);
   const divisors d = divisors_of(io, a, k);
   FOR_ROWS(a, get_group_id(0) / a->slices, r) {

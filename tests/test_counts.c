@@ -12,7 +12,7 @@
 #define SPLIT CLLOSS_FAMILY_SPLIT
 
 /* rows_per_group and slices are overridden, so that the counts don't depend on the device. 4096 rows are weighed by one
- * work-group; the reduced results take one more. */
+ * work-group; the reduced results take one more. Where one owns all rows, it does both. */
 static const struct {
   clloss_ctx_options plan;
   size_t rows, classes;
@@ -26,6 +26,12 @@ static const struct {
     {{.family = LANE, .rows_per_group = 8}, 64, 1000, CLLOSS_SUM, FUSED, 2, 8 + 1},
     {{.family = LANE, .rows_per_group = 8}, 64, 1000, CLLOSS_NONE, FUSED, 1, 8},
     {{.family = LANE, .rows_per_group = 16}, 64, 10, CLLOSS_NONE, FUSED, 1, 4},
+    {{.family = LANE, .rows_per_group = 64}, 64, 1000, CLLOSS_MEAN, FUSED, 1, 1},
+    {{.family = LANE, .rows_per_group = 64}, 64, 1000, CLLOSS_MEAN, FORWARD, 1, 1},
+    {{.family = LANE, .rows_per_group = 64}, 64, 1000, CLLOSS_MEAN, BACKWARD, 1, 1},
+    {{.family = LANE, .rows_per_group = 64}, 64, 10, CLLOSS_MEAN, FUSED, 1, 1},
+    {{.family = LANE, .rows_per_group = 8192}, 8192, 10, CLLOSS_MEAN, FUSED, 3, 2 + 1 + 1},
+    {{.family = LANE}, 32, 10, CLLOSS_MEAN, FUSED, 1, 1},
     {{.family = LANE, .rows_per_group = 16}, 8200, 10, CLLOSS_MEAN, FUSED, 3, 3 + 513 + 1},
     {{.family = GROUP, .local_size = 8, .rows_per_group = 1}, 64, 1000, CLLOSS_MEAN, FUSED, 3, 1 + 64 + 1},
     {{.family = SPLIT, .slices = 4}, 2, 20000, CLLOSS_MEAN, FUSED, 2, 2 * 4 + 2 * 4},
