@@ -191,6 +191,7 @@ clloss__plan clloss__plan_rows(const clloss_ctx *ctx, size_t rows, size_t classe
       .local_size = lane ? 1 : min_size(items, device->local_most),
       .slices = 1,
       .past_cache_bytes = tuned(ctx, T(past_cache_bytes)),
+      .past_cache_row_bytes = 8192,
       .why = o->family ? "overridden" : rules[i].why,
   };
   if (plan.family == CLLOSS_FAMILY_SPLIT) {
@@ -211,9 +212,9 @@ clloss__plan clloss__plan_rows(const clloss_ctx *ctx, size_t rows, size_t classe
 }
 
 bool clloss__plan_past_cache(const clloss__plan *plan, size_t rows, size_t classes, uint32_t dtype) {
-  enum { ROW_LEAST_BYTES = 2048 };
   const size_t bytes = clloss__dtype_bytes(dtype);
-  return bytes && classes >= ROW_LEAST_BYTES / bytes && rows * classes >= plan->past_cache_bytes / bytes;
+  return bytes && classes >= plan->past_cache_row_bytes / bytes &&
+         rows * classes >= plan->past_cache_bytes / bytes;
 }
 
 /* A slice is a piece of a row of whole quadruples of vectors, so that slices begin where they do in an uncut row. */
@@ -240,6 +241,7 @@ clloss__plan clloss__plan_elements(const clloss_ctx *ctx, size_t rows, size_t cl
                                     device->local_most),
       .slices = slices,
       .past_cache_bytes = tuned(ctx, T(past_cache_bytes)),
+      .past_cache_row_bytes = 2048,
       .rows_per_group = slices > 1          ? 1
                         : o->rows_per_group ? o->rows_per_group
                                             : block_rows(ctx, rows, row_bytes, 1),
