@@ -26,9 +26,10 @@ static const struct trial {
   unsigned long long values[CANDIDATES]; /* up to the first 0 behind the first */
 } trials[] = {
     {"lane_rows_classes", true, false, true, 0, 16, 32u << 20, {32, 15}},
-    {"lane_rows_classes", true, false, true, 0, 24, 32u << 20, {32, 20}},
-    {"lane_rows_classes", true, false, true, 0, 32, 32u << 20, {32, 24}},
-    {"lane_rows_classes", true, false, true, 0, 48, 32u << 20, {32, 48}},
+    {"lane_along_classes", true, false, true, 0, 24, 32u << 20, {256, 20}},
+    {"lane_along_classes", true, false, true, 0, 100, 32u << 20, {256, 64}},
+    {"lane_along_classes", true, false, true, 0, 250, 32u << 20, {256, 200}},
+    {"lane_along_classes", true, false, true, 0, 500, 32u << 20, {256, 512}},
     {"lane_block_bytes", true, false, true, 0, 1000, 64u << 20, {32768, 8192, 16384, 65536, 131072, 262144}},
     {"split_rows_per_unit", true, true, true, 4, 131072, 0, {2, 1, 4, 8}},
     {"split_slice_classes", true, true, true, 1, 131072, 0, {4096, 1024, 2048, 8192, 16384}},

@@ -25,6 +25,9 @@ static void changes_plans(void) {
   CHECK(strcmp(plan_with(NULL, lane, 4096, 10).variant, "lane_rows") == 0);
   CHECK(strcmp(plan_with("lane_rows_classes 9", lane, 4096, 10).variant, "lane") == 0);
   CHECK(strcmp(plan_with("lane_rows_classes 10", lane, 4096, 10).variant, "lane_rows") == 0);
+  CHECK(strcmp(plan_with(NULL, lane, 4096, 100).variant, "lane_along") == 0);
+  CHECK(strcmp(plan_with("lane_along_classes 100", lane, 4096, 100).variant, "lane_along") == 0);
+  CHECK(strcmp(plan_with("lane_along_classes 99", lane, 4096, 100).variant, "lane") == 0);
   CHECK_EQ(plan_with("lane_block_bytes 16384", lane, 1 << 14, 1024).rows_per_group, 4u);
   CHECK_EQ(plan_with("lane_block_bytes 65536", lane, 1 << 14, 1024).rows_per_group, 16u);
   CHECK_EQ(plan_with("split_slice_classes 1000", split, 1, 3000).slices <= 3, 1);
