@@ -315,7 +315,7 @@ typedef struct clloss_plan {
   uint64_t rows_per_group; /* rows that one work-group owns */
   uint64_t slices;         /* work-groups that share one row; 1 but for the split family */
   uint64_t groups;         /* work-groups of the main kernel */
-  char variant[24];        /* as in the kernels' names: "lane", "lane_rows", "group", "lane_split", … */
+  char variant[24];        /* as in the kernels' names: "lane", "lane_rows", "lane_along", "group", … */
   char why[64];            /* in words */
 } clloss_plan;
 
