@@ -289,12 +289,17 @@ XENT_KERNEL(TEAM(xent_backward)) {
     const row_target row = target_of(io, a, r);
     const span s = span_of(io, a, k, r, at.begin, row.kind == XENT_VALID ? at.n : 0);
     const real q = team_sum(s.spreads ? span_q(&s) : 0, io->shared);
-    global const real *stats = io->row_stats + at_row(&a->row_stats, r);
-    const row_one facts = {0, class_weight_of(io, a, row.t), row_weight_of(io, a, r)};
-    const gradient_one g = row_gradient(stats[0] + stats[1], q, upstream_of(io, a, r), facts, d, a->flags, k);
-    const bool owned = HAS_TARGET && row.kind == XENT_VALID && row.t - at.begin < at.n;
-    slice_grad(io, a, k, r, at, row, &s, g, stats[0], exp_neg(-stats[1]),
-               owned ? z_one(&s, row.t - at.begin) : 0, 0, KEEP_NOT);
+    real max = 0, per_sum = 0, z_target = 0;
+    gradient_one g = {0, 0, 0, 0};
+    if (row.kind == XENT_VALID) { /* the target of any other row is no index */
+      global const real *stats = io->row_stats + at_row(&a->row_stats, r);
+      const row_one facts = {0, class_weight_of(io, a, row.t), row_weight_of(io, a, r)};
+      max = stats[0];
+      per_sum = exp_neg(-stats[1]);
+      g = row_gradient(max + stats[1], q, upstream_of(io, a, r), facts, d, a->flags, k);
+      if (HAS_TARGET && row.t - at.begin < at.n) z_target = z_one(&s, row.t - at.begin);
+    }
+    slice_grad(io, a, k, r, at, row, &s, g, max, per_sum, z_target, 0, KEEP_NOT);
   }
 }
 
