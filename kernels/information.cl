@@ -144,7 +144,7 @@ INFORMATION_KERNEL(TEAM(information_probabilities)) {
 
 INFORMATION_KERNEL(TEAM_ROWS(information_logits)) {
   const ulong classes = a->rows.classes;
-  FOR_LANES(&a->rows, r, live) {
+  FOR_LANES(&a->rows, get_group_id(0), r, live) {
     const ulong at = row_at(&a->input, a->rows.inner, r);
     lanes max = (lanes)-INFINITY, sum = (lanes)0, moment = sum;
     for (ulong c = 0; c < classes; ++c) {
@@ -174,7 +174,7 @@ INFORMATION_KERNEL(TEAM_ROWS(information_logits)) {
 INFORMATION_KERNEL(TEAM_ROWS(information_probabilities)) {
   const ulong classes = a->rows.classes;
   const bool is_log = a->flags & INFORMATION_LOGS;
-  FOR_LANES(&a->rows, r, live) {
+  FOR_LANES(&a->rows, get_group_id(0), r, live) {
     const ulong at = row_at(&a->input, a->rows.inner, r);
     lanes sum = (lanes)0;
     for (ulong begin = 0; begin < classes; begin += PARTIAL) {

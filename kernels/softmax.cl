@@ -185,7 +185,7 @@ SOFTMAX_KERNEL(TEAM_ROWS(softmax_forward)) {
   const bool is_log = a.flags & SOFTMAX_LOG, cached = a.rows.classes <= CACHED;
   const ulong classes = a.rows.classes;
   lanes cache[CACHED]; /* z, then exp(z − m) unless it is z that is needed */
-  FOR_LANES(&a.rows, r, live) {
+  FOR_LANES(&a.rows, get_group_id(0), r, live) {
     const ulong x_at = row_at(&a.x, a.rows.inner, r), out_at = row_at(&a.out, a.rows.inner, r);
 #define Z_LANES(c) (cached ? cache[c] : z_lanes(x, &a, scale, x_at + (c)*a.x.class_stride, (uint)live))
     lanes max = (lanes)-INFINITY, sum = (lanes)0;
@@ -215,7 +215,7 @@ SOFTMAX_KERNEL(TEAM_ROWS(softmax_forward)) {
 SOFTMAX_KERNEL(TEAM_ROWS(softmax_backward)) {
   const bool is_log = a.flags & SOFTMAX_LOG;
   const ulong classes = a.rows.classes;
-  FOR_LANES(&a.rows, r, live) {
+  FOR_LANES(&a.rows, get_group_id(0), r, live) {
     const ulong y_at = row_at(&a.x, a.rows.inner, r), d_at = row_at(&a.d, a.rows.inner, r);
     const ulong out_at = row_at(&a.out, a.rows.inner, r);
 #define Y_LANES(c)  X(load_lanes)(x, y_at + (c)*a.x.class_stride, a.x.row_stride, (uint)live)

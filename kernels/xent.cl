@@ -99,7 +99,7 @@ static inline void store_tally(const xent_io *io, const xent_args *a, tally t, u
 }
 
 XENT_KERNEL(TEAM(xent_weigh)) {
-  const ulong block = get_group_id(0), rows = a->rows, begin = min(block * a->rows_per_tally, rows);
+  const ulong block = io->block, rows = a->rows, begin = min(block * a->rows_per_tally, rows);
   const tally t = tally_of(io, a, begin, min(begin + a->rows_per_tally, rows));
   if (team_rank() == 0) store_tally(io, a, t, a->first_tally + block);
 }
@@ -168,7 +168,7 @@ static inline void end_alone(const xent_io *io, const xent_args *a, const xent_s
 XENT_KERNEL(TEAM(xent_forward)) {
   begin_alone(io, a);
   sums total = NO_SUMS;
-  FOR_ROWS(a, get_group_id(0), r) {
+  FOR_ROWS(a, io->block, r) {
     const row_target row = target_of(io, a, r);
     results_one o = results_of_invalid(row.kind, a->flags);
     const real z_target = row.kind == XENT_VALID ? target_z(io, a, k, r, row) : 0;
@@ -181,7 +181,7 @@ XENT_KERNEL(TEAM(xent_forward)) {
     if (team_rank() == 0) store_row(io, a, r, row.kind, o, stats.first);
     add_row(&total, a, row.kind, o, stats.greater);
   }
-  if (team_rank() == 0) store_sums(io, a, get_group_id(0), &total);
+  if (team_rank() == 0) store_sums(io, a, io->block, &total);
   end_alone(io, a, k);
 }
 
@@ -219,7 +219,7 @@ XENT_KERNEL(TEAM(xent_fused)) {
   const divisors d = divisors_of(io, a, k);
   const int keep = keep_of(a);
   sums total = NO_SUMS;
-  FOR_ROWS(a, get_group_id(0), r) {
+  FOR_ROWS(a, io->block, r) {
     const row_target row = target_of(io, a, r);
     const ulong g_at = a->grad.offset + r * a->grad.row_stride;
     results_one o = results_of_invalid(row.kind, a->flags);
@@ -247,7 +247,7 @@ XENT_KERNEL(TEAM(xent_fused)) {
     }
     add_row(&total, a, row.kind, o, stats.greater);
   }
-  if (team_rank() == 0) store_sums(io, a, get_group_id(0), &total);
+  if (team_rank() == 0) store_sums(io, a, io->block, &total);
   end_alone(io, a, k);
 }
 
@@ -256,9 +256,9 @@ typedef struct slice {
   ulong begin, n;
 } slice;
 
-static inline slice slice_of(const xent_args *a) {
+static inline slice slice_of(const xent_io *io, const xent_args *a) {
   const ulong size = (ceil_div(a->classes, a->slices) + 15) & ~(ulong)15, classes = a->classes;
-  const ulong begin = min(get_group_id(0) % a->slices * size, classes);
+  const ulong begin = min(io->block % a->slices * size, classes);
   const slice s = {begin, min(size, classes - begin)};
   return s;
 }
@@ -283,9 +283,9 @@ static inline void slice_grad(const xent_io *io, const xent_args *a, const xent_
 
 XENT_KERNEL(TEAM(xent_backward)) {
   begin_alone(io, a);
-  const slice at = slice_of(a);
+  const slice at = slice_of(io, a);
   const divisors d = divisors_of(io, a, k);
-  FOR_ROWS(a, get_group_id(0) / a->slices, r) {
+  FOR_ROWS(a, io->block / a->slices, r) {
     const row_target row = target_of(io, a, r);
     const span s = span_of(io, a, k, r, at.begin, row.kind == XENT_VALID ? at.n : 0);
     const real q = team_sum(s.spreads ? span_q(&s) : 0, io->shared);
@@ -312,8 +312,8 @@ static inline global span_stats *tiles_of(const xent_io *io, const xent_args *a,
 
 /* A slice is one block, so that one maximum serves all exps that are kept of it. */
 XENT_KERNEL(TEAM(xent_partial)) {
-  const ulong r = get_group_id(0) / a->slices, piece = get_group_id(0) % a->slices;
-  const slice at = slice_of(a);
+  const ulong r = io->block / a->slices, piece = io->block % a->slices;
+  const slice at = slice_of(io, a);
   const row_target row = target_of(io, a, r);
   const bool ranked = row.kind == XENT_VALID && (a->flags & XENT_ANY_METRIC);
   const span s = ranked_span(io, a, k, r, row, at.begin, at.n, ranked ? target_z(io, a, k, r, row) : 0);
@@ -351,13 +351,13 @@ static inline joined join_row(const xent_io *io, const xent_args *a, const xent_
  * launch saved. For that, too, each counts the rows for itself, and the first also leaves all rows' results and the
  * reduced ones, unless the rows are a part of more. */
 XENT_KERNEL(TEAM(xent_join)) {
-  const bool alone = !(a->flags & XENT_PART), first = get_group_id(0) == 0;
+  const bool alone = !(a->flags & XENT_PART), first = io->block == 0;
   const tally t = tally_of(io, a, 0, alone ? a->rows : 0);
   if (first && alone && team_rank() == 0) store_tally(io, a, t, 0);
   const bool grads = a->flags &
                      XENT_GRAD; /* without, the one work-group's slice is empty: barriers bear no branch */
-  const slice whole = slice_of(a), at = {whole.begin, grads ? whole.n : 0};
-  const ulong piece = get_group_id(0) % a->slices, mine = get_group_id(0) / a->slices;
+  const slice whole = slice_of(io, a), at = {whole.begin, grads ? whole.n : 0};
+  const ulong piece = io->block % a->slices, mine = io->block / a->slices;
   const divisors d = alone ? divisors_from(io, a, k, (real)t.of[XENT_VALID], t.loss_weight, t.z_weight)
                            : divisors_of(io, a, k);
   const joined own = join_row(io, a, k, mine);
