@@ -1,5 +1,4 @@
-/* Calls the functions of kernels/math.clh over a run of arguments, for test_math.c: one work-item per vector of 16. f32: the
- * arguments are floats of neighbouring bits, first + 16 · id …; f64: they are given. */
+/* Calls the functions of kernels/math.clh over a run of arguments, for test_math.c: one work-item per vector of 16. */
 #include "../kernels/math.clh"
 
 #ifdef CLLOSS_REAL_F64
