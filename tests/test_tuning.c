@@ -4,6 +4,7 @@
 
 #include "check.h"
 #include "fixture.h"
+#include "tuning.h"
 
 static fixture f;
 
@@ -86,12 +87,45 @@ static void refuses_text(void) {
   }
 }
 
+/* Whether a ctx takes `name` with a number that ends in these digits. */
+static bool takes(const char *name, size_t number, const char *digits) {
+  char text[100];
+  snprintf(text, sizeof text, "%s %zu%s", name, number, digits);
+  const clloss_ctx_options options = {.struct_size = sizeof options, .tuning = text};
+  clloss_ctx *ctx = NULL;
+  const clloss_status status = clloss_ctx_create(&ctx, f.context, f.device, &options);
+  CHECK(status == CLLOSS_SUCCESS || status == CLLOSS_PLAN);
+  clloss_ctx_destroy(&ctx);
+  return status == CLLOSS_SUCCESS;
+}
+
+/* Every number at its least and most, and next to them; one that fits no size_t is ten times the largest. */
+static void keeps_ends(void) {
+  static const struct {
+    const char *name;
+    size_t least, most;
+  } ends[] = {
+#define ROW(name, value, least, most) {#name, least, most},
+      CLLOSS__TUNING_LIST(ROW)
+#undef ROW
+  };
+  for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+    const bool least = takes(ends[i].name, ends[i].least, ""), most = takes(ends[i].name, ends[i].most, "");
+    const bool less = ends[i].least && takes(ends[i].name, ends[i].least - 1, "");
+    const bool more = ends[i].most < SIZE_MAX ? takes(ends[i].name, ends[i].most + 1, "")
+                                              : takes(ends[i].name, ends[i].most, "0");
+    if (!least || !most || less || more) fprintf(stderr, "%s:\n", ends[i].name);
+    CHECK(least && most && !less && !more);
+  }
+}
+
 int main(void) {
   if (!fixture_open(&f)) return 2;
   changes_plans();
   splits();
   reads_text();
   refuses_text();
+  keeps_ends();
   fixture_close(&f);
   return check_done();
 }
