@@ -21,7 +21,8 @@ typedef struct output {
 bool output_same_file(const char *a, const char *b);
 
 /* From here on a signal that ends the program removes temporary files first; and if the file behind a map goes away,
- * the program says so and fails. */
+ * the program says so and fails. To be called before an OpenCL driver loads: handlers that its compiler installs come
+ * before these and go on to them, but a signal that has one isn't taken over. */
 void output_watch_signals(void);
 
 /* Makes the temporary file, for somebody who writes to the descriptor. */

@@ -6,6 +6,7 @@
  * built-in value stays, and the file says by how much it was beaten or not. */
 #include "cli.h"
 #include "devices.h"
+#include "output.h"
 #include "progress.h"
 
 #include <clloss/clloss.h>
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { CANDIDATES = 6, ROUNDS = 15, QUICK_ROUNDS = 5 };
 
@@ -254,16 +256,27 @@ static int tune_on(const request *r, cl_device_id device, FILE *file) {
   return code;
 }
 
-/* The whole text is in memory before the file is opened, so that no half of one replaces another. */
-static int deliver(const request *r, FILE *text) {
+/* Copies the text, which is whole now, to where it was asked for; the file there was made before the measurements. */
+static int deliver(FILE *text, output outs[MAX_OUTPUTS]) {
   char line[512];
-  FILE *to = r->out ? fopen(r->out, "w") : stdout;
-  if (!to) return fail(EXIT_FAILED, "%s: %s", r->out, strerror(errno));
+  FILE *to = outs->path ? fdopen(dup(outs->descriptor), "w") : stdout;
+  if (!to) return fail(EXIT_FAILED, "%s: %s", outs->path, strerror(errno));
   rewind(text);
   while (fgets(line, sizeof line, text)) fputs(line, to);
-  if (!r->out) return finish_output();
-  const bool good = !ferror(to);
-  return !fclose(to) && good ? EXIT_OK : fail(EXIT_FAILED, "%s: can't be written", r->out);
+  if (!outs->path) return finish_output();
+  const bool written = !ferror(to);
+  if (fclose(to) || !written) return fail(EXIT_FAILED, "%s: can't be written", outs->path);
+  return output_close(outs) && output_commit(outs) ? EXIT_OK : EXIT_FAILED;
+}
+
+static int tune_into(const request *r, cl_device_id device, output outs[MAX_OUTPUTS]) {
+  if (!output_open(outs)) return EXIT_FAILED;
+  FILE *text = tmpfile();
+  if (!text) return fail(EXIT_FAILED, "temporary file: %s", strerror(errno));
+  int code = tune_on(r, device, text);
+  if (!code) code = deliver(text, outs);
+  fclose(text);
+  return code;
 }
 
 int tune_main(int argc, char **argv) {
@@ -274,13 +287,14 @@ int tune_main(int argc, char **argv) {
     return finish_output();
   }
   if (parse(&r, argc, argv)) return EXIT_USAGE;
+  output_watch_signals();
   if (!devices_find(&list)) return EXIT_FAILED;
-  FILE *text = tmpfile();
-  int code = !text                ? fail(EXIT_FAILED, "temporary file: %s", strerror(errno))
-             : r.device >= list.n ? fail(EXIT_USAGE, "--device %zu: there are %zu", r.device, list.n)
-                                  : tune_on(&r, list.devices[r.device], text);
-  if (!code) code = deliver(&r, text);
-  if (text) fclose(text);
+  output outs[MAX_OUTPUTS] = {{.path = r.out}};
+  const int code = !list.n ? fail(EXIT_FAILED, "no OpenCL device")
+                   : r.device >= list.n
+                       ? fail(EXIT_USAGE, "--device %zu: the last is %zu", r.device, list.n - 1)
+                       : tune_into(&r, list.devices[r.device], outs);
+  output_discard(outs);
   devices_free(&list);
   return code;
 }
