@@ -155,6 +155,15 @@ static void run_startup(struct run *run) {
   show(run, warm);
 }
 
+/* On stderr too, for who sends the figures elsewhere. */
+static void failures(const struct run *run) {
+  if (!run->failed) return;
+  const struct result *first = run->results;
+  while (!first->failed[0]) first++;
+  fprintf(stderr, "%s: %zu of %zu cases failed; %s of %zu rows of %zu classes: %s\n", run->options.program,
+          run->failed, run->count, first->name, first->rows, first->classes, first->failed);
+}
+
 /* What a reader of the figures has to know, once, after them. */
 static void warnings(const struct run *run) {
   const struct result *worst = NULL;
@@ -194,6 +203,25 @@ static int publish(const struct run *run) {
     rc = -1;
   }
   return rc;
+}
+
+/* Before anything is timed: whether plot and report will have gnuplot, and somewhere to go. */
+static int can_publish(const struct options *o) {
+  char why[300];
+  if ((o->plot || o->report) && !gnuplot_possible()) {
+    fprintf(stderr, "%s: %s: gnuplot isn't installed (apt-get install gnuplot-nox)\n", o->program,
+            o->plot ? "--plot" : "--report");
+    return 0;
+  }
+  if (o->plot && gnuplot_place(o->plot, why, sizeof why) != 0) {
+    fprintf(stderr, "%s: --plot %s: %s\n", o->program, o->plot, why);
+    return 0;
+  }
+  if (o->report && report_open(o->report, why, sizeof why) != 0) {
+    fprintf(stderr, "%s: --report %s: %s\n", o->program, o->report, why);
+    return 0;
+  }
+  return 1;
 }
 
 /* Room for the results, and how many repetitions there will be, for the progress line. */
@@ -251,6 +279,7 @@ static int run_all(struct run *run) {
   progress_end();
   if (!o->json) table_foot(stdout, run->results, run->count);
   fflush(stdout);
+  failures(run);
   warnings(run);
   const int published = publish(run);
   if (o->peers) peers_stop(&run->peers);
@@ -317,15 +346,7 @@ int bench_main(int argc, char **argv) {
     list();
     return 0;
   }
-  if ((o->plot || o->report) && !gnuplot_possible()) {
-    fprintf(stderr, "%s: %s: gnuplot isn't installed (apt-get install gnuplot-nox)\n", o->program,
-            o->plot ? "--plot" : "--report");
-    return 1;
-  }
-  if (o->report && report_open(o->report, why, sizeof why) != 0) {
-    fprintf(stderr, "%s: --report %s: %s\n", o->program, o->report, why);
-    return 1;
-  }
+  if (!can_publish(o)) return 1;
   rc = machine_open(&run.machine, o->device, why, sizeof why);
   if (rc != 0) {
     fprintf(stderr, "%s: %s\n", o->program, why);

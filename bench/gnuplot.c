@@ -1,8 +1,11 @@
 /* Drawing through gnuplot. */
 #include "gnuplot.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 
 int gnuplot_possible(void) { return system("command -v gnuplot >/dev/null 2>&1") == 0; }
 
@@ -16,13 +19,32 @@ void gnuplot_quoted(FILE *out, const char *text) {
   fputc('\'', out);
 }
 
-int gnuplot_open(struct gnuplot *g, const char *path, int width, int height, char *why, size_t why_size) {
+static int name_files(struct gnuplot *g, const char *path, char *why, size_t why_size) {
   const int room = (int)sizeof g->path;
-  if (snprintf(g->path, sizeof g->path, "%s", path) >= room ||
-      snprintf(g->temporary, sizeof g->temporary, "%s.part", path) >= room) {
-    snprintf(why, why_size, "the file name is too long");
+  if (snprintf(g->path, sizeof g->path, "%s", path) < room &&
+      snprintf(g->temporary, sizeof g->temporary, "%s.part", path) < room)
+    return 0;
+  snprintf(why, why_size, "the file name is too long");
+  return -1;
+}
+
+int gnuplot_place(const char *path, char *why, size_t why_size) {
+  struct gnuplot g;
+  struct stat info;
+  if (name_files(&g, path, why, why_size) != 0) return -1;
+  const int taken = stat(g.path, &info) == 0 && S_ISDIR(info.st_mode);
+  FILE *probe = taken ? NULL : fopen(g.temporary, "w");
+  if (!probe) {
+    snprintf(why, why_size, "%s", strerror(taken ? EISDIR : errno));
     return -1;
   }
+  fclose(probe);
+  remove(g.temporary);
+  return 0;
+}
+
+int gnuplot_open(struct gnuplot *g, const char *path, int width, int height, char *why, size_t why_size) {
+  if (name_files(g, path, why, why_size) != 0) return -1;
   /* A gnuplot that dies early must not take the benchmark's figures with it. */
   g->before = signal(SIGPIPE, SIG_IGN);
   g->pipe = popen("gnuplot", "w");

@@ -14,6 +14,9 @@ struct gnuplot {
 /* Whether there is a gnuplot to draw with. */
 int gnuplot_possible(void);
 
+/* 0 where a picture can be written under that name, for who wants to know before the long work; or −1 and why not. */
+int gnuplot_place(const char *path, char *why, size_t why_size);
+
 /* 0, with the terminal and the output set; or −1 and why not. */
 int gnuplot_open(struct gnuplot *g, const char *path, int width, int height, char *why, size_t why_size);
 

@@ -132,6 +132,8 @@ if grep -q 'Portable Computing Language' "$work/json"; then
   [ $rc -eq 1 ] || fail "kernels that don't build: exit status $rc, not 1"
   [ "$(grep -c '"ms": null.*"speedup": null.*"failed": "[^"]*CL_BUILD_PROGRAM_FAILURE' "$work/json")" -eq 3 ] ||
     fail "kernels that don't build: $(cat "$work/json")"
+  grep -q '^clloss bench: 3 of 3 cases failed; xent_backward of 7 rows of 1 classes: .*CL_BUILD_PROGRAM_FAILURE' "$work/err" ||
+    fail "kernels that don't build: $(cat "$work/err")"
   # shellcheck disable=SC2086
   POCL_EXTRA_BUILD_FLAGS=$broken "$clloss" bench $tiny --case backward >"$work/table" 2>"$work/err" || true
   [ "$(grep -c '^backward .* FAILED: ' "$work/table")" -eq 3 ] || fail "kernels that don't build: $(cat "$work/table")"
@@ -195,9 +197,14 @@ if command -v gnuplot >/dev/null 2>&1; then
   rc=0
   "$clloss" bench --rows 3 --classes 5 --reps 2 --report "$work/none/at/all" >"$work/out" 2>"$work/err" || rc=$?
   { [ $rc -eq 1 ] && grep -q 'at/all: ' "$work/err"; } || fail "--report to nowhere: exit status $rc: $(cat "$work/err")"
-  rc=0
-  "$clloss" bench --rows 3 --classes 5 --reps 2 --plot "$work/none/at/all.svg" >"$work/out" 2>"$work/err" || rc=$?
-  { [ $rc -eq 1 ] && grep -q 'all.svg' "$work/err"; } || fail "--plot to nowhere: exit status $rc: $(cat "$work/err")"
+  # So is a plot, without an attempt that is left behind.
+  for plot in "$work/none/at/all.svg" "$work/none"; do
+    rc=0
+    "$clloss" bench --plot "$plot" >"$work/out" 2>"$work/err" || rc=$?
+    { [ $rc -eq 1 ] && [ ! -s "$work/out" ] && grep -q -- "--plot $plot: [NI]" "$work/err"; } ||
+      fail "--plot $plot: exit status $rc: $(cat "$work/err")"
+    [ ! -e "$plot.part" ] || fail "--plot $plot leaves $plot.part"
+  done
 fi
 
 [ $failed -eq 0 ] && echo 'bench: all as it should be'
