@@ -25,8 +25,8 @@ die() {
   exit 1
 }
 
-rm -rf "$out/build"
-mkdir -p "$out/tests" "$out/build"
+rm -rf "$out/build" "$out/tests"
+mkdir -p "$out/build" "$out/tests"
 out=$(cd "$out" && pwd)
 work=$out/build
 cd "$root"
@@ -62,45 +62,68 @@ openmp='' native=''
 
 embed() { awk -v header="$2" -v symbol="$3" -v type="${5-}" -v count="${6-}" -f bench/embed.awk $4 >"$work/$1"; }
 embed sources.c program.h clloss__sources "$(echo kernels/*.cl)" clloss__source clloss__n_sources
-sed -n 's/^clloss_embed(OUT \([^ ]*\) HEADER \([^ ]*\) SYMBOL \([^ ]*\) FILES \([^ )]*\).*/\1 \2 \3 bench\/\4/p' \
-  bench/CMakeLists.txt >"$work/embeds"
-while read -r file header symbol source; do embed "$file" "$header" "$symbol" "$source"; done <"$work/embeds"
+for folder in bench tests; do
+  mkdir -p "$work/made/$folder"
+  sed -n 's/^clloss_embed(OUT \([^ ]*\) HEADER \([^ ]*\) SYMBOL \([^ ]*\) FILES \([^ )]*\).*/\1 \2 \3 \4/p' \
+    $folder/CMakeLists.txt >"$work/embeds"
+  while read -r file header symbol source; do
+    embed "made/$folder/$file" "$header" "$symbol" "$folder/$source"
+  done <"$work/embeds"
+done
 
+# object_of FOLDER FILE: FOLDER is where it goes, below build/; the name holds the path, as names alone repeat.
+object_of() {
+  from=${2#"$work/"}
+  echo "$work/$1/$(echo "${from%.c}" | tr / _).o"
+}
 jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 running=0
-# object FOLDER FILE OPTION…: FOLDER is where the object goes, below build/
+# object FOLDER FILE OPTION…: compiled in the background.
 object() {
   mkdir -p "$work/$1"
-  to=$work/$1/$(basename "$2" .c).o from=$2
+  to=$(object_of "$1" "$2") source=$2
   shift 2
   # shellcheck disable=SC2086  # options
   "$cc" -std=c11 -O2 -DCL_TARGET_OPENCL_VERSION=120 -D_POSIX_C_SOURCE=200809L -DCLLOSS_STATIC ${headers:+-I "$headers"} \
-    -Iinclude -Ihost -Itests -Ibench ${CFLAGS-} "$@" -c "$from" -o "$to" &
+    -Iinclude -Ihost -Itests -Ibench ${CFLAGS-} "$@" -c "$source" -o "$to" || echo "$source" >>"$work/broken" &
   running=$((running + 1))
   [ $((running % jobs)) != 0 ] || wait
 }
 for file in host/*.c host/ref/*.c "$work/sources.c"; do object library "$file"; done
-for file in tests/harness*.c tests/compare.c tests/session.c tests/case_*.c; do object harness "$file"; done
-for file in bench/*.c bench/peers/*.c cli/*.c "$work"/*_cl.c "$work"/*_py.c; do
+for file in $(sed -n '/^add_library(clloss_harness/,/)/p' tests/CMakeLists.txt | tr -s ' )' '\n' | grep '\.c$'); do
+  object harness "tests/$file"
+done
+for file in bench/*.c bench/peers/*.c cli/*.c "$work"/made/bench/*.c; do
   case $file in
-    *'*'*) ;; # there are none
     bench/loops.c) object program "$file" -O3 $openmp ;;
     bench/peers/loop.c) object program "$file" -O3 -ffast-math $openmp $native ;;
     *) object program "$file" $openmp ;;
   esac
 done
 
-# NAME SOURCE… of the tests that need neither a layer under the loader nor CMake; and their arguments.
-sed -n '/ REF)\| LAYER)/!s/^clloss_test(NAME \([a-z0-9_]*\) SOURCES \([a-z0-9_./ ]*\).*/\1 \2/p' tests/CMakeLists.txt \
-  >"$work/tests.list"
+# Tests, a line each; NAME SOURCE… of those that use OpenCL and need neither a layer under the loader nor CMake; and
+# their arguments.
+sed -n '/^clloss_test(/{:more
+/)$/!{N
+s/\n */ /
+b more
+}
+/ REF[ )]/d
+/ LAYER[ )]/d
+p
+}' tests/CMakeLists.txt >"$work/registered"
+sed 's/^clloss_test(NAME \([a-z0-9_]*\) SOURCES \([a-z0-9_./ ]*\).*/\1 \2/' "$work/registered" >"$work/tests.list"
 arguments() {
-  sed -n "s/^clloss_test(NAME $1 SOURCES .* ARGS \"*\([^\" )]*\).*/\1/p" tests/CMakeLists.txt |
+  sed -n "s/^clloss_test(NAME $1 SOURCES .* ARGS \"*\([^\" )]*\).*/\1/p" "$work/registered" |
     sed 's/\${CMAKE_CURRENT_SOURCE_DIR}/tests/'
 }
-while read -r name sources; do
-  for file in $sources; do [ -f "$work/tests/$(basename "$file" .c).o" ] || object tests "tests/$file"; done
-done <"$work/tests.list"
+# source_of FILE: one of the tree, or made above.
+source_of() {
+  if [ -f "tests/$1" ]; then echo "tests/$1"; else echo "$work/made/tests/$1"; fi
+}
+for file in $(cut -d ' ' -f 2- "$work/tests.list" | tr ' ' '\n' | sort -u); do object tests "$(source_of "$file")"; done
 wait
+[ ! -f "$work/broken" ] || die "can't compile: $(tr '\n' ' ' <"$work/broken")"
 
 # link NAME OBJECT…
 link() {
@@ -113,7 +136,7 @@ link() {
 link clloss "$work"/program/*.o $openmp
 while read -r name sources; do
   objects=
-  for file in $sources; do objects="$objects $work/tests/$(basename "$file" .c).o"; done
+  for file in $sources; do objects="$objects $(object_of tests "$(source_of "$file")")"; done
   # shellcheck disable=SC2086  # a list of files
   link "test_$name" $objects
 done <"$work/tests.list"

@@ -24,6 +24,10 @@ clloss_script(NAME embed COMMAND "${CMAKE_COMMAND}" "-DCC=${CMAKE_C_COMPILER}" "
 clloss_script(NAME embed_awk COMMAND sh "${here}/embed_awk.sh" "${source}" "${clLoss_BINARY_DIR}/sources.c"
   "${CMAKE_C_COMPILER}" -I "${OpenCL_INCLUDE_DIRS}")
 
+# A list of its own that bench/gpu.sh reads wrongly, or a file that it doesn't know of, shows here and not on the GPU.
+clloss_script(NAME gpu_build TIMEOUT 300 COMMAND sh "${source}/bench/gpu.sh" --build-only "${CMAKE_CURRENT_BINARY_DIR}/gpu"
+  ENVIRONMENT "CC=${CMAKE_C_COMPILER}" "CFLAGS=-O0 -I${OpenCL_INCLUDE_DIRS}")
+
 # clang is the one compiler that reads OpenCL C; without it there is nothing to register. `./run test` installs it.
 if(CLLOSS_CLANG)
   clloss_script(NAME kernel_syntax COMMAND sh "${here}/kernel_syntax.sh" "${source}" "${CLLOSS_CLANG}")
