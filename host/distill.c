@@ -1,6 +1,5 @@
 /* Distillation: checks → plan → launches. What the kernels compute stands in kernels/distill.cl. */
 #include <clloss/clloss.h>
-#include <math.h>
 
 #include "../kernels/distill_args.clh"
 #include "ctx.h"
@@ -43,9 +42,10 @@ static clloss_status check_options(clloss_ctx *ctx, const request *r) {
     return clloss__fail(ctx, CLLOSS_OPTION, "options.temperature is %g: it has to be from 2^-60 to 2^60",
                         o->temperature);
   }
-  if (!(isfinite(o->divisor) && o->divisor >= 0)) {
-    return clloss__fail(ctx, CLLOSS_OPTION, "options.divisor is %g: it has to be finite and not negative",
-                        o->divisor);
+  const clloss_status status = clloss__check_number(ctx, "divisor", o->divisor, r->x.student.dtype);
+  if (status != CLLOSS_SUCCESS) return status;
+  if (o->divisor < 0) {
+    return clloss__fail(ctx, CLLOSS_OPTION, "options.divisor is %g: it has to be not negative", o->divisor);
   }
   if ((o->divisor != 0 || r->x.divisor.mem) && o->reduction != CLLOSS_MEAN) {
     return clloss__fail(ctx, CLLOSS_OPTION, "options: a divisor is given, but only the mean has one");

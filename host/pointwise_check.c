@@ -1,6 +1,4 @@
 /* What a call of an elementwise loss may be asked: sizes, options and views, each refusal naming field and value. */
-#include <math.h>
-
 #include "ctx.h"
 #include "pointwise.h"
 #include "view.h"
@@ -62,9 +60,11 @@ static clloss_status check_ranges(clloss_ctx *ctx, const clloss__pointwise *r) {
       {"grad_beta", o->grad_beta, true, "a number"},
   };
   for (size_t i = 0; i < sizeof all / sizeof *all; ++i) {
-    if (!isfinite(all[i].value) || !all[i].in_range)
-      return clloss__fail(ctx, CLLOSS_OPTION, "options.%s is %g: it has to be finite and %s", all[i].name,
-                          all[i].value, all[i].range);
+    const clloss_status status = clloss__check_number(ctx, all[i].name, all[i].value, r->x.input.dtype);
+    if (status != CLLOSS_SUCCESS) return status;
+    if (!all[i].in_range)
+      return clloss__fail(ctx, CLLOSS_OPTION, "options.%s is %g: it has to be %s", all[i].name, all[i].value,
+                          all[i].range);
   }
   return CLLOSS_SUCCESS;
 }

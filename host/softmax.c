@@ -1,6 +1,5 @@
 /* Softmax and log-softmax: checks → plan → one launch. What the kernels compute stands in kernels/softmax.cl. */
 #include <clloss/clloss.h>
-#include <math.h>
 
 #include "../kernels/softmax_args.clh"
 #include "ctx.h"
@@ -19,17 +18,14 @@ typedef struct {
 
 /* ---- checks ---- */
 
-static clloss_status check_options(clloss_ctx *ctx, const clloss_softmax_options *o) {
+static clloss_status check_options(clloss_ctx *ctx, const clloss_softmax_options *o, uint32_t dtype) {
   if (o->flags & ~(uint32_t)CLLOSS_LOG_SOFTMAX) {
     return clloss__fail(ctx, CLLOSS_OPTION, "options.flags is %#x: unknown flag", o->flags);
   }
   if (o->reserved) {
     return clloss__fail(ctx, CLLOSS_OPTION, "options.reserved is %u: it must be 0", o->reserved);
   }
-  if (!isfinite(o->scale)) {
-    return clloss__fail(ctx, CLLOSS_OPTION, "options.scale is %g: it has to be finite", o->scale);
-  }
-  return CLLOSS_SUCCESS;
+  return clloss__check_number(ctx, "scale", o->scale, dtype);
 }
 
 /* The caller's structs, but for what needs buffers: sizes, types, options. */
@@ -45,14 +41,14 @@ static clloss_status read_request(clloss_ctx *ctx, const clloss_softmax *softmax
   if (status != CLLOSS_SUCCESS) return status;
   if (r->x.inner == 0) r->x.inner = 1;
   status = clloss__check_sizes(ctx, "softmax", r->x.rows, r->x.classes, r->x.inner);
-  if (status == CLLOSS_SUCCESS) status = check_options(ctx, &r->o);
-  if (r->o.scale == 0) r->o.scale = 1;
   r->read = r->back ? &r->x.output : &r->x.input;
   r->write = r->back ? &r->x.grad_input : &r->x.output;
   if (status == CLLOSS_SUCCESS && r->read->mem) {
     status = clloss__check_real_dtype(ctx, r->back ? "softmax.output.dtype" : "softmax.input.dtype",
                                       r->read->dtype);
   }
+  if (status == CLLOSS_SUCCESS) status = check_options(ctx, &r->o, r->read->dtype);
+  if (r->o.scale == 0) r->o.scale = 1;
   r->read_dtype = r->read->mem ? r->read->dtype : CLLOSS_F32; /* without rows nothing need be bound */
   r->write_dtype = r->write->mem ? r->write->dtype : r->read_dtype;
   return status;

@@ -2,6 +2,9 @@
  * A view with gaps between its rows counts as one range, from its first byte to its last. */
 #include "view.h"
 
+#include <float.h>
+#include <math.h>
+
 #include "ctx.h"
 
 typedef struct {
@@ -31,6 +34,15 @@ clloss_status clloss__check_real_dtype(clloss_ctx *ctx, const char *name, uint32
     return clloss__fail(ctx, CLLOSS_DTYPE, "%s is %u: not f32, f64, f16 or bf16", name, dtype);
   }
   return CLLOSS_SUCCESS;
+}
+
+clloss_status clloss__check_number(clloss_ctx *ctx, const char *option, double value, uint32_t dtype) {
+  const bool f64 = dtype == CLLOSS_F64;
+  const double least = f64 ? DBL_MIN : FLT_MIN, most = f64 ? DBL_MAX : FLT_MAX, magnitude = fabs(value);
+  if (value == 0 || (magnitude >= least && magnitude <= most)) return CLLOSS_SUCCESS;
+  return clloss__fail(ctx, CLLOSS_OPTION,
+                      "options.%s is %g: it has to be finite, and 0 or a normal number in %s, %.3g to %.3g",
+                      option, value, f64 ? "f64" : "f32", least, most);
 }
 
 clloss_status clloss__check_sizes(clloss_ctx *ctx, const char *call, size_t rows, size_t classes,

@@ -38,6 +38,11 @@ size_t clloss__dtype_bytes(uint32_t dtype);
 /* CLLOSS_DTYPE where the type is none that a loss can be computed of, CLLOSS_DEVICE where the device can't. */
 clloss_status clloss__check_real_dtype(clloss_ctx *ctx, const char *name, uint32_t dtype);
 
+/* CLLOSS_OPTION where a number of the options isn't finite, or won't be once it is rounded to the type that logits of
+ * this type (0: f32) are computed in, or becomes less than a normal number there. Kernels may take that for 0, and a
+ * softcap of 0 is none. */
+clloss_status clloss__check_number(clloss_ctx *ctx, const char *option, double value, uint32_t dtype);
+
 /* CLLOSS_SIZE: no classes, rows × classes overflows, rows that aren't a multiple of inner, which is at least 1. Passed,
  * no size or grid that is derived from rows can overflow either. `call` names the struct. */
 clloss_status clloss__check_sizes(clloss_ctx *ctx, const char *call, size_t rows, size_t classes,

@@ -16,7 +16,7 @@ static clloss_status check_sizes(clloss_ctx *ctx, const clloss_xent *x) {
 }
 
 /* An option that is out of range whatever the others are. */
-static clloss_status check_ranges(clloss_ctx *ctx, const clloss_xent_options *o) {
+static clloss_status check_ranges(clloss_ctx *ctx, const clloss_xent_options *o, uint32_t dtype) {
   const struct {
     const char *name;
     double value, least, most;
@@ -31,11 +31,11 @@ static clloss_status check_ranges(clloss_ctx *ctx, const clloss_xent_options *o)
   };
   for (size_t i = 0; i < sizeof ranges / sizeof *ranges; ++i) {
     const double v = ranges[i].value;
-    if (!(isfinite(v) && v >= ranges[i].least && v <= ranges[i].most)) {
-      return clloss__fail(ctx, CLLOSS_OPTION, "options.%s is %g: it has to be finite%s", ranges[i].name, v,
-                          ranges[i].most == 1    ? " and from 0 to 1"
-                          : ranges[i].least == 0 ? " and not negative"
-                                                 : "");
+    const clloss_status status = clloss__check_number(ctx, ranges[i].name, v, dtype);
+    if (status != CLLOSS_SUCCESS) return status;
+    if (v < ranges[i].least || v > ranges[i].most) {
+      return clloss__fail(ctx, CLLOSS_OPTION, "options.%s is %g: it has to be %s", ranges[i].name, v,
+                          ranges[i].most == 1 ? "from 0 to 1" : "not negative");
     }
   }
   if (o->reduction > CLLOSS_NONE) {
@@ -103,7 +103,7 @@ clloss_status clloss__xent_read(clloss_ctx *ctx, const clloss_xent *xent, const 
   if (status == CLLOSS_SUCCESS && x->logits.mem) {
     status = clloss__check_real_dtype(ctx, "xent.logits.dtype", x->logits.dtype);
   }
-  if (status == CLLOSS_SUCCESS) status = check_ranges(ctx, &r->o);
+  if (status == CLLOSS_SUCCESS) status = check_ranges(ctx, &r->o, x->logits.dtype);
   if (status == CLLOSS_SUCCESS) status = check_combinations(ctx, r);
   if (x->logits.dtype == 0) x->logits.dtype = CLLOSS_F32; /* to plan for, while nothing is bound */
   if (r->o.logit_scale == 0) r->o.logit_scale = 1;

@@ -89,7 +89,7 @@ static void structs(const bench *b) {
 
 static void options(const bench *b) {
   static const double no_temperatures[] = {-1, 0x1p-61, 0x1p61, NAN, HUGE_VAL, -HUGE_VAL};
-  static const double no_divisors[] = {-1, NAN, HUGE_VAL};
+  static const double no_divisors[] = {-1, NAN, HUGE_VAL, 1e39, 1e-39};
   for (size_t i = 0; i < sizeof no_temperatures / sizeof *no_temperatures; i++)
     REFUSED(FUSED, CLLOSS_OPTION, "temperature", o.temperature = no_temperatures[i]);
   for (size_t i = 0; i < sizeof no_divisors / sizeof *no_divisors; i++)

@@ -33,6 +33,9 @@ static void onto(call *c, int view, const clloss_view *other, size_t offset) {
   X(z_loss_nan, FUSED, OPTION, "z_loss nan", c->o.z_loss = NAN;) \
   X(softcap_negative, BACKWARD, OPTION, "softcap -30", c->o.softcap = -30;) \
   X(softcap_infinite, FUSED, OPTION, "softcap inf", c->o.softcap = INFINITY;) \
+  X(softcap_vanishes, FUSED, OPTION, "softcap 1e-40 f32", c->o.softcap = 1e-40;) \
+  X(softcap_smallest, FUSED, SUCCESS, "", c->o.softcap = 0x1p-126;) \
+  X(scale_overflows, BACKWARD, OPTION, "logit_scale -1e+39 f32", c->o.logit_scale = -1e39;) \
   X(scale_nan, FUSED, OPTION, "logit_scale nan", c->o.logit_scale = NAN;) \
   X(scale_infinite, FORWARD, OPTION, "logit_scale -inf", c->o.logit_scale = -INFINITY;) \
   X(divisor_negative, FUSED, OPTION, "divisor -3", c->o.divisor = -3;) \

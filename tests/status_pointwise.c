@@ -104,6 +104,7 @@ static void options(const bench *b) {
   REFUSED(FUSED, CLLOSS_OPTION, "delta nan", (x.kind = CLLOSS_HUBER, o.delta = NAN));
   REFUSED(BACKWARD, CLLOSS_OPTION, "delta inf", (x.kind = CLLOSS_HUBER, o.delta = HUGE_VAL));
   REFUSED(FUSED, CLLOSS_OPTION, "delta -0.5 negative", (x.kind = CLLOSS_SMOOTH_L1, o.delta = -0.5));
+  REFUSED(FUSED, CLLOSS_OPTION, "delta 1e-46 f32", (x.kind = CLLOSS_SMOOTH_L1, o.delta = 1e-46));
   REFUSED(FUSED, CLLOSS_OPTION, "gamma -1 negative", (x.kind = CLLOSS_FOCAL, o.gamma = -1));
   REFUSED(FUSED, CLLOSS_OPTION, "gamma inf", (x.kind = CLLOSS_FOCAL, o.gamma = HUGE_VAL));
   REFUSED(FUSED, CLLOSS_OPTION, "alpha 1.5 1", (x.kind = CLLOSS_FOCAL, o.alpha = 1.5));

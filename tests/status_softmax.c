@@ -80,6 +80,7 @@ static void structs(const bench *b) {
   REFUSED(false, CLLOSS_OPTION, "reserved", o.reserved = 1);
   REFUSED(false, CLLOSS_OPTION, "scale", o.scale = NAN);
   REFUSED(true, CLLOSS_OPTION, "scale", o.scale = -HUGE_VAL);
+  REFUSED(true, CLLOSS_OPTION, "scale", o.scale = 1e39);
 }
 
 static void views(const bench *b) {
