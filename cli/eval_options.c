@@ -329,7 +329,10 @@ int eval_options_parse(eval_request *r, int argc, char **argv) {
   r->inputs[IN_POS_WEIGHT] = w.values[POS_WEIGHT];
   r->outputs[OUT_GRAD] = w.values[GRAD], r->outputs[OUT_ROW_LOSS] = w.values[ROW_LOSS];
   r->outputs[OUT_PLOT] = w.values[PLOT];
-  if (w.n_files < 2) return fail(EXIT_USAGE, "%s: missing", w.n_files ? "TARGET.npy" : "INPUT.npy");
+  for (int i = 0; i < 2; i++)
+    if (i >= w.n_files || !*w.files[i]) /* empty: of a shell variable that isn't set, say */
+      return fail(EXIT_USAGE, "%s: %s", i ? "TARGET.npy" : "INPUT.npy",
+                  i >= w.n_files ? "missing" : "the name is empty");
   if (w.values[UPSTREAM] && r->reduction != CLLOSS_NONE)
     return fail(EXIT_USAGE, "--upstream: needs --reduction none");
   if (r->reference && w.values[DEVICE]) return fail(EXIT_USAGE, "--device: not together with --reference");

@@ -121,7 +121,8 @@ refused 2 more devices more
 refused 2 --loss eval x.npy t.npy
 refused 2 "--loss foo" eval --loss foo x.npy t.npy
 refused 2 INPUT.npy eval --loss softmax
-refused 2 TARGET.npy eval --loss softmax x.npy
+refused 2 "TARGET.npy: missing" eval --loss softmax x.npy
+refused 2 "INPUT.npy: the name is empty" eval --loss softmax "" t.npy
 refused 2 g.npy eval --loss softmax x.npy t.npy g.npy
 refused 2 --jsom eval --loss softmax x.npy t.npy --jsom
 refused 2 --grad eval --loss softmax x.npy t.npy --grad
