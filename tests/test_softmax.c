@@ -34,51 +34,6 @@ typedef struct {
   double scale;
 } shape;
 
-/* ---- elements ---- */
-
-static size_t element_bytes(uint32_t dtype) { return dtype == CLLOSS_F64 ? 8 : dtype == CLLOSS_F32 ? 4 : 2; }
-
-static double decode(uint32_t dtype, const unsigned char *p) {
-  double d;
-  float f;
-  uint16_t h;
-  memcpy(&h, p, sizeof h);
-  if (dtype == CLLOSS_F64) return memcpy(&d, p, sizeof d), d;
-  if (dtype == CLLOSS_F32) return memcpy(&f, p, sizeof f), (double)f;
-  if (dtype == CLLOSS_BF16) {
-    const uint32_t bits = (uint32_t)h << 16;
-    return memcpy(&f, &bits, sizeof f), (double)f;
-  }
-  const int exponent = h >> 10 & 31, mantissa = h & 1023;
-  d = exponent == 31 ? (mantissa ? NAN : HUGE_VAL)
-      : exponent     ? ldexp(1024 + mantissa, exponent - 25)
-                     : ldexp(mantissa, -24);
-  return h >> 15 ? -d : d;
-}
-
-/* Some neighbour of v in the type: inputs are what decode() says of it. */
-static void encode(uint32_t dtype, double v, unsigned char *p) {
-  const float f = (float)v;
-  uint16_t h;
-  if (dtype == CLLOSS_F64) {
-    memcpy(p, &v, sizeof v);
-  } else if (dtype == CLLOSS_F32) {
-    memcpy(p, &f, sizeof f);
-  } else {
-    uint32_t bits;
-    memcpy(&bits, &f, sizeof bits);
-    h = (uint16_t)(bits >> 16);
-    if (dtype == CLLOSS_F16) {
-      int exponent = 0;
-      const double fraction = frexp(fabs(v), &exponent);
-      const int normal = ((exponent + 14) << 10) + (int)lrint(fraction * 2048) - 1024;
-      h = isnan(v) ? 0x7e00 : isinf(v) ? 0x7c00 : exponent + 14 > 0 ? (uint16_t)normal : 0;
-      if (signbit(v)) h |= 0x8000;
-    }
-    memcpy(p, &h, sizeof h);
-  }
-}
-
 /* ---- arrays ---- */
 
 /* A matrix in its buffer, between guards; in place, output and input are one array. */
@@ -95,7 +50,7 @@ static size_t inner_of(const shape *s) { return s->inner ? s->inner : 1; }
 /* skew tells the arrays of a call apart: no two of them have one layout. */
 static array array_new(const shape *s, uint32_t dtype, int poison, size_t skew) {
   const size_t inner = inner_of(s);
-  array a = {.dtype = dtype, .bytes = element_bytes(dtype), .first = GUARD + s->offset + skew};
+  array a = {.dtype = dtype, .bytes = harness_bytes(dtype), .first = GUARD + s->offset + skew};
   a.packed = !s->row_pad && !s->class_pad;
   a.column = inner + (s->class_pad ? s->class_pad + skew : 0);
   a.row = (s->classes - 1) * a.column + inner + (s->row_pad ? s->row_pad + skew : 0);
@@ -127,8 +82,8 @@ static void array_fill(const shape *s, array *a, double *values) {
   for (size_t r = 0; r < s->rows; r++)
     for (size_t c = 0; c < s->classes; c++) {
       unsigned char *p = a->sent + place(s, a, r, c);
-      encode(a->dtype, values[packed(s, r, c)], p);
-      values[packed(s, r, c)] = decode(a->dtype, p);
+      harness_put(a->dtype, p, 0, values[packed(s, r, c)]);
+      values[packed(s, r, c)] = harness_get(a->dtype, p, 0);
     }
 }
 
@@ -288,7 +243,7 @@ static bool right_values(harness *h, const shape *s, const values *v, const arra
     const row_facts f = facts_of(s, v, r);
     for (size_t c = 0; c < s->classes; c++) {
       const size_t i = packed(s, r, c);
-      const double got = decode(out->dtype, out->got + place(s, out, r, c)), truth = v->truth[i];
+      const double got = harness_get(out->dtype, out->got + place(s, out, r, c), 0), truth = v->truth[i];
       if (isnan(truth) ? isnan(got) : isinf(truth) ? got == truth : false) continue;
       const double allowed = bound(s, v, &f, n, i), used = fabs(got - truth) / allowed;
       if (!isfinite(truth) || !(fabs(got - truth) <= allowed)) {
@@ -297,7 +252,7 @@ static bool right_values(harness *h, const shape *s, const values *v, const arra
         return false;
       }
       /* rounding to 16 bits takes all of its share by chance alone */
-      if (used > h->max_used && element_bytes(s->write) > 2) h->max_used = used;
+      if (used > h->max_used && harness_bytes(s->write) > 2) h->max_used = used;
     }
   }
   return true;
@@ -373,7 +328,7 @@ static bool run(harness *h, const harness_device *device, clloss_ctx *ctx, const
 static void point(harness *h, size_t device, const harness_plan *plan, const shape *s) {
   uint64_t seed;
   clloss_ctx *ctx = harness_ctx(h, device, plan);
-  const double bytes = (double)(s->rows * s->classes * (element_bytes(s->read) + element_bytes(s->write)));
+  const double bytes = (double)(s->rows * s->classes * (harness_bytes(s->read) + harness_bytes(s->write)));
   if (!harness_next_of(h, bytes, &seed) || !ctx) return;
   unsigned char *before = NULL;
   bool good = run(h, &h->devices[device], ctx, plan, s, seed, 0xa5, &before);
