@@ -20,6 +20,8 @@ out=${1-gpu-results}
 [ $# = 0 ] || shift
 case $out in -*) set -- "$out" "$@" && out=gpu-results ;; esac
 
+say() { echo "gpu.sh: $*"; }
+
 die() {
   echo "gpu.sh: $*" >&2
   exit 1
@@ -59,6 +61,8 @@ openmp='' native=''
 ! compiles 'int main(void) { return 0; }' -march=native || native=-march=native
 
 # ---- build
+
+say "building with $cc${headers:+ -I $headers} $loader${openmp:+ $openmp}"
 
 embed() { awk -v header="$2" -v symbol="$3" -v type="${5-}" -v count="${6-}" -f bench/embed.awk $4 >"$work/$1"; }
 embed sources.c program.h clloss__sources "$(echo kernels/*.cl)" clloss__source clloss__n_sources
@@ -154,15 +158,17 @@ limit=
 } >"$out/machine.txt" 2>&1 || { cat "$out/machine.txt" >&2 && die "no OpenCL device"; }
 cat "$out/machine.txt"
 
+say "testing, by $(grep -c . "$work/tests.list") programs"
 failed=
 while read -r name sources; do
   status=0
+  printf '%-14s ' "$name"
   # shellcheck disable=SC2046  # arguments
   $limit "$work/test_$name" $(arguments "$name") >"$out/tests/$name.log" 2>&1 </dev/null || status=$?
   case $status in
-    0) echo "passed   $name: $(tail -n 1 "$out/tests/$name.log")" ;;
-    77) echo "skipped  $name" ;;
-    *) echo "FAILED   $name (exit status $status): $out/tests/$name.log" && failed="$failed $name" ;;
+    0) echo "passed   $(tail -n 1 "$out/tests/$name.log")" ;;
+    77) echo "skipped  $(tail -n 1 "$out/tests/$name.log")" ;;
+    *) echo "FAILED   exit status $status: $out/tests/$name.log" && failed="$failed $name" ;;
   esac
 done <"$work/tests.list"
 
@@ -176,10 +182,14 @@ awk '
     gsub(/"/, "", found)
     return found
   }
-  BEGIN { printf "%-28s %9s %8s %-5s %10s %8s %9s %9s  %s\n", "case", "rows", "classes", "dtype", "ms", "GB/s",
+  BEGIN { printf "%-34s %9s %8s %-5s %10s %8s %9s %9s  %s\n", "case", "rows", "classes", "dtype", "ms", "GB/s",
                  "of limit", "max err", "plan" }
-  { printf "%-28s %9s %8s %-5s %10s %8s %8.0f%% %9s  %s\n", value("case"), value("rows"), value("classes"),
-           value("dtype"), value("ms"), value("gbps"), 100 * value("of_limit"), value("max_err"), value("plan") }
+  { printf "%-34s %9s %8s %-5s ", value("case") (value("inplace") == "true" ? " in place" : ""), value("rows"),
+           value("classes"), value("dtype") }
+  value("failed") != "null" { print "FAILED: " value("failed"); next }
+  { printf "%10s %8s %8.0f%% %9s  %s\n", value("ms"), value("gbps"), 100 * value("of_limit"), value("max_err"),
+           value("plan") }
 ' "$out/bench.json" | tee "$out/bench.txt"
 
-[ -z "$failed" ] || die "failed:$failed"
+[ -z "$failed" ] || die "failed:$failed; what passed, the benchmark too, stands in $out"
+say "all passed; the results are in $out"
