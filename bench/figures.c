@@ -86,6 +86,7 @@ static int write_curve(FILE *out, const struct chart *chart, int look, const str
   return count > 1;
 }
 
+/* 1 where no curve has two points: no file, and no fault. */
 static int draw_chart(const struct chart *chart, size_t classes, const char *path,
                       const struct run_facts *facts, const struct result *results, size_t n, char *why,
                       size_t why_size) {
@@ -113,7 +114,8 @@ static int draw_chart(const struct chart *chart, size_t classes, const char *pat
     first = 0;
   }
   fputs("\n", g.pipe);
-  return gnuplot_close(&g, any, why, why_size);
+  const int rc = gnuplot_close(&g, any, why, why_size);
+  return any ? rc : 1;
 }
 
 /* ---- against V ---- */
@@ -143,9 +145,7 @@ int plot_classes(const char *path, const struct run_facts *facts, const struct r
                                      0,
                                      is_large,
                                      over_scale};
-  int any = 0;
-  for (size_t i = 0; i < n; i++) any |= is_large(&results[i], 0);
-  return any ? draw_chart(&chart, 0, path, facts, results, n, why, why_size) : 1;
+  return draw_chart(&chart, 0, path, facts, results, n, why, why_size);
 }
 
 /* ---- against rows, at the V of the shapes with few ---- */
