@@ -197,7 +197,7 @@ static bool check_length(const npy_file *npy) {
 static bool load(npy_file *npy) {
   static char header[MAX_HEADER];
   layout l = {.seen = 0};
-  size_t length;
+  size_t length = 0;
   struct stat info;
   if (fstat(fileno(npy->file), &info)) return refuse_errno(npy);
   if (!S_ISREG(info.st_mode)) return refuse(npy, "not a regular file");
