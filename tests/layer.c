@@ -8,7 +8,7 @@
  * tests silently leave out. */
 #include "layer.h"
 
-#include <CL/cl_layer.h>
+#include "layer_info.h"
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -217,15 +217,7 @@ static void unlisted(void) {
 }
 
 EXPORT cl_int CL_API_CALL clGetLayerInfo(cl_layer_info what, size_t size, void *value, size_t *size_ret) {
-  static const char name[] = "clLoss test layer";
-  const cl_layer_api_version version = CL_LAYER_API_VERSION_100;
-  const void *from = what == CL_LAYER_API_VERSION ? (const void *)&version : name;
-  size_t need = what == CL_LAYER_API_VERSION ? sizeof version : sizeof name;
-  if (what != CL_LAYER_API_VERSION && what != CL_LAYER_NAME) return CL_INVALID_VALUE;
-  if (value && size < need) return CL_INVALID_VALUE;
-  if (value) memcpy(value, from, need);
-  if (size_ret) *size_ret = need;
-  return CL_SUCCESS;
+  return layer_info("clLoss test layer", what, size, value, size_ret);
 }
 
 EXPORT cl_int CL_API_CALL clInitLayer(cl_uint entries, const cl_icd_dispatch *target_dispatch,

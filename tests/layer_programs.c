@@ -3,7 +3,8 @@
  * CLLOSS_PROGRAMS names a file. It exists once the layer is loaded, and each program built adds a line to it: a hash of
  * the source, the name in the #line directive that the source opens with (- without one), the build options. Lines that
  * are equal are one program built again, which a driver's cache makes cheap. programs.sh counts them over a test run. */
-#include <CL/cl_layer.h>
+#include "layer_info.h"
+
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -58,15 +59,7 @@ static cl_int CL_API_CALL on_clBuildProgram(cl_program program, cl_uint n, const
 }
 
 EXPORT cl_int CL_API_CALL clGetLayerInfo(cl_layer_info what, size_t size, void *value, size_t *size_ret) {
-  static const char name[] = "clLoss program count";
-  const cl_layer_api_version version = CL_LAYER_API_VERSION_100;
-  const void *from = what == CL_LAYER_API_VERSION ? (const void *)&version : name;
-  const size_t need = what == CL_LAYER_API_VERSION ? sizeof version : sizeof name;
-  if (what != CL_LAYER_API_VERSION && what != CL_LAYER_NAME) return CL_INVALID_VALUE;
-  if (value && size < need) return CL_INVALID_VALUE;
-  if (value) memcpy(value, from, need);
-  if (size_ret) *size_ret = need;
-  return CL_SUCCESS;
+  return layer_info("clLoss program count", what, size, value, size_ret);
 }
 
 EXPORT cl_int CL_API_CALL clInitLayer(cl_uint entries, const cl_icd_dispatch *target_dispatch,
