@@ -171,7 +171,7 @@ typedef struct harness_plan {
   uint64_t rows_per_group, slices;
 } harness_plan;
 
-enum { HARNESS_PLANS = 64, HARNESS_DEVICES = 8, HARNESS_SMALL_BYTES = 4096 };
+enum { HARNESS_PLANS = 64, HARNESS_DEVICES = 8, HARNESS_SMALL_BYTES = 4096, HARNESS_SMALL_PARTS = 8 };
 
 /* One run of a test program: `points` are numbered as they come, so that --only N with the same seed
  * repeats one. */
@@ -179,7 +179,10 @@ typedef struct harness {
   const char *program;
   uint64_t seed;
   size_t only; /* SIZE_MAX: all */
-  bool small;  /* skips points that move more than HARNESS_SMALL_BYTES: for a simulator */
+  /* For a simulator: skips points that move more than HARNESS_SMALL_BYTES, or have more than HARNESS_SMALL_PARTS items
+   * in a group or slices of a row, and gives each point an OpenCL context of its own: Oclgrind 21.10 takes what a buffer
+   * holds for uninitialised beyond the end of a smaller one that was released at the same address. */
+  bool small;
   size_t point, run, failed;
   double max_used; /* over all that ran */
   harness_device devices[HARNESS_DEVICES];
@@ -189,7 +192,8 @@ typedef struct harness {
     harness_plan plan;
     clloss_ctx *ctx;
   } ctx[HARNESS_PLANS];
-  size_t n_ctx;
+  size_t n_ctx, ctx_made;
+  uint64_t programs_built; /* by those that are closed */
 } harness;
 
 /* Reads --seed N, --only N, --device N and --small, opens every OpenCL device (or the one asked for) and prints the
@@ -201,13 +205,13 @@ bool harness_open(harness *h, int argc, char **argv);
 int harness_close(harness *h);
 
 /* The ctx of a device with these overrides, made at the first use; NULL and a counted failure where it
- * can't be. */
+ * can't be. With --small it and the device's context and queue are new at each call, and last until the next. */
 clloss_ctx *harness_ctx(harness *h, size_t device, const harness_plan *plan);
 
 /* Whether the next point is wanted, and the seed of its data. Every point is counted, wanted or not. The second takes
- * the bytes that the point moves, so that --small can leave it out. */
+ * the plan and the bytes that the point moves, so that --small can leave it out. */
 bool harness_next(harness *h, uint64_t *seed);
-bool harness_next_of(harness *h, double bytes, uint64_t *seed);
+bool harness_next_of(harness *h, const harness_plan *plan, double bytes, uint64_t *seed);
 
 /* Prints what fired at the last point, with the command that repeats it, and counts it. */
 void harness_report(harness *h, const harness_case *c, const void *shape, const harness_plan *plan,

@@ -64,19 +64,23 @@ static bool read_arguments(harness *h, int argc, char **argv, uint64_t *device) 
 
 /* ---- devices ---- */
 
-static bool open_device(harness *h, cl_device_id id) {
-  harness_device *d = &h->devices[h->n_devices];
+static void close_device(harness_device *d) {
+  if (d->queue) clReleaseCommandQueue(d->queue);
+  if (d->context) clReleaseContext(d->context);
+  d->queue = NULL;
+  d->context = NULL;
+}
+
+static bool open_device(harness *h, size_t device, cl_device_id id) {
+  harness_device *d = &h->devices[device];
   cl_int error;
-  d->device = id;
+  *d = (harness_device){.device = id};
   d->context = clCreateContext(NULL, 1, &id, NULL, NULL, &error);
   if (d->context) d->queue = clCreateCommandQueue(d->context, id, 0, &error);
-  if (!d->queue) {
-    fprintf(stderr, "%s: device %zu: %s\n", h->program, h->n_devices, clloss_status_name(error));
-    if (d->context) clReleaseContext(d->context);
-    return false;
-  }
-  h->n_devices++;
-  return true;
+  if (d->queue) return true;
+  fprintf(stderr, "%s: device %zu: %s\n", h->program, device, clloss_status_name(error));
+  close_device(d);
+  return false;
 }
 
 /* Every device there is, or the one asked for, counted over all platforms. */
@@ -89,8 +93,11 @@ static bool open_devices(harness *h, uint64_t wanted) {
     cl_device_id ids[HARNESS_DEVICES];
     cl_uint n = 0;
     if (clGetDeviceIDs(platforms[i], CL_DEVICE_TYPE_ALL, HARNESS_DEVICES, ids, &n) != CL_SUCCESS) continue;
-    for (cl_uint k = 0; k < n && k < HARNESS_DEVICES && h->n_devices < HARNESS_DEVICES; k++, seen++)
-      if ((wanted == UINT64_MAX || wanted == seen) && !open_device(h, ids[k])) return false;
+    for (cl_uint k = 0; k < n && k < HARNESS_DEVICES && h->n_devices < HARNESS_DEVICES; k++, seen++) {
+      if (wanted != UINT64_MAX && wanted != seen) continue;
+      if (!open_device(h, h->n_devices, ids[k])) return false;
+      h->n_devices++;
+    }
   }
   if (h->n_devices) return true;
   fprintf(stderr, "%s: no OpenCL device\n", h->program);
@@ -111,20 +118,22 @@ bool harness_open(harness *h, int argc, char **argv) {
   return true;
 }
 
-int harness_close(harness *h) {
-  uint64_t programs = 0;
+static void close_ctxs(harness *h) {
   for (size_t i = 0; i < h->n_ctx; i++) {
     clloss_ctx_stats stats = {.struct_size = sizeof stats};
-    if (clloss_ctx_get_stats(h->ctx[i].ctx, &stats) == CLLOSS_SUCCESS) programs += stats.programs_built;
+    if (clloss_ctx_get_stats(h->ctx[i].ctx, &stats) == CLLOSS_SUCCESS)
+      h->programs_built += stats.programs_built;
     clloss_ctx_destroy(&h->ctx[i].ctx);
   }
-  for (size_t i = 0; i < h->n_devices; i++) {
-    clReleaseCommandQueue(h->devices[i].queue);
-    clReleaseContext(h->devices[i].context);
-  }
+  h->n_ctx = 0;
+}
+
+int harness_close(harness *h) {
+  close_ctxs(h);
+  for (size_t i = 0; i < h->n_devices; i++) close_device(&h->devices[i]);
   printf("%zu of %zu points ran, %zu failed; errors took up to %.2f of what is allowed; %llu programs in %zu "
          "ctx\n",
-         h->run, h->point, h->failed, h->max_used, (unsigned long long)programs, h->n_ctx);
+         h->run, h->point, h->failed, h->max_used, (unsigned long long)h->programs_built, h->ctx_made);
   if (h->run == 0) fprintf(stderr, "%s: nothing was checked\n", h->program);
   return h->failed != 0 || h->run == 0;
 }
@@ -132,6 +141,14 @@ int harness_close(harness *h) {
 /* ---- points ---- */
 
 clloss_ctx *harness_ctx(harness *h, size_t device, const harness_plan *plan) {
+  if (h->small) {
+    close_ctxs(h);
+    close_device(&h->devices[device]);
+    if (!open_device(h, device, h->devices[device].device)) {
+      h->failed++;
+      return NULL;
+    }
+  }
   for (size_t i = 0; i < h->n_ctx; i++)
     if (h->ctx[i].device == device && memcmp(&h->ctx[i].plan, plan, sizeof *plan) == 0) return h->ctx[i].ctx;
   char why[4000] = "";
@@ -156,20 +173,25 @@ clloss_ctx *harness_ctx(harness *h, size_t device, const harness_plan *plan) {
   h->ctx[h->n_ctx].device = device;
   h->ctx[h->n_ctx].plan = *plan;
   h->ctx[h->n_ctx++].ctx = ctx;
+  h->ctx_made++;
   return ctx;
 }
 
-bool harness_next_of(harness *h, double bytes, uint64_t *seed) {
+bool harness_next_of(harness *h, const harness_plan *plan, double bytes, uint64_t *seed) {
   uint64_t state = h->seed ^ (uint64_t)h->point << 48;
   *seed = harness_random(&state);
   const size_t number = h->point++;
   if (h->only != SIZE_MAX && h->only != number) return false;
-  if (h->small && bytes > HARNESS_SMALL_BYTES) return false;
+  const bool many = plan->local_size > HARNESS_SMALL_PARTS || plan->slices > HARNESS_SMALL_PARTS;
+  if (h->small && (many || bytes > HARNESS_SMALL_BYTES)) return false;
   h->run++;
   return true;
 }
 
-bool harness_next(harness *h, uint64_t *seed) { return harness_next_of(h, 0, seed); }
+bool harness_next(harness *h, uint64_t *seed) {
+  static const harness_plan any = {0};
+  return harness_next_of(h, &any, 0, seed);
+}
 
 void harness_report(harness *h, const harness_case *c, const void *shape, const harness_plan *plan,
                     const harness_result *result) {
@@ -212,7 +234,7 @@ void harness_sweep(harness *h, const harness_passes *passes, const void *shape, 
       uint64_t seed;
       if (again) continue;
       n_seen++;
-      if (!harness_next_of(h, c->ideal_bytes(c, shape), &seed)) continue;
+      if (!harness_next_of(h, &plans[i], c->ideal_bytes(c, shape), &seed)) continue;
       if (status != CLLOSS_SUCCESS) {
         result.count[HARNESS_STATUS]++;
         snprintf(result.first[HARNESS_STATUS], sizeof result.first[0], "plan: %s",

@@ -329,7 +329,7 @@ static void point(harness *h, size_t device, const harness_plan *plan, const sha
   uint64_t seed;
   clloss_ctx *ctx = harness_ctx(h, device, plan);
   const double bytes = (double)(s->rows * s->classes * (harness_bytes(s->read) + harness_bytes(s->write)));
-  if (!harness_next_of(h, bytes, &seed) || !ctx) return;
+  if (!harness_next_of(h, plan, bytes, &seed) || !ctx) return;
   unsigned char *before = NULL;
   bool good = run(h, &h->devices[device], ctx, plan, s, seed, 0xa5, &before);
   good = good && run(h, &h->devices[device], ctx, plan, s, seed, 0x5a, &before);
