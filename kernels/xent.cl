@@ -310,7 +310,6 @@ static inline global span_stats *tiles_of(const xent_io *io, const xent_args *a,
   return (global span_stats *)(io->work + a->tiles) + r * a->slices;
 }
 
-/* A slice is one block, so that one maximum serves all exps that are kept of it. */
 XENT_KERNEL(TEAM(xent_partial)) {
   const ulong r = io->block / a->slices, piece = io->block % a->slices;
   const slice at = slice_of(io, a);
@@ -319,7 +318,7 @@ XENT_KERNEL(TEAM(xent_partial)) {
   const span s = ranked_span(io, a, k, r, row, at.begin, at.n, ranked ? target_z(io, a, k, r, row) : 0);
   const bool owned = HAS_TARGET && row.kind == XENT_VALID && row.t - at.begin < at.n;
   const real z_target = owned ? z_one(&s, row.t - at.begin) : 0;
-  const span_stats stats = block_stats(&s, 0, s.n, -INFINITY, keep_of(a), io->shared);
+  const span_stats stats = slice_statistics(&s, keep_of(a), io->shared);
   if (team_rank() != 0) return;
   tiles_of(io, a, r)[piece] = stats;
   if (owned) reals(io->work, a->targets_z)[r] = z_target;
@@ -354,8 +353,8 @@ XENT_KERNEL(TEAM(xent_join)) {
   const bool alone = !(a->flags & XENT_PART), first = io->block == 0;
   const tally t = tally_of(io, a, 0, alone ? a->rows : 0);
   if (first && alone && team_rank() == 0) store_tally(io, a, t, 0);
-  const bool grads = a->flags &
-                     XENT_GRAD; /* without, the one work-group's slice is empty: barriers bear no branch */
+  /* without a gradient the one work-group's slice is empty, as barriers bear no branch */
+  const bool grads = a->flags & XENT_GRAD;
   const slice whole = slice_of(io, a), at = {whole.begin, grads ? whole.n : 0};
   const ulong piece = io->block % a->slices, mine = io->block / a->slices;
   const divisors d = alone ? divisors_from(io, a, k, (real)t.of[XENT_VALID], t.loss_weight, t.z_weight)
