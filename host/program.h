@@ -23,8 +23,7 @@ typedef struct {
 typedef struct {
   const char *name; /* static text */
   cl_kernel kernel;
-  unsigned char
-      *set; /* the bytes of its first n_set arguments as they were last set; NULL: no room for them yet */
+  unsigned char *set; /* the bytes of its first n_set arguments as last set; NULL: no room for them yet */
   size_t n_set;
 } clloss__kernel;
 
@@ -44,7 +43,8 @@ typedef struct {
 } clloss__programs;
 
 /* The kernel called `name` of the source built for the types on the ctx's team, compiled if it isn't yet. The ctx keeps
- * it; the pointer holds until the next call of this function. A build failure is CL_BUILD_PROGRAM_FAILURE with the compiler's log in the message, and is tried again next time. */
+ * it; the pointer holds until the next call of this function. A build failure is CL_BUILD_PROGRAM_FAILURE with the
+ * compiler's log in the message, and is tried again next time. */
 clloss_status clloss__program_kernel(clloss_ctx *ctx, const char *source, clloss__types types,
                                      const char *name, clloss__kernel **kernel);
 
