@@ -47,16 +47,23 @@ CLONES static float sum_block(const float *restrict x, size_t n) {
   return sum;
 }
 
+#ifdef __SSE2__
+/* A cache line, around the cache. */
+static inline void stream_line(float *y, __m128 a, __m128 b, __m128 c, __m128 d) {
+  _mm_stream_ps(y, a);
+  _mm_stream_ps(y + 4, b);
+  _mm_stream_ps(y + 8, c);
+  _mm_stream_ps(y + 12, d);
+}
+#endif
+
 static void copy_share_streaming(const float *restrict x, float *restrict y, size_t n) {
   size_t i = 0;
 #ifdef __SSE2__
   for (; i + 16 <= n; i += 16) {
     const __m128 a = _mm_loadu_ps(x + i), b = _mm_loadu_ps(x + i + 4);
     const __m128 c = _mm_loadu_ps(x + i + 8), d = _mm_loadu_ps(x + i + 12);
-    _mm_stream_ps(y + i, a);
-    _mm_stream_ps(y + i + 4, b);
-    _mm_stream_ps(y + i + 8, c);
-    _mm_stream_ps(y + i + 12, d);
+    stream_line(y + i, a, b, c, d);
   }
   _mm_sfence();
 #endif
@@ -73,10 +80,7 @@ static void triad_share_streaming(const float *restrict x, const float *restrict
     const __m128 b = _mm_add_ps(_mm_loadu_ps(x + i + 4), _mm_mul_ps(f, _mm_loadu_ps(z + i + 4)));
     const __m128 c = _mm_add_ps(_mm_loadu_ps(x + i + 8), _mm_mul_ps(f, _mm_loadu_ps(z + i + 8)));
     const __m128 d = _mm_add_ps(_mm_loadu_ps(x + i + 12), _mm_mul_ps(f, _mm_loadu_ps(z + i + 12)));
-    _mm_stream_ps(y + i, a);
-    _mm_stream_ps(y + i + 4, b);
-    _mm_stream_ps(y + i + 8, c);
-    _mm_stream_ps(y + i + 12, d);
+    stream_line(y + i, a, b, c, d);
   }
   _mm_sfence();
 #endif

@@ -48,76 +48,42 @@ __attribute__((reqd_work_group_size(1, 1, 1))) kernel void scale__lane(global fl
   for (; i < end; i++) x[i] *= factor;
 }
 
-__attribute__((reqd_work_group_size(1, 1, 1))) kernel void copy__lane(global const float *x, global float *y,
-                                                                      const ulong n, const ulong per_group) {
-  const ulong begin = get_group_id(0) * per_group, end = min(begin + per_group, n);
-  ulong i = begin;
-  for (; i + WIDE <= end; i += WIDE) {
-    global const float16 *v = (global const float16 *)(x + i);
-    const float16 a = v[0], b = v[1], c = v[2], d = v[3];
-    global float16 *w = (global float16 *)(y + i);
-    w[0] = a;
-    w[1] = b;
-    w[2] = c;
-    w[3] = d;
+/* Copy and triad, by a way to store four vectors from y on. */
+#define DEFINE_COPIES(form, PUT)                                                                           \
+  __attribute__((reqd_work_group_size(1, 1, 1)))                                                           \
+  kernel void copy__##form(global const float *x, global float *y, const ulong n, const ulong per_group) { \
+    const ulong begin = get_group_id(0) * per_group, end = min(begin + per_group, n);                      \
+    ulong i = begin;                                                                                       \
+    for (; i + WIDE <= end; i += WIDE) {                                                                   \
+      global const float16 *v = (global const float16 *)(x + i);                                           \
+      const float16 a = v[0], b = v[1], c = v[2], d = v[3];                                                \
+      PUT((global float16 *)(y + i), a, b, c, d);                                                          \
+    }                                                                                                      \
+    for (; i < end; i++) y[i] = x[i];                                                                      \
+  }                                                                                                        \
+  __attribute__((reqd_work_group_size(1, 1, 1)))                                                           \
+  kernel void triad__##form(global const float *x, global const float *z, global float *y,                 \
+                            const float factor, const ulong n, const ulong per_group) {                    \
+    const ulong begin = get_group_id(0) * per_group, end = min(begin + per_group, n);                      \
+    ulong i = begin;                                                                                       \
+    for (; i + WIDE <= end; i += WIDE) {                                                                   \
+      global const float16 *v = (global const float16 *)(x + i), *u = (global const float16 *)(z + i);     \
+      const float16 a = v[0] + factor * u[0], b = v[1] + factor * u[1];                                    \
+      const float16 c = v[2] + factor * u[2], d = v[3] + factor * u[3];                                    \
+      PUT((global float16 *)(y + i), a, b, c, d);                                                          \
+    }                                                                                                      \
+    for (; i < end; i++) y[i] = x[i] + factor * z[i];                                                      \
   }
-  for (; i < end; i++) y[i] = x[i];
-}
 
-__attribute__((reqd_work_group_size(1, 1, 1))) kernel void triad__lane(global const float *x,
-                                                                       global const float *z, global float *y,
-                                                                       const float factor, const ulong n,
-                                                                       const ulong per_group) {
-  const ulong begin = get_group_id(0) * per_group, end = min(begin + per_group, n);
-  ulong i = begin;
-  for (; i + WIDE <= end; i += WIDE) {
-    global const float16 *v = (global const float16 *)(x + i), *u = (global const float16 *)(z + i);
-    const float16 a = v[0] + factor * u[0], b = v[1] + factor * u[1];
-    const float16 c = v[2] + factor * u[2], d = v[3] + factor * u[3];
-    global float16 *w = (global float16 *)(y + i);
-    w[0] = a;
-    w[1] = b;
-    w[2] = c;
-    w[3] = d;
-  }
-  for (; i < end; i++) y[i] = x[i] + factor * z[i];
-}
+#define PUT(w, a, b, c, d) (w)[0] = a, (w)[1] = b, (w)[2] = c, (w)[3] = d
+DEFINE_COPIES(lane, PUT)
 
 /* An ordinary store first reads the line that it is going to overwrite: half as much traffic again. */
 #if __has_builtin(__builtin_nontemporal_store)
-__attribute__((reqd_work_group_size(1, 1, 1))) kernel void
-copy__lane_nt(global const float *x, global float *y, const ulong n, const ulong per_group) {
-  const ulong begin = get_group_id(0) * per_group, end = min(begin + per_group, n);
-  ulong i = begin;
-  for (; i + WIDE <= end; i += WIDE) {
-    global const float16 *v = (global const float16 *)(x + i);
-    const float16 a = v[0], b = v[1], c = v[2], d = v[3];
-    global float16 *w = (global float16 *)(y + i);
-    __builtin_nontemporal_store(a, w);
-    __builtin_nontemporal_store(b, w + 1);
-    __builtin_nontemporal_store(c, w + 2);
-    __builtin_nontemporal_store(d, w + 3);
-  }
-  for (; i < end; i++) y[i] = x[i];
-}
-
-__attribute__((reqd_work_group_size(1, 1, 1))) kernel void
-triad__lane_nt(global const float *x, global const float *z, global float *y, const float factor,
-               const ulong n, const ulong per_group) {
-  const ulong begin = get_group_id(0) * per_group, end = min(begin + per_group, n);
-  ulong i = begin;
-  for (; i + WIDE <= end; i += WIDE) {
-    global const float16 *v = (global const float16 *)(x + i), *u = (global const float16 *)(z + i);
-    const float16 a = v[0] + factor * u[0], b = v[1] + factor * u[1];
-    const float16 c = v[2] + factor * u[2], d = v[3] + factor * u[3];
-    global float16 *w = (global float16 *)(y + i);
-    __builtin_nontemporal_store(a, w);
-    __builtin_nontemporal_store(b, w + 1);
-    __builtin_nontemporal_store(c, w + 2);
-    __builtin_nontemporal_store(d, w + 3);
-  }
-  for (; i < end; i++) y[i] = x[i] + factor * z[i];
-}
+#  define STREAM(w, a, b, c, d)                                                 \
+    __builtin_nontemporal_store(a, w), __builtin_nontemporal_store(b, (w) + 1), \
+        __builtin_nontemporal_store(c, (w) + 2), __builtin_nontemporal_store(d, (w) + 3)
+DEFINE_COPIES(lane_nt, STREAM)
 #endif
 
 __attribute__((reqd_work_group_size(1, 1, 1))) kernel void
