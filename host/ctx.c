@@ -129,14 +129,6 @@ void clloss_ctx_destroy(clloss_ctx **pointer) {
 
 const char *clloss_ctx_message(const clloss_ctx *ctx) { return ctx ? ctx->message : ""; }
 
-clloss_status clloss_ctx_prebuild(clloss_ctx *ctx, uint32_t dtype) {
-  if (!ctx) return CLLOSS_NULL_ARGUMENT;
-  clloss_status status = clloss__enter(ctx);
-  if (status != CLLOSS_SUCCESS) return status;
-  status = clloss__check_real_dtype(ctx, "dtype", dtype);
-  return status == CLLOSS_SUCCESS ? clloss__programs_build_all(ctx, dtype) : status;
-}
-
 clloss_status clloss_ctx_get_stats(clloss_ctx *ctx, clloss_ctx_stats *stats) {
   if (!ctx) return CLLOSS_NULL_ARGUMENT;
   if (!stats) return clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "stats: NULL");

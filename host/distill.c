@@ -4,6 +4,7 @@
 #include "../kernels/distill_args.clh"
 #include "ctx.h"
 #include "launch.h"
+#include "losses.h"
 #include "plan.h"
 #include "view.h"
 
@@ -16,10 +17,12 @@ enum { WEIGHTS_MOST = 64, ROWS_PER_WEIGHT = 4096 };
 typedef DISTILL_SCALARS(cl_float) scalars_f32;
 typedef DISTILL_SCALARS(cl_double) scalars_f64;
 
-typedef enum { FORWARD, BACKWARD, FUSED } operation;
+typedef enum { FORWARD = CLLOSS__FORWARD, BACKWARD = CLLOSS__BACKWARD, FUSED = CLLOSS__FUSED } operation;
 
 typedef struct {
   operation op;
+  clloss__presence presence;
+  bool untyped;             /* nobody has said yet what the student will be: f32 for now */
   clloss_distill x;         /* inner at least 1 */
   clloss_distill_options o; /* defaults filled in */
   bool in_place, weighs;    /* the divisor is the sum of row_weight */
@@ -28,10 +31,13 @@ typedef struct {
   size_t workspace_bytes;
 } request;
 
+static bool has(const request *r, const clloss_view *view) { return clloss__is_there(r->presence, view); }
+
 /* ---- checks ---- */
 
 static clloss_status check_options(clloss_ctx *ctx, const request *r) {
   const clloss_distill_options *o = &r->o;
+  const bool divisor = has(r, &r->x.divisor);
   if (o->reduction > CLLOSS_NONE) {
     return clloss__fail(ctx, CLLOSS_OPTION, "options.reduction is %u: not a reduction", o->reduction);
   }
@@ -47,10 +53,10 @@ static clloss_status check_options(clloss_ctx *ctx, const request *r) {
   if (o->divisor < 0) {
     return clloss__fail(ctx, CLLOSS_OPTION, "options.divisor is %g: it has to be not negative", o->divisor);
   }
-  if ((o->divisor != 0 || r->x.divisor.mem) && o->reduction != CLLOSS_MEAN) {
+  if ((o->divisor != 0 || divisor) && o->reduction != CLLOSS_MEAN) {
     return clloss__fail(ctx, CLLOSS_OPTION, "options: a divisor is given, but only the mean has one");
   }
-  if (o->divisor != 0 && r->x.divisor.mem) {
+  if (o->divisor != 0 && divisor) {
     return clloss__fail(ctx, CLLOSS_OPTION, "options: divisor is given twice, here and as distill.divisor");
   }
   return CLLOSS_SUCCESS;
@@ -68,15 +74,19 @@ static clloss_status read_request(clloss_ctx *ctx, const clloss_distill *distill
     status = clloss__read_struct(ctx, "options", &r->o, sizeof r->o, options);
   if (status != CLLOSS_SUCCESS) return status;
   clloss_distill *x = &r->x;
+  clloss__settle_views(ctx, r->presence, x, offsetof(clloss_distill, student),
+                       offsetof(clloss_distill, workspace));
+  r->untyped = !x->student.mem && x->student.dtype == 0;
+  if (r->untyped) x->student.dtype = CLLOSS_F32;
   if (x->inner == 0) x->inner = 1;
   status = clloss__check_sizes(ctx, "distill", x->rows, x->classes, x->inner);
-  if (status == CLLOSS_SUCCESS && x->student.mem)
+  if (status == CLLOSS_SUCCESS)
     status = clloss__check_real_dtype(ctx, "distill.student.dtype", x->student.dtype);
   if (status == CLLOSS_SUCCESS) status = check_options(ctx, r);
-  if (x->student.dtype == 0) x->student.dtype = CLLOSS_F32; /* to plan for, while nothing is bound */
   if (r->o.temperature == 0) r->o.temperature = 1;
   r->in_place = clloss__same_view(&x->grad, &x->student, x->classes, x->inner);
-  r->weighs = r->o.reduction == CLLOSS_MEAN && x->row_weight.mem && !x->divisor.mem && r->o.divisor == 0;
+  r->weighs = r->o.reduction == CLLOSS_MEAN && has(r, &x->row_weight) && !has(r, &x->divisor) &&
+              r->o.divisor == 0;
   return status;
 }
 
@@ -110,9 +120,10 @@ static clloss_status check_views(clloss_ctx *ctx, const request *r) {
           .align_bytes = sizeof(cl_ulong), .if_too_small = CLLOSS_WORKSPACE),
   };
 #undef USE
-  const clloss_status status = clloss__check_uses(ctx, "distill", uses, sizeof uses / sizeof *uses);
+  const clloss_status status = clloss__check_uses(ctx, "distill", r->presence, uses,
+                                                  sizeof uses / sizeof *uses);
   if (status != CLLOSS_SUCCESS) return status;
-  if (r->op == FORWARD && !x->loss.mem && !x->row_loss.mem && !x->row_stats.mem) {
+  if (r->op == FORWARD && !has(r, &x->loss) && !has(r, &x->row_loss) && !has(r, &x->row_stats)) {
     return clloss__fail(ctx, CLLOSS_MISSING_VIEW, "distill: no output is bound, loss or row_loss, say");
   }
   return CLLOSS_SUCCESS;
@@ -122,14 +133,18 @@ static clloss_status check_views(clloss_ctx *ctx, const request *r) {
 
 static size_t real_bytes(const request *r) { return r->x.student.dtype == CLLOSS_F64 ? 8 : 4; }
 
+static bool is_strided(const request *r) {
+  const clloss_distill *x = &r->x;
+  return clloss__is_strided(&x->student, x->classes, x->inner) ||
+         clloss__is_strided(&x->teacher, x->classes, x->inner) ||
+         clloss__is_strided(&x->grad, x->classes, x->inner);
+}
+
 /* Chooses the kernels, where a split's plan is one row per work-group, the family without the split; and lays the
  * workspace out, alike for all three operations. */
-static void plan(const clloss_ctx *ctx, request *r) {
+static void plan(const clloss_ctx *ctx, request *r, bool strided) {
   const clloss_distill *x = &r->x;
   distill_args *a = &r->args;
-  const bool strided = clloss__is_strided(&x->student, x->classes, x->inner) ||
-                       clloss__is_strided(&x->teacher, x->classes, x->inner) ||
-                       clloss__is_strided(&x->grad, x->classes, x->inner);
   r->plan = (clloss__plan){.team = clloss__plan_team(ctx), .local_size = 1, .rows_per_group = 1};
   if (x->rows) {
     r->plan = clloss__plan_rows(ctx, x->rows, x->classes, clloss__dtype_bytes(x->student.dtype), strided,
@@ -150,10 +165,22 @@ static void plan(const clloss_ctx *ctx, request *r) {
 static cl_ulong flags_of(const request *r) {
   const clloss_distill *x = &r->x;
   const bool large = clloss__plan_past_cache(&r->plan, x->rows, x->classes, x->grad.dtype);
-  return (large && !r->in_place ? DISTILL_PAST_CACHE : 0) | (r->weighs ? DISTILL_WEIGHED : 0) |
-         (x->divisor.mem ? DISTILL_DIVISOR : 0) | (x->row_weight.mem ? DISTILL_ROW_WEIGHT : 0) |
-         (x->row_loss.mem ? DISTILL_ROW_LOSS : 0) | (x->row_stats.mem ? DISTILL_ROW_STATS : 0) |
-         (x->grad_loss.mem ? DISTILL_GRAD_LOSS : 0);
+  const struct {
+    bool on;
+    cl_ulong flag;
+  } all[] = {
+      {large && !r->in_place, DISTILL_PAST_CACHE},
+      {r->weighs, DISTILL_WEIGHED},
+      {has(r, &x->loss), DISTILL_LOSS},
+      {has(r, &x->divisor), DISTILL_DIVISOR},
+      {has(r, &x->row_weight), DISTILL_ROW_WEIGHT},
+      {has(r, &x->row_loss), DISTILL_ROW_LOSS},
+      {has(r, &x->row_stats), DISTILL_ROW_STATS},
+      {has(r, &x->grad_loss), DISTILL_GRAD_LOSS},
+  };
+  cl_ulong flags = 0;
+  for (size_t i = 0; i < sizeof all / sizeof *all; ++i) flags |= all[i].on ? all[i].flag : 0;
+  return flags;
 }
 
 static void fill_args(request *r, size_t work_at) {
@@ -173,6 +200,7 @@ static void fill_args(request *r, size_t work_at) {
   a->flags = flags_of(r);
   a->weights += work_at;
   a->sums += work_at;
+  if (r->presence == CLLOSS__TYPED) a->rows.rows = a->flags = 0;
 }
 
 /* Without weights the mean's divisor is the number of rows. */
@@ -207,12 +235,12 @@ static const names *names_of(const clloss__plan *p) {
 static void list_launches(const request *r, clloss__call *call) {
   const names *k = names_of(&r->plan);
   const size_t local = r->plan.local_size;
-  const bool divides = r->x.loss.mem || r->op != FORWARD;
+  const bool divides = has(r, &r->x.loss) || r->op != FORWARD;
   if (r->x.rows && r->weighs && divides)
     call->launches[call->n_launches++] = (clloss__launch){k->weigh, r->args.n_weights, local};
   if (r->x.rows)
     call->launches[call->n_launches++] = (clloss__launch){k->of_rows[r->op], r->plan.blocks, local};
-  if (r->x.loss.mem) call->launches[call->n_launches++] = (clloss__launch){k->finish, 1, 1};
+  if (has(r, &r->x.loss)) call->launches[call->n_launches++] = (clloss__launch){k->finish, 1, 1};
 }
 
 static clloss_status submit(clloss_ctx *ctx, request *r, cl_mem work, size_t work_at, clloss__call *call) {
@@ -226,8 +254,8 @@ static clloss_status submit(clloss_ctx *ctx, request *r, cl_mem work, size_t wor
       {&r->args, sizeof r->args},
       clloss__launch_scalars(&exact, sizeof exact, x->student.dtype, &single),
   };
-  /* a teacher of the student's type is the program's default, which clloss_ctx_prebuild knows */
-  const uint32_t teacher = x->teacher.mem && x->teacher.dtype != x->student.dtype ? x->teacher.dtype : 0;
+  /* a teacher of the student's type is the program's default */
+  const uint32_t teacher = has(r, &x->teacher) && x->teacher.dtype != x->student.dtype ? x->teacher.dtype : 0;
   call->source = "distill.cl";
   call->types = (clloss__types){x->student.dtype, x->grad.dtype ? x->grad.dtype : x->student.dtype, teacher};
   call->mems = mems;
@@ -237,22 +265,43 @@ static clloss_status submit(clloss_ctx *ctx, request *r, cl_mem work, size_t wor
   return clloss__launch_all(ctx, call);
 }
 
+static clloss_status begin(clloss_ctx *ctx, const clloss_distill *distill,
+                           const clloss_distill_options *options, request *r) {
+  const clloss_status status = read_request(ctx, distill, options, r);
+  if (status == CLLOSS_SUCCESS) plan(ctx, r, is_strided(r));
+  return status;
+}
+
+/* A call that is only compiled for has no rows and nothing bound: what it enqueues touches its workspace alone. */
+static clloss_status make_call(clloss_ctx *ctx, request *r, clloss__call *call) {
+  list_launches(r, call);
+  cl_mem work;
+  size_t work_at;
+  const clloss_status status = clloss__launch_workspace(ctx, call, &r->x.workspace, r->workspace_bytes, &work,
+                                                        &work_at);
+  return status == CLLOSS_SUCCESS ? submit(ctx, r, work, work_at, call) : status;
+}
+
 static clloss_status run(operation op, clloss_ctx *ctx, const clloss_distill *distill,
                          const clloss_distill_options *options, cl_command_queue queue, cl_uint n_wait,
                          const cl_event *wait, cl_event *done) {
   request r = {.op = op};
-  clloss_status status = read_request(ctx, distill, options, &r);
+  clloss_status status = begin(ctx, distill, options, &r);
   if (status == CLLOSS_SUCCESS) status = clloss__launch_check_queue(ctx, queue, n_wait, wait);
-  if (status != CLLOSS_SUCCESS) return status;
-  plan(ctx, &r);
-  status = check_views(ctx, &r);
-  if (status != CLLOSS_SUCCESS) return status;
+  if (status == CLLOSS_SUCCESS) status = check_views(ctx, &r);
   clloss__call call = {.queue = queue, .n_wait = n_wait, .wait = wait, .done = done};
-  list_launches(&r, &call);
-  cl_mem work;
-  size_t work_at;
-  status = clloss__launch_workspace(ctx, &call, &r.x.workspace, r.workspace_bytes, &work, &work_at);
-  return status == CLLOSS_SUCCESS ? submit(ctx, &r, work, work_at, &call) : status;
+  return status == CLLOSS_SUCCESS ? make_call(ctx, &r, &call) : status;
+}
+
+clloss_status clloss__distill_prebuild(clloss_ctx *ctx, int pass, const void *distill, const void *options,
+                                       cl_command_queue queue) {
+  request r = {.op = (operation)pass, .presence = CLLOSS__TYPED};
+  clloss_status status = begin(ctx, distill, options, &r);
+  if (status == CLLOSS_SUCCESS && r.untyped)
+    status = clloss__fail(ctx, CLLOSS_MISSING_VIEW, "distill.student has no element type");
+  if (status == CLLOSS_SUCCESS) status = check_views(ctx, &r);
+  clloss__call call = {.queue = queue};
+  return status == CLLOSS_SUCCESS ? make_call(ctx, &r, &call) : status;
 }
 
 /* ---- public ---- */
@@ -277,11 +326,17 @@ clloss_status clloss_distill_fused(clloss_ctx *ctx, const clloss_distill *distil
 
 clloss_status clloss_distill_workspace(clloss_ctx *ctx, const clloss_distill *distill,
                                        const clloss_distill_options *options, size_t *bytes) {
-  request r = {.op = FUSED};
+  request r = {.op = FUSED, .presence = CLLOSS__TYPED};
   const clloss_status status = read_request(ctx, distill, options, &r);
   if (status != CLLOSS_SUCCESS) return status;
   if (!bytes) return clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "bytes: NULL");
-  plan(ctx, &r);
+  plan(ctx, &r, is_strided(&r));
   *bytes = r.workspace_bytes;
+  for (int i = 0; i < CLLOSS__GUESSES && !r.x.student.mem; ++i) { /* whatever the views will be */
+    const clloss__guess guess = clloss__guess_of(ctx, i);
+    if (r.untyped) r.x.student.dtype = guess.dtype;
+    plan(ctx, &r, guess.strided);
+    if (r.workspace_bytes > *bytes) *bytes = r.workspace_bytes;
+  }
   return CLLOSS_SUCCESS;
 }

@@ -4,10 +4,12 @@
 #include "../kernels/information_args.clh"
 #include "ctx.h"
 #include "launch.h"
+#include "losses.h"
 #include "plan.h"
 #include "view.h"
 
 typedef struct {
+  clloss__presence presence;
   clloss_information x; /* inner at least 1 */
   uint32_t flags;       /* CLLOSS_FROM_… */
 } request;
@@ -44,11 +46,12 @@ static clloss_status read_request(clloss_ctx *ctx, const clloss_information *inf
   status = clloss__read_struct(ctx, "information", &r->x, sizeof r->x, information);
   if (status == CLLOSS_SUCCESS) status = read_options(ctx, options, r);
   if (status != CLLOSS_SUCCESS) return status;
+  clloss__settle_views(ctx, r->presence, &r->x, offsetof(clloss_information, input),
+                       offsetof(clloss_information, entropy));
   if (r->x.inner == 0) r->x.inner = 1;
   status = clloss__check_sizes(ctx, "information", r->x.rows, r->x.classes, r->x.inner);
-  if (status == CLLOSS_SUCCESS && r->x.input.mem)
+  if (status == CLLOSS_SUCCESS && clloss__is_there(r->presence, &r->x.input))
     status = clloss__check_real_dtype(ctx, "information.input.dtype", r->x.input.dtype);
-  if (!r->x.input.mem) r->x.input.dtype = CLLOSS_F32; /* without rows nothing need be bound */
   return status;
 }
 
@@ -63,15 +66,17 @@ static clloss_status check_views(clloss_ctx *ctx, const request *r) {
   const clloss__use uses[] = {
       USE(input, CLLOSS__READS, CLLOSS__DTYPE(x->input.dtype), x->rows / x->inner, x->classes,
           .inner = x->inner, .may_stride = true),
-      USE(targets, x->surprisal.mem ? CLLOSS__READS : CLLOSS__REFUSED,
+      USE(targets, clloss__is_there(r->presence, &x->surprisal) ? CLLOSS__READS : CLLOSS__REFUSED,
           CLLOSS__DTYPE(CLLOSS_I32) | CLLOSS__DTYPE(CLLOSS_I64), x->rows, 1, .inner = 1),
       USE(surprisal, CLLOSS__MAY_WRITE, real, x->rows, 1, .inner = 1),
       USE(entropy, CLLOSS__MAY_WRITE, real, x->rows, 1, .inner = 1),
   };
 #undef USE
-  const clloss_status status = clloss__check_uses(ctx, "information", uses, sizeof uses / sizeof *uses);
+  const clloss_status status = clloss__check_uses(ctx, "information", r->presence, uses,
+                                                  sizeof uses / sizeof *uses);
   if (status != CLLOSS_SUCCESS) return status;
-  if (!x->surprisal.mem && !x->entropy.mem && x->rows) {
+  if (!clloss__is_there(r->presence, &x->surprisal) && !clloss__is_there(r->presence, &x->entropy) &&
+      x->rows) {
     return clloss__fail(ctx, CLLOSS_MISSING_VIEW, "information: no output is bound, surprisal or entropy");
   }
   return CLLOSS_SUCCESS;
@@ -106,6 +111,29 @@ static information_args args_of(const request *r, const clloss__plan *p) {
   };
 }
 
+/* A call that is only compiled for has no rows, and touches nothing. */
+static clloss_status make_call(clloss_ctx *ctx, const request *r, clloss__call *call) {
+  const clloss_information *x = &r->x;
+  call->source = "information.cl";
+  call->types = (clloss__types){x->input.dtype, x->input.dtype, 0};
+  if (x->rows == 0) return clloss__launch_all(ctx, call);
+  /* a split's plan is one row per work-group: the family without the split */
+  const clloss__plan p = clloss__plan_rows(ctx, x->rows, x->classes, clloss__dtype_bytes(x->input.dtype),
+                                           clloss__is_strided(&x->input, x->classes, x->inner), x->inner,
+                                           false);
+  information_args a = args_of(r, &p);
+  if (r->presence == CLLOSS__TYPED) a.rows.rows = 0;
+  const cl_mem mems[] = {x->input.mem, x->targets.mem, x->surprisal.mem, x->entropy.mem};
+  const clloss__arg args[] = {{&a, sizeof a}};
+  call->mems = mems;
+  call->n_mems = sizeof mems / sizeof *mems;
+  call->args = args;
+  call->n_args = sizeof args / sizeof *args;
+  call->launches[call->n_launches++] = (clloss__launch){kernel_name(&p, r->flags != 0), p.blocks,
+                                                        p.local_size};
+  return clloss__launch_all(ctx, call);
+}
+
 clloss_status clloss_information_forward(clloss_ctx *ctx, const clloss_information *information,
                                          const clloss_information_options *options, cl_command_queue queue,
                                          cl_uint n_wait, const cl_event *wait, cl_event *done) {
@@ -113,26 +141,16 @@ clloss_status clloss_information_forward(clloss_ctx *ctx, const clloss_informati
   clloss_status status = read_request(ctx, information, options, &r);
   if (status == CLLOSS_SUCCESS) status = clloss__launch_check_queue(ctx, queue, n_wait, wait);
   if (status == CLLOSS_SUCCESS) status = check_views(ctx, &r);
-  if (status != CLLOSS_SUCCESS) return status;
-  const clloss_information *x = &r.x;
-  clloss__call call = {.source = "information.cl",
-                       .types = {x->input.dtype, x->input.dtype, 0},
-                       .queue = queue,
-                       .n_wait = n_wait,
-                       .wait = wait,
-                       .done = done};
-  if (x->rows == 0) return clloss__launch_all(ctx, &call);
-  /* a split's plan is one row per work-group: the family without the split */
-  const clloss__plan p = clloss__plan_rows(ctx, x->rows, x->classes, clloss__dtype_bytes(x->input.dtype),
-                                           clloss__is_strided(&x->input, x->classes, x->inner), x->inner,
-                                           false);
-  const information_args a = args_of(&r, &p);
-  const cl_mem mems[] = {x->input.mem, x->targets.mem, x->surprisal.mem, x->entropy.mem};
-  const clloss__arg args[] = {{&a, sizeof a}};
-  call.mems = mems;
-  call.n_mems = sizeof mems / sizeof *mems;
-  call.args = args;
-  call.n_args = sizeof args / sizeof *args;
-  call.launches[call.n_launches++] = (clloss__launch){kernel_name(&p, r.flags != 0), p.blocks, p.local_size};
-  return clloss__launch_all(ctx, &call);
+  clloss__call call = {.queue = queue, .n_wait = n_wait, .wait = wait, .done = done};
+  return status == CLLOSS_SUCCESS ? make_call(ctx, &r, &call) : status;
+}
+
+clloss_status clloss__information_prebuild(clloss_ctx *ctx, int pass, const void *information,
+                                           const void *options, cl_command_queue queue) {
+  request r = {.presence = CLLOSS__TYPED};
+  clloss_status status = read_request(ctx, information, options, &r);
+  (void)pass; /* it has one */
+  if (status == CLLOSS_SUCCESS) status = check_views(ctx, &r);
+  clloss__call call = {.queue = queue};
+  return status == CLLOSS_SUCCESS ? make_call(ctx, &r, &call) : status;
 }

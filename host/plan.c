@@ -172,6 +172,43 @@ static size_t slices_for(const clloss_ctx *ctx, size_t rows, size_t classes) {
   return max_size(2, min_size(min_size(wanted, SLICES_MOST), classes / tuned(ctx, T(split_slice_classes))));
 }
 
+/* Rows in lanes go in chunks, which don't reach over the end of a run of neighbours. */
+static size_t chunk_rows(const clloss__plan *plan) {
+  return plan->rows_in_lanes && plan->team == &lane_team ? LANES : 1;
+}
+
+static size_t chunks_per_run(const clloss__plan *plan, size_t rows, size_t inner) {
+  return ceil_div(plan->rows_in_lanes && inner > 1 ? inner : max_size(rows, 1), chunk_rows(plan));
+}
+
+/* A work-group has whole runs, or less than one (FOR_LANES in kernels/rows.clh). */
+static void fit_runs(clloss__plan *plan, size_t rows, size_t inner) {
+  const size_t chunk = chunk_rows(plan), per = chunks_per_run(plan, rows, inner);
+  const size_t runs = plan->rows_in_lanes && inner > 1 ? rows / inner : 1;
+  size_t share = ceil_div(plan->rows_per_group, chunk);
+  if (runs == 1) return;
+  if (share < per && runs <= BLOCKS_MOST) {
+    share = max_size(share, ceil_div(per, BLOCKS_MOST / runs));
+  } else {
+    share = max_size(ceil_div(share, per), ceil_div(runs, BLOCKS_MOST)) * per;
+  }
+  plan->rows_per_group = share * chunk;
+}
+
+size_t clloss__plan_blocks(const clloss__plan *plan, size_t rows, size_t inner) {
+  const size_t chunk = chunk_rows(plan), per = chunks_per_run(plan, rows, inner);
+  const size_t share = ceil_div(plan->rows_per_group, chunk);
+  const size_t runs = plan->rows_in_lanes && inner > 1 ? rows / inner : rows != 0;
+  return share < per ? runs * ceil_div(per, share) : ceil_div(runs * per, share);
+}
+
+size_t clloss__plan_unit(const clloss__plan *plan, size_t inner) {
+  if (!plan->rows_in_lanes || inner == 1) return plan->rows_per_group;
+  const size_t per = chunks_per_run(plan, inner, inner),
+               share = ceil_div(plan->rows_per_group, chunk_rows(plan));
+  return share < per ? inner : share / per * inner;
+}
+
 clloss__plan clloss__plan_rows(const clloss_ctx *ctx, size_t rows, size_t classes, size_t element_bytes,
                                bool strided, size_t inner, bool along) {
   const clloss__device *device = &ctx->facts;
@@ -204,10 +241,9 @@ clloss__plan clloss__plan_rows(const clloss_ctx *ctx, size_t rows, size_t classe
     plan.rows_per_group = lane ? block_rows(ctx, rows, classes * element_bytes, together)
                                : ceil_div(max_size(1, ceil_div(rows, BLOCKS_MOST)), together) * together;
     if (o->rows_per_group) plan.rows_per_group = ceil_div(o->rows_per_group, together) * together;
+    fit_runs(&plan, rows, inner);
   }
-  /* Rows in lanes go in chunks of so many, which don't reach over the end of a run. */
-  const size_t chunk = plan.rows_in_lanes && lane ? LANES : 1, run = inner > 1 ? inner : rows;
-  plan.blocks = ceil_div(rows / run * ceil_div(run, chunk), ceil_div(plan.rows_per_group, chunk));
+  plan.blocks = clloss__plan_blocks(&plan, rows, inner);
   return plan;
 }
 
@@ -249,6 +285,11 @@ clloss__plan clloss__plan_elements(const clloss_ctx *ctx, size_t rows, size_t cl
   plan.slices = ceil_div(classes, clloss__plan_slice(&plan, classes));
   plan.blocks = ceil_div(rows, plan.rows_per_group);
   return plan;
+}
+
+clloss__guess clloss__guess_of(const clloss_ctx *ctx, int i) {
+  const uint32_t dtypes[] = {CLLOSS_F32, CLLOSS_F16, ctx->facts.f64 ? CLLOSS_F64 : CLLOSS_F32};
+  return (clloss__guess){dtypes[i / 4], (i & 2) != 0, (i & 1) != 0};
 }
 
 clloss_status clloss__plan_describe(clloss_ctx *ctx, const clloss__plan *plan, clloss_plan *out) {

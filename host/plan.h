@@ -51,6 +51,12 @@ typedef struct {
 clloss__plan clloss__plan_rows(const clloss_ctx *ctx, size_t rows, size_t classes, size_t element_bytes,
                                bool strided, size_t inner, bool along);
 
+/* Work-groups of the first `rows` rows under the plan: all of them, or as many whole units as clloss__plan_unit says. */
+size_t clloss__plan_blocks(const clloss__plan *plan, size_t rows, size_t inner);
+
+/* Rows that a part of a call must be a multiple of, so that its work-groups are the whole call's. */
+size_t clloss__plan_unit(const clloss__plan *plan, size_t inner);
+
 /* Whether an output is too large to stay in cache: one that isn't in place is then written around it, unless rows are
  * short. A row's ends share their cache lines with its neighbours, and are stored twice over: at 100 classes of f32 the
  * fused pass took three times as long as through the cache, at 1000 from as long to 1.4 times, at 4096 three quarters. */
@@ -62,6 +68,15 @@ clloss__plan clloss__plan_elements(const clloss_ctx *ctx, size_t rows, size_t cl
 
 /* Classes in each of its slices; the last may have fewer. */
 size_t clloss__plan_slice(const clloss__plan *plan, size_t classes);
+
+/* What a view may turn out to be that isn't there yet: for a workspace that suffices for each. */
+typedef struct {
+  uint32_t dtype;
+  bool strided, along;
+} clloss__guess;
+
+enum { CLLOSS__GUESSES = 12 };
+clloss__guess clloss__guess_of(const clloss_ctx *ctx, int i);
 
 /* Fills the caller's struct: CLLOSS_STRUCT_SIZE. */
 clloss_status clloss__plan_describe(clloss_ctx *ctx, const clloss__plan *plan, clloss_plan *out);

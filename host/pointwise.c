@@ -43,17 +43,21 @@ static size_t ceil_div(size_t a, size_t b) { return a / b + (a % b != 0); }
 static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
 static size_t max_size(size_t a, size_t b) { return a > b ? a : b; }
 
+static bool has(const clloss__pointwise *r, const clloss_view *view) {
+  return clloss__is_there(r->presence, view);
+}
+
 /* Whether the matrix, where it is bound, is one row as well as many: packed, or one value for all. */
 static bool is_flat(const clloss__pointwise *r, const clloss_view *view) {
   const clloss__strides s = clloss__view_strides(view, r->x.classes, 1);
-  return !view->mem || (s.column == 0 && s.row == 0) || (s.column == 1 && s.row == r->x.classes);
+  return !has(r, view) || (s.column == 0 && s.row == 0) || (s.column == 1 && s.row == r->x.classes);
 }
 
 static bool all_flat(const clloss__pointwise *r) {
   const clloss_pointwise *x = &r->x;
   const bool upstream = r->o.reduction != CLLOSS_NONE || is_flat(r, &x->grad_loss);
   return is_flat(r, &x->input) && is_flat(r, &x->target) && is_flat(r, &x->weight) &&
-         is_flat(r, &x->element_loss) && is_flat(r, &x->grad) && upstream && !x->pos_weight.mem;
+         is_flat(r, &x->element_loss) && is_flat(r, &x->grad) && upstream && !has(r, &x->pos_weight);
 }
 
 /* The sums of weights: at most TALLIES_MOST of them, of rows or of pieces of few rows. */
@@ -103,21 +107,21 @@ static cl_ulong flags_of(const clloss__pointwise *r) {
   const uint32_t grad = x->grad.dtype ? x->grad.dtype : CLLOSS_F32;
   const bool large = clloss__plan_past_cache(&r->plan, r->args.rows.rows, r->args.rows.classes, grad);
   const clloss__strides upstream = clloss__view_strides(&x->grad_loss, x->classes, 1);
-  const bool by_element = r->o.reduction == CLLOSS_NONE && x->grad_loss.mem && upstream.column;
-  const bool plain = !x->weight.mem && !x->pos_weight.mem && !x->element_loss.mem && !x->counts.mem &&
-                     !by_element && r->o.grad_beta == 0;
-  const bool by_weight = (r->kind->traits & CLLOSS_MEAN_BY_WEIGHT) && x->weight.mem && x->rows &&
+  const bool by_element = r->o.reduction == CLLOSS_NONE && has(r, &x->grad_loss) && upstream.column;
+  const bool plain = !has(r, &x->weight) && !has(r, &x->pos_weight) && !has(r, &x->element_loss) &&
+                     !has(r, &x->counts) && !by_element && r->o.grad_beta == 0;
+  const bool by_weight = (r->kind->traits & CLLOSS_MEAN_BY_WEIGHT) && has(r, &x->weight) && x->rows &&
                          r->o.reduction == CLLOSS_MEAN && r->o.divisor == 0;
   const struct {
     bool on;
     cl_ulong flag;
   } all[] = {
-      {x->loss.mem, POINTWISE_LOSS},
-      {x->element_loss.mem, POINTWISE_ELEMENT_LOSS},
-      {x->weight.mem, POINTWISE_WEIGHT},
-      {x->pos_weight.mem, POINTWISE_POS_WEIGHT},
-      {x->grad_loss.mem, POINTWISE_GRAD_LOSS},
-      {x->counts.mem, POINTWISE_COUNTS},
+      {has(r, &x->loss), POINTWISE_LOSS},
+      {has(r, &x->element_loss), POINTWISE_ELEMENT_LOSS},
+      {has(r, &x->weight), POINTWISE_WEIGHT},
+      {has(r, &x->pos_weight), POINTWISE_POS_WEIGHT},
+      {has(r, &x->grad_loss), POINTWISE_GRAD_LOSS},
+      {has(r, &x->counts), POINTWISE_COUNTS},
       {by_weight, POINTWISE_BY_WEIGHT},
       {large && !r->in_place, POINTWISE_PAST_CACHE},
       {plain, POINTWISE_PLAIN},
@@ -166,7 +170,6 @@ static scalars_f64 scalars_of(const clloss__pointwise *r) {
       .grad_alpha = o->grad_alpha,
       .grad_beta = o->grad_beta,
       .delta = o->delta,
-      .per_delta = 1 / o->delta,
       .clip = o->clip,
       .log_target = o->flags & CLLOSS_LOG_TARGET ? 1 : 0,
       .gamma = o->gamma,
@@ -178,7 +181,7 @@ static scalars_f64 scalars_of(const clloss__pointwise *r) {
 /* ---- launches ---- */
 
 static void list_launches(const clloss__pointwise *r, clloss__call *call) {
-  const bool group = r->plan.team->name[0] == 'g', reduces = r->x.loss.mem || r->x.counts.mem;
+  const bool group = r->plan.team->name[0] == 'g', reduces = has(r, &r->x.loss) || has(r, &r->x.counts);
   const clloss__launch all[] = {
       {group ? "pointwise_weigh__group" : "pointwise_weigh__lane",
        r->args.flags & POINTWISE_BY_WEIGHT ? r->args.n_tallies : 0, r->plan.local_size},
@@ -207,9 +210,9 @@ static clloss_status submit(clloss_ctx *ctx, const clloss__pointwise *r, cl_mem 
       {&a, sizeof a},
       clloss__launch_scalars(&exact, sizeof exact, x->input.dtype, &single),
   };
-  const uint32_t type = x->input.dtype, target = x->target.mem ? x->target.dtype : type;
+  const uint32_t type = x->input.dtype, target = has(r, &x->target) ? x->target.dtype : type;
   call->source = "pointwise.cl";
-  call->types = (clloss__types){type, x->grad.mem ? x->grad.dtype : type, target == type ? 0 : target};
+  call->types = (clloss__types){type, has(r, &x->grad) ? x->grad.dtype : type, target == type ? 0 : target};
   call->mems = mems;
   call->n_mems = sizeof mems / sizeof *mems;
   call->args = args;
@@ -224,6 +227,18 @@ static clloss_status begin(clloss_ctx *ctx, const clloss_pointwise *pointwise,
   return status;
 }
 
+/* A call that is only compiled for has no rows and nothing bound: what it enqueues touches its workspace alone. */
+static clloss_status make_call(clloss_ctx *ctx, clloss__pointwise *r, clloss__call *call) {
+  fill_args(r);
+  list_launches(r, call);
+  if (r->presence == CLLOSS__TYPED) r->args.rows.rows = r->args.weight_rows = r->args.flags = 0;
+  cl_mem work;
+  size_t work_at;
+  const clloss_status status = clloss__launch_workspace(ctx, call, &r->x.workspace, r->workspace_bytes, &work,
+                                                        &work_at);
+  return status == CLLOSS_SUCCESS ? submit(ctx, r, work, work_at, call) : status;
+}
+
 static clloss_status run(int pass, clloss_ctx *ctx, const clloss_pointwise *pointwise,
                          const clloss_pointwise_options *options, cl_command_queue queue, cl_uint n_wait,
                          const cl_event *wait, cl_event *done) {
@@ -231,14 +246,19 @@ static clloss_status run(int pass, clloss_ctx *ctx, const clloss_pointwise *poin
   clloss_status status = begin(ctx, pointwise, options, &r);
   if (status == CLLOSS_SUCCESS) status = clloss__launch_check_queue(ctx, queue, n_wait, wait);
   if (status == CLLOSS_SUCCESS) status = clloss__pointwise_check_views(ctx, &r);
-  if (status != CLLOSS_SUCCESS) return status;
-  fill_args(&r);
   clloss__call call = {.queue = queue, .n_wait = n_wait, .wait = wait, .done = done};
-  list_launches(&r, &call);
-  cl_mem work;
-  size_t work_at;
-  status = clloss__launch_workspace(ctx, &call, &r.x.workspace, r.workspace_bytes, &work, &work_at);
-  return status == CLLOSS_SUCCESS ? submit(ctx, &r, work, work_at, &call) : status;
+  return status == CLLOSS_SUCCESS ? make_call(ctx, &r, &call) : status;
+}
+
+clloss_status clloss__pointwise_prebuild(clloss_ctx *ctx, int pass, const void *pointwise,
+                                         const void *options, cl_command_queue queue) {
+  clloss__pointwise r = {.pass = pass, .presence = CLLOSS__TYPED};
+  clloss_status status = begin(ctx, pointwise, options, &r);
+  if (status == CLLOSS_SUCCESS && r.untyped)
+    status = clloss__fail(ctx, CLLOSS_MISSING_VIEW, "pointwise.input has no element type");
+  if (status == CLLOSS_SUCCESS) status = clloss__pointwise_check_views(ctx, &r);
+  clloss__call call = {.queue = queue};
+  return status == CLLOSS_SUCCESS ? make_call(ctx, &r, &call) : status;
 }
 
 /* ---- public ---- */
@@ -246,27 +266,32 @@ static clloss_status run(int pass, clloss_ctx *ctx, const clloss_pointwise *poin
 clloss_status clloss_pointwise_forward(clloss_ctx *ctx, const clloss_pointwise *pointwise,
                                        const clloss_pointwise_options *options, cl_command_queue queue,
                                        cl_uint n_wait, const cl_event *wait, cl_event *done) {
-  return run(CLLOSS__POINTWISE_FORWARD, ctx, pointwise, options, queue, n_wait, wait, done);
+  return run(CLLOSS__FORWARD, ctx, pointwise, options, queue, n_wait, wait, done);
 }
 
 clloss_status clloss_pointwise_backward(clloss_ctx *ctx, const clloss_pointwise *pointwise,
                                         const clloss_pointwise_options *options, cl_command_queue queue,
                                         cl_uint n_wait, const cl_event *wait, cl_event *done) {
-  return run(CLLOSS__POINTWISE_BACKWARD, ctx, pointwise, options, queue, n_wait, wait, done);
+  return run(CLLOSS__BACKWARD, ctx, pointwise, options, queue, n_wait, wait, done);
 }
 
 clloss_status clloss_pointwise_fused(clloss_ctx *ctx, const clloss_pointwise *pointwise,
                                      const clloss_pointwise_options *options, cl_command_queue queue,
                                      cl_uint n_wait, const cl_event *wait, cl_event *done) {
-  return run(CLLOSS__POINTWISE_FUSED, ctx, pointwise, options, queue, n_wait, wait, done);
+  return run(CLLOSS__FUSED, ctx, pointwise, options, queue, n_wait, wait, done);
 }
 
 clloss_status clloss_pointwise_workspace(clloss_ctx *ctx, const clloss_pointwise *pointwise,
                                          const clloss_pointwise_options *options, size_t *bytes) {
-  clloss__pointwise r = {.pass = CLLOSS__POINTWISE_FUSED};
+  clloss__pointwise r = {.pass = CLLOSS__FUSED, .presence = CLLOSS__TYPED};
   const clloss_status status = begin(ctx, pointwise, options, &r);
   if (status != CLLOSS_SUCCESS) return status;
   if (!bytes) return clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "bytes: NULL");
   *bytes = r.workspace_bytes;
+  for (int i = 0; i < CLLOSS__GUESSES && r.untyped; ++i) { /* whatever the input will be */
+    r.x.input.dtype = clloss__guess_of(ctx, i).dtype;
+    make_plan(ctx, &r);
+    if (r.workspace_bytes > *bytes) *bytes = r.workspace_bytes;
+  }
   return CLLOSS_SUCCESS;
 }

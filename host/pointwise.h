@@ -6,14 +6,11 @@
 #include <stdbool.h>
 
 #include "../kernels/pointwise_args.clh"
+#include "losses.h"
 #include "plan.h"
+#include "view.h"
 
-enum {
-  CLLOSS__POINTWISE_FORWARD,
-  CLLOSS__POINTWISE_BACKWARD,
-  CLLOSS__POINTWISE_FUSED,
-  CLLOSS__POINTWISE_PASSES
-};
+enum { CLLOSS__POINTWISE_PASSES = 3 };
 
 /* What CLLOSS_POINTWISE_LIST says of a kind. */
 typedef struct {
@@ -26,7 +23,9 @@ typedef struct {
 const clloss__kind *clloss__pointwise_kind(uint32_t kind);
 
 typedef struct {
-  int pass;
+  int pass; /* CLLOSS__FORWARD … */
+  clloss__presence presence;
+  bool untyped; /* nobody has said yet what the input will be: f32 for now */
   const clloss__kind *kind;
   clloss_pointwise x;
   clloss_pointwise_options o; /* defaults filled in */
@@ -36,7 +35,7 @@ typedef struct {
   size_t workspace_bytes;
 } clloss__pointwise;
 
-/* Reads and checks the caller's structs, but for what needs buffers: sizes, types, options. */
+/* Reads and checks the caller's structs, but for what needs buffers: sizes, types, options. r->presence is given. */
 clloss_status clloss__pointwise_read(clloss_ctx *ctx, const clloss_pointwise *pointwise,
                                      const clloss_pointwise_options *options, clloss__pointwise *r);
 

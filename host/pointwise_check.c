@@ -115,14 +115,17 @@ clloss_status clloss__pointwise_read(clloss_ctx *ctx, const clloss_pointwise *po
     return clloss__fail(ctx, CLLOSS_OPTION, "pointwise.kind is %u: no loss has this number", x->kind);
   if (x->reserved)
     return clloss__fail(ctx, CLLOSS_OPTION, "pointwise.reserved is %u: it must be 0", x->reserved);
+  clloss__settle_views(ctx, r->presence, x, offsetof(clloss_pointwise, input),
+                       offsetof(clloss_pointwise, workspace));
+  r->untyped = !x->input.mem && x->input.dtype == 0;
+  if (r->untyped) x->input.dtype = CLLOSS_F32;
   r->in_place = clloss__same_view(&x->grad, &x->input, x->classes, 1);
   status = check_sizes(ctx, x);
-  if (status == CLLOSS_SUCCESS && x->input.mem)
+  if (status == CLLOSS_SUCCESS)
     status = clloss__check_real_dtype(ctx, "pointwise.input.dtype", x->input.dtype);
   if (status == CLLOSS_SUCCESS) status = check_options(ctx, r);
   fill_defaults(&r->o);
   if (status == CLLOSS_SUCCESS) status = check_ranges(ctx, r);
-  if (x->input.dtype == 0) x->input.dtype = CLLOSS_F32; /* to plan for, while nothing is bound */
   return status;
 }
 
@@ -131,7 +134,7 @@ clloss_status clloss__pointwise_check_views(clloss_ctx *ctx, const clloss__point
   const uint32_t type = CLLOSS__DTYPE(x->input.dtype);
   const uint32_t real = CLLOSS__DTYPE(x->input.dtype == CLLOSS_F64 ? CLLOSS_F64 : CLLOSS_F32);
   const uint32_t broadcasts = CLLOSS_BROADCAST | CLLOSS_BROADCAST_ROWS | CLLOSS_BROADCAST_CLASSES;
-  const bool back = r->pass == CLLOSS__POINTWISE_BACKWARD, forth = r->pass == CLLOSS__POINTWISE_FORWARD;
+  const bool back = r->pass == CLLOSS__BACKWARD, forth = r->pass == CLLOSS__FORWARD;
   const bool none = r->o.reduction == CLLOSS_NONE;
   const clloss__role result = back ? CLLOSS__REFUSED : CLLOSS__MAY_WRITE;
 #define USE(field, how, types, n_rows, n_columns, ...)                                                     \
@@ -155,7 +158,8 @@ clloss_status clloss__pointwise_check_views(clloss_ctx *ctx, const clloss__point
           .align_bytes = sizeof(cl_ulong), .if_too_small = CLLOSS_WORKSPACE),
   };
 #undef USE
-  const clloss_status status = clloss__check_uses(ctx, "pointwise", uses, sizeof uses / sizeof *uses);
+  const clloss_status status = clloss__check_uses(ctx, "pointwise", r->presence, uses,
+                                                  sizeof uses / sizeof *uses);
   if (status != CLLOSS_SUCCESS) return status;
   if (forth && !x->loss.mem && !x->element_loss.mem && !x->counts.mem)
     return clloss__fail(ctx, CLLOSS_MISSING_VIEW, "pointwise: no output is bound, loss or element_loss, say");

@@ -96,7 +96,7 @@ static clloss_status find_or_build(clloss_ctx *ctx, const char *source_name, cll
 
 clloss_status clloss__program_kernel(clloss_ctx *ctx, const char *source, clloss__types types,
                                      const char *name, clloss__kernel **out) {
-  clloss__program *program;
+  clloss__program *program = NULL;
   const clloss_status status = find_or_build(ctx, source, types, &program);
   if (status != CLLOSS_SUCCESS) return status;
   for (size_t i = 0; i < program->n_kernels; ++i) {
@@ -115,16 +115,6 @@ clloss_status clloss__program_kernel(clloss_ctx *ctx, const char *source, clloss
   }
   *out = &kernels[program->n_kernels++];
   **out = (clloss__kernel){.name = name, .kernel = kernel};
-  return CLLOSS_SUCCESS;
-}
-
-clloss_status clloss__programs_build_all(clloss_ctx *ctx, uint32_t dtype) {
-  const clloss__types types = {dtype, dtype, 0};
-  for (size_t i = 0; i < clloss__n_sources; ++i) {
-    clloss__program *program;
-    const clloss_status status = find_or_build(ctx, clloss__sources[i].name, types, &program);
-    if (status != CLLOSS_SUCCESS) return status;
-  }
   return CLLOSS_SUCCESS;
 }
 

@@ -48,9 +48,6 @@ typedef struct {
 clloss_status clloss__program_kernel(clloss_ctx *ctx, const char *source, clloss__types types,
                                      const char *name, clloss__kernel **kernel);
 
-/* Builds every source for x and g of the type and no float targets. */
-clloss_status clloss__programs_build_all(clloss_ctx *ctx, uint32_t dtype);
-
 void clloss__programs_release(clloss__programs *programs); /* the OpenCL objects */
 void clloss__programs_free(clloss__programs *programs);    /* the lists */
 

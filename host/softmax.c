@@ -4,11 +4,13 @@
 #include "../kernels/softmax_args.clh"
 #include "ctx.h"
 #include "launch.h"
+#include "losses.h"
 #include "plan.h"
 #include "view.h"
 
 typedef struct {
   bool back;
+  clloss__presence presence;
   clloss_softmax x;         /* inner at least 1 */
   clloss_softmax_options o; /* defaults filled in */
   const clloss_view *read;  /* what gives the kernels' CLLOSS_X */
@@ -39,18 +41,21 @@ static clloss_status read_request(clloss_ctx *ctx, const clloss_softmax *softmax
   if (status == CLLOSS_SUCCESS && options)
     status = clloss__read_struct(ctx, "options", &r->o, sizeof r->o, options);
   if (status != CLLOSS_SUCCESS) return status;
+  clloss__settle_views(ctx, r->presence, &r->x, offsetof(clloss_softmax, input),
+                       offsetof(clloss_softmax, grad_input));
   if (r->x.inner == 0) r->x.inner = 1;
   status = clloss__check_sizes(ctx, "softmax", r->x.rows, r->x.classes, r->x.inner);
   r->read = r->back ? &r->x.output : &r->x.input;
   r->write = r->back ? &r->x.grad_input : &r->x.output;
-  if (status == CLLOSS_SUCCESS && r->read->mem) {
+  if (status == CLLOSS_SUCCESS && clloss__is_there(r->presence, r->read)) {
     status = clloss__check_real_dtype(ctx, r->back ? "softmax.output.dtype" : "softmax.input.dtype",
                                       r->read->dtype);
   }
   if (status == CLLOSS_SUCCESS) status = check_options(ctx, &r->o, r->read->dtype);
   if (r->o.scale == 0) r->o.scale = 1;
-  r->read_dtype = r->read->mem ? r->read->dtype : CLLOSS_F32; /* without rows nothing need be bound */
-  r->write_dtype = r->write->mem ? r->write->dtype : r->read_dtype;
+  /* without rows nothing need be bound */
+  r->read_dtype = clloss__is_there(r->presence, r->read) ? r->read->dtype : CLLOSS_F32;
+  r->write_dtype = clloss__is_there(r->presence, r->write) ? r->write->dtype : r->read_dtype;
   return status;
 }
 
@@ -81,7 +86,7 @@ static clloss_status check_views(clloss_ctx *ctx, const request *r) {
       USE(grad_input, back ? CLLOSS__WRITES : CLLOSS__REFUSED, written, .same = &x->grad_output),
   };
 #undef USE
-  return clloss__check_uses(ctx, "softmax", uses, sizeof uses / sizeof *uses);
+  return clloss__check_uses(ctx, "softmax", r->presence, uses, sizeof uses / sizeof *uses);
 }
 
 /* ---- plan ---- */
@@ -127,6 +132,29 @@ static softmax_args args_of(const request *r, const clloss__plan *p) {
   };
 }
 
+/* A call that is only compiled for has no rows, and touches nothing. */
+static clloss_status make_call(clloss_ctx *ctx, const request *r, clloss__call *call) {
+  call->source = "softmax.cl";
+  call->types = (clloss__types){r->read_dtype, r->write_dtype, 0};
+  if (r->x.rows == 0) return clloss__launch_all(ctx, call);
+  const clloss__plan p = plan(ctx, r);
+  softmax_args a = args_of(r, &p);
+  if (r->presence == CLLOSS__TYPED) a.rows.rows = 0;
+  const cl_double exact = r->o.scale;
+  cl_float single;
+  const cl_mem mems[] = {r->read->mem, r->x.grad_output.mem, r->write->mem};
+  const clloss__arg args[] = {
+      {&a, sizeof a},
+      clloss__launch_scalars(&exact, sizeof exact, r->read_dtype, &single),
+  };
+  call->mems = mems;
+  call->n_mems = sizeof mems / sizeof *mems;
+  call->args = args;
+  call->n_args = sizeof args / sizeof *args;
+  call->launches[call->n_launches++] = (clloss__launch){kernel_name(&p, r->back), p.blocks, p.local_size};
+  return clloss__launch_all(ctx, call);
+}
+
 static clloss_status run(bool back, clloss_ctx *ctx, const clloss_softmax *softmax,
                          const clloss_softmax_options *options, cl_command_queue queue, cl_uint n_wait,
                          const cl_event *wait, cl_event *done) {
@@ -134,29 +162,17 @@ static clloss_status run(bool back, clloss_ctx *ctx, const clloss_softmax *softm
   clloss_status status = read_request(ctx, softmax, options, &r);
   if (status == CLLOSS_SUCCESS) status = clloss__launch_check_queue(ctx, queue, n_wait, wait);
   if (status == CLLOSS_SUCCESS) status = check_views(ctx, &r);
-  if (status != CLLOSS_SUCCESS) return status;
-  clloss__call call = {.source = "softmax.cl",
-                       .types = {r.read_dtype, r.write_dtype, 0},
-                       .queue = queue,
-                       .n_wait = n_wait,
-                       .wait = wait,
-                       .done = done};
-  if (r.x.rows == 0) return clloss__launch_all(ctx, &call);
-  const clloss__plan p = plan(ctx, &r);
-  const softmax_args a = args_of(&r, &p);
-  const cl_double exact = r.o.scale;
-  cl_float single;
-  const cl_mem mems[] = {r.read->mem, r.x.grad_output.mem, r.write->mem};
-  const clloss__arg args[] = {
-      {&a, sizeof a},
-      clloss__launch_scalars(&exact, sizeof exact, r.read_dtype, &single),
-  };
-  call.mems = mems;
-  call.n_mems = sizeof mems / sizeof *mems;
-  call.args = args;
-  call.n_args = sizeof args / sizeof *args;
-  call.launches[call.n_launches++] = (clloss__launch){kernel_name(&p, back), p.blocks, p.local_size};
-  return clloss__launch_all(ctx, &call);
+  clloss__call call = {.queue = queue, .n_wait = n_wait, .wait = wait, .done = done};
+  return status == CLLOSS_SUCCESS ? make_call(ctx, &r, &call) : status;
+}
+
+clloss_status clloss__softmax_prebuild(clloss_ctx *ctx, int pass, const void *softmax, const void *options,
+                                       cl_command_queue queue) {
+  request r = {.back = pass == CLLOSS__BACKWARD, .presence = CLLOSS__TYPED};
+  clloss_status status = read_request(ctx, softmax, options, &r);
+  if (status == CLLOSS_SUCCESS) status = check_views(ctx, &r);
+  clloss__call call = {.queue = queue};
+  return status == CLLOSS_SUCCESS ? make_call(ctx, &r, &call) : status;
 }
 
 clloss_status clloss_softmax_forward(clloss_ctx *ctx, const clloss_softmax *softmax,

@@ -4,6 +4,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 #include "ctx.h"
 
@@ -34,6 +35,25 @@ clloss_status clloss__check_real_dtype(clloss_ctx *ctx, const char *name, uint32
     return clloss__fail(ctx, CLLOSS_DTYPE, "%s is %u: not f32, f64, f16 or bf16", name, dtype);
   }
   return CLLOSS_SUCCESS;
+}
+
+bool clloss__is_there(clloss__presence presence, const clloss_view *view) {
+  return view->mem || (presence == CLLOSS__TYPED && view->dtype);
+}
+
+void clloss__settle_views(const clloss_ctx *ctx, clloss__presence presence, void *views, size_t first,
+                          size_t last) {
+  for (size_t at = first; at <= last && presence == CLLOSS__BOUND; at += sizeof(clloss_view)) {
+    unsigned char *place = (unsigned char *)views + at;
+    clloss_view view;
+    memcpy(&view, place, sizeof view);
+    if (view.mem) continue;
+    const uint32_t d = view.dtype;
+    const bool usable = d == CLLOSS_F32 || d == CLLOSS_F16 || d == CLLOSS_BF16 ||
+                        (d == CLLOSS_F64 && ctx->facts.f64);
+    view = (clloss_view){.dtype = at != first ? 0 : usable ? d : CLLOSS_F32};
+    memcpy(place, &view, sizeof view);
+  }
 }
 
 clloss_status clloss__check_number(clloss_ctx *ctx, const char *option, double value, uint32_t dtype) {
@@ -239,22 +259,24 @@ static bool is_in_place(const clloss__use *a, const clloss__use *b) {
 
 enum { USES_MOST = 24 };
 
-clloss_status clloss__check_uses(clloss_ctx *ctx, const char *call, const clloss__use *uses, size_t n_uses) {
+clloss_status clloss__check_uses(clloss_ctx *ctx, const char *call, clloss__presence presence,
+                                 const clloss__use *uses, size_t n_uses) {
   range ranges[USES_MOST] = {{0}};
   for (size_t i = 0; i < n_uses; ++i) {
     const clloss__use *use = &uses[i];
-    const bool bound = use->view->mem != NULL;
-    if (bound && use->role == CLLOSS__REFUSED) {
+    const bool typed = presence == CLLOSS__TYPED, there = clloss__is_there(presence, use->view);
+    if (there && use->role == CLLOSS__REFUSED) {
       return clloss__fail(ctx, CLLOSS_UNUSED_VIEW, "%s.%s is bound, but this call can't use it", call,
                           use->name);
     }
-    if (!bound && (use->role == CLLOSS__READS || use->role == CLLOSS__WRITES) && use->rows) {
-      return clloss__fail(ctx, CLLOSS_MISSING_VIEW, "%s.%s has no buffer", call, use->name);
+    if (!there && (use->role == CLLOSS__READS || use->role == CLLOSS__WRITES) && use->rows) {
+      return clloss__fail(ctx, CLLOSS_MISSING_VIEW,
+                          typed ? "%s.%s has no element type" : "%s.%s has no buffer", call, use->name);
     }
-    if (bound) {
-      const clloss_status status = check_one(ctx, call, use, &ranges[i]);
-      if (status != CLLOSS_SUCCESS) return status;
-    }
+    const clloss_status status = !there  ? CLLOSS_SUCCESS
+                                 : typed ? check_fields(ctx, call, use)
+                                         : check_one(ctx, call, use, &ranges[i]);
+    if (status != CLLOSS_SUCCESS) return status;
   }
   for (size_t i = 0; i < n_uses; ++i) {
     if (!is_output(&uses[i])) continue;

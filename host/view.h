@@ -65,7 +65,23 @@ bool clloss__is_strided(const clloss_view *view, size_t columns, size_t inner);
 /* Whether the two views are the same elements in the same places. */
 bool clloss__same_view(const clloss_view *a, const clloss_view *b, size_t columns, size_t inner);
 
-/* Checks every use by itself, then each output against all others for overlap. `call` names the struct in messages. */
-clloss_status clloss__check_uses(clloss_ctx *ctx, const char *call, const clloss__use *uses, size_t n_uses);
+/* What a call takes for a view that is there. */
+typedef enum {
+  CLLOSS__BOUND, /* one with a buffer: the others are as if all their fields were 0 */
+  CLLOSS__TYPED  /* one with an element type: the call is planned or compiled, not made */
+} clloss__presence;
+
+bool clloss__is_there(clloss__presence presence, const clloss_view *view);
+
+/* A struct's views from the one at byte `first` to that at byte `last`: where only buffers count, those without one are
+ * set to 0. The first is what "real" follows from: without a buffer its element type still counts, if logits can have it,
+ * and is f32 otherwise. */
+void clloss__settle_views(const clloss_ctx *ctx, clloss__presence presence, void *views, size_t first,
+                          size_t last);
+
+/* Checks every use by itself, then each output against all others for overlap; of views that are only typed, what can be
+ * checked without a buffer. `call` names the struct in messages. */
+clloss_status clloss__check_uses(clloss_ctx *ctx, const char *call, clloss__presence presence,
+                                 const clloss__use *uses, size_t n_uses);
 
 #endif

@@ -5,7 +5,13 @@
 #include "launch.h"
 #include "view.h"
 
-enum { TALLIES_MOST = 64, ROWS_PER_TALLY = 4096 };
+/* Up to so many split rows each work-group counts all of them itself, which saves two launches; but its time grows with them:
+ * 50,000 rows took 3.6 s instead of 2 ms. */
+enum { ROWS_COUNTED_BY_ALL = 64 };
+
+/* Rows are counted in at most so many blocks, of at least so many rows, and of at most so many however many there are: a
+ * part of a call over parts has whole blocks. */
+enum { TALLIES_MOST = 64, ROWS_PER_TALLY = 4096, ROWS_PER_TALLY_MOST = 1 << 20 };
 
 typedef XENT_SCALARS(cl_float) scalars_f32;
 typedef XENT_SCALARS(cl_double) scalars_f64;
@@ -21,7 +27,7 @@ static size_t tile_bytes(const clloss__xent *r) {
 
 static bool is_split(const clloss__xent *r) { return r->plan.family == CLLOSS_FAMILY_SPLIT; }
 
-/* A split's xent_join also weighs and finishes. Its backward needs it for Σ q, where there is one. */
+/* A split's tiles are joined by xent_join; its backward needs it for Σ q, where there is one. */
 static bool is_joined(const clloss__xent *r) {
   return is_split(r) && (r->op != CLLOSS__BACKWARD || (r->args.flags & XENT_SPREADS));
 }
@@ -46,21 +52,23 @@ static size_t room_for(const clloss_ctx *ctx, const clloss__xent *r, size_t rows
 
 /* kernels/xent_along.clh has no part for metrics, transforms and sums of gradients. */
 static bool goes_along(const clloss_ctx *ctx, const clloss__xent *r) {
-  const clloss_xent *x = &r->x;
-  const bool measures = x->metrics.mem || x->counts.mem || x->predicted.mem || x->confidence.mem ||
-                        x->entropy.mem;
   const bool transforms = r->o.logit_scale != 1 || r->o.softcap != 0;
-  return !measures && !transforms && r->o.grad_beta == 0 && !is_nll(r) && room_for(ctx, r, 16);
+  return !(r->bound & XENT_ANY_METRIC) && !transforms && r->o.grad_beta == 0 && !is_nll(r) &&
+         room_for(ctx, r, 16);
+}
+
+static bool is_strided(const clloss__xent *r) {
+  const clloss_xent *x = &r->x;
+  return clloss__is_strided(&x->logits, x->classes, x->inner) ||
+         clloss__is_strided(&x->grad, x->classes, x->inner) ||
+         (r->probabilities && clloss__is_strided(&x->targets, x->classes, x->inner));
 }
 
 /* Chooses the kernels and lays the workspace out. The same for every operation on the shape, so that
  * clloss_xent_workspace can answer for all. */
-static void plan(clloss_ctx *ctx, clloss__xent *r, bool along) {
+static void plan(clloss_ctx *ctx, clloss__xent *r, bool strided, bool along) {
   const clloss_xent *x = &r->x;
   const size_t rows = x->rows, real = real_bytes(r);
-  const bool strided = clloss__is_strided(&x->logits, x->classes, x->inner) ||
-                       clloss__is_strided(&x->grad, x->classes, x->inner) ||
-                       (r->probabilities && clloss__is_strided(&x->targets, x->classes, x->inner));
   r->plan = (clloss__plan){.team = clloss__plan_team(ctx), .local_size = 1, .rows_per_group = 1, .slices = 1};
   if (rows) {
     r->plan = clloss__plan_rows(ctx, rows, x->classes, clloss__dtype_bytes(x->logits.dtype), strided,
@@ -72,10 +80,11 @@ static void plan(clloss_ctx *ctx, clloss__xent *r, bool along) {
   const size_t wanted = rows / ROWS_PER_TALLY + (rows % ROWS_PER_TALLY != 0);
   xent_args *a = &r->args;
   size_t end = 0;
-  a->n_tallies = is_joined(r) ? 1 : wanted < TALLIES_MOST ? wanted : TALLIES_MOST;
+  const size_t least = rows / ROWS_PER_TALLY_MOST + (rows % ROWS_PER_TALLY_MOST != 0);
+  a->n_tallies = wanted < TALLIES_MOST ? wanted : least > TALLIES_MOST ? least : TALLIES_MOST;
   a->rows_per_tally = a->n_tallies ? rows / a->n_tallies + (rows % a->n_tallies != 0) : 1;
-  a->tallies = clloss__pool_region(&end, TALLIES_MOST * XENT_TALLIES * sizeof(cl_ulong));
-  a->weights = clloss__pool_region(&end, TALLIES_MOST * 2 * real);
+  a->tallies = clloss__pool_region(&end, a->n_tallies * XENT_TALLIES * sizeof(cl_ulong));
+  a->weights = clloss__pool_region(&end, a->n_tallies * 2 * real);
   a->n_sums = is_split(r) ? rows : r->plan.blocks;
   a->sums = clloss__pool_region(&end, a->n_sums * XENT_SUMS * real);
   a->hits = clloss__pool_region(&end, a->n_sums * XENT_HITS * sizeof(cl_ulong));
@@ -87,7 +96,7 @@ static void plan(clloss_ctx *ctx, clloss__xent *r, bool along) {
   r->scratch_bytes = walks ? room_for(ctx, r, r->plan.along ? 16 : 1) : 0;
 }
 
-void clloss__xent_plan(clloss_ctx *ctx, clloss__xent *r) { plan(ctx, r, goes_along(ctx, r)); }
+void clloss__xent_plan(clloss_ctx *ctx, clloss__xent *r) { plan(ctx, r, is_strided(r), goes_along(ctx, r)); }
 
 static clloss_status begin(clloss_ctx *ctx, const clloss_xent *xent, const clloss_xent_options *options,
                            clloss__xent *r) {
@@ -105,7 +114,6 @@ static rows_at column_at(const clloss_view *view, size_t columns) {
 static cl_ulong flags_of(const clloss__xent *r) {
   const clloss_xent *x = &r->x;
   const bool large = clloss__plan_past_cache(&r->plan, x->rows, x->classes, x->grad.dtype);
-  const bool back = r->op == CLLOSS__BACKWARD;
   const bool real = x->logits.dtype == CLLOSS_F32 || x->logits.dtype == CLLOSS_F64;
   const struct {
     bool on;
@@ -117,22 +125,11 @@ static cl_ulong flags_of(const clloss__xent *r) {
       {r->o.flags & CLLOSS_EMPTY_IS_ZERO, XENT_EMPTY_ZERO},
       {r->o.reduction == CLLOSS_MEAN, XENT_MEAN},
       {large && !r->in_place, XENT_PAST_CACHE},
-      {x->loss.mem, XENT_LOSS},
-      {x->row_loss.mem, XENT_ROW_LOSS},
-      {x->row_stats.mem, back ? XENT_STATS_GIVEN : XENT_ROW_STATS},
-      {x->grad_loss.mem, XENT_GRAD_LOSS},
-      {x->class_weight.mem, XENT_CLASS_WEIGHT},
-      {x->row_weight.mem, XENT_ROW_WEIGHT},
-      {x->divisor.mem, XENT_DIVISOR},
-      {x->metrics.mem, XENT_METRICS},
-      {x->counts.mem, XENT_COUNTS},
-      {x->predicted.mem, XENT_PREDICTED},
-      {x->confidence.mem, XENT_CONFIDENCE},
-      {x->entropy.mem, XENT_ENTROPY},
       {r->op != CLLOSS__FORWARD, XENT_GRAD},
       {r->o.logit_scale != 1 || r->o.softcap != 0, XENT_TRANSFORMS},
   };
-  cl_ulong flags = r->args.flags;
+  cl_ulong flags = r->args.flags | r->bound;
+  if (r->op == CLLOSS__BACKWARD && (flags & XENT_ROW_STATS)) flags ^= XENT_ROW_STATS | XENT_STATS_GIVEN;
   for (size_t i = 0; i < sizeof all / sizeof *all; ++i) flags |= all[i].on ? all[i].flag : 0;
   /* Not in half precision, where each exp would be rounded; nor where the logits are needed once more. */
   const bool in_place = r->in_place && real && !(flags & XENT_ANY_METRIC);
@@ -240,7 +237,8 @@ static void add_rows(const clloss__xent *r, const names *k, clloss__call *call) 
   }
   if (is_joined(r)) {
     add(call, k->partial, groups, local);
-    add(call, k->join, r->op == CLLOSS__FORWARD ? 1 : groups, local);
+    const bool counts_all = (r->args.flags & XENT_ALONE) != 0;
+    add(call, k->join, r->op != CLLOSS__FORWARD ? groups : counts_all ? 1 : r->plan.blocks, local);
     return;
   }
   add(call,
@@ -250,16 +248,17 @@ static void add_rows(const clloss__xent *r, const names *k, clloss__call *call) 
       groups, local);
 }
 
-/* One lane work-group owns every row: it can weigh them first and finish afterwards, which else are kernels between
- * which the whole call has to wait. */
+/* One lane work-group owns every row, or xent_join has few: it can weigh them first and finish afterwards, which else are
+ * kernels between which the whole call has to wait. */
 static bool is_alone(const clloss__xent *r) {
+  if (is_joined(r)) return r->x.rows <= ROWS_COUNTED_BY_ALL;
   return r->plan.family == CLLOSS_FAMILY_LANE && groups_of(r) == 1 && r->args.n_tallies == 1 &&
          (clloss__xent_weighs(r) || clloss__xent_reduces(r));
 }
 
 static void list_launches(const clloss__xent *r, clloss__call *call) {
   const names *k = names_of(&r->plan);
-  const bool does_all = r->x.rows && (is_joined(r) || (r->args.flags & XENT_ALONE));
+  const bool does_all = r->x.rows && (r->args.flags & XENT_ALONE);
   if (r->x.rows && !does_all && clloss__xent_weighs(r))
     add(call, k->weigh, r->args.n_tallies, r->plan.local_size);
   if (r->x.rows) add_rows(r, k, call);
@@ -298,63 +297,54 @@ static clloss_status submit(clloss_ctx *ctx, const clloss__xent *r, cl_mem work,
   return clloss__launch_all(ctx, call);
 }
 
-static clloss_status run(clloss__operation op, clloss_ctx *ctx, const clloss_xent *xent,
-                         const clloss_xent_options *options, cl_command_queue queue, cl_uint n_wait,
-                         const cl_event *wait, cl_event *done) {
+/* A call that is only compiled for has no rows and nothing bound: what it enqueues touches its workspace alone. */
+static clloss_status make_call(clloss_ctx *ctx, clloss__xent *r, clloss__call *call) {
+  fill_args(r);
+  if (is_alone(r)) r->args.flags |= XENT_ALONE;
+  list_launches(r, call);
+  if (r->presence == CLLOSS__TYPED) r->args.rows = r->args.flags = 0;
+  cl_mem work;
+  size_t work_at;
+  const clloss_status status = clloss__launch_workspace(ctx, call, &r->x.workspace, r->workspace_bytes, &work,
+                                                        &work_at);
+  return status == CLLOSS_SUCCESS ? submit(ctx, r, work, work_at, call) : status;
+}
+
+static clloss_status run(int op, clloss_ctx *ctx, const clloss_xent *xent, const clloss_xent_options *options,
+                         cl_command_queue queue, cl_uint n_wait, const cl_event *wait, cl_event *done) {
   clloss__xent r = {.op = op};
   clloss_status status = begin(ctx, xent, options, &r);
   if (status == CLLOSS_SUCCESS) status = clloss__launch_check_queue(ctx, queue, n_wait, wait);
   if (status == CLLOSS_SUCCESS) status = clloss__xent_check_views(ctx, &r);
-  if (status != CLLOSS_SUCCESS) return status;
-  fill_args(&r);
-  if (is_alone(&r)) r.args.flags |= XENT_ALONE;
   clloss__call call = {.queue = queue, .n_wait = n_wait, .wait = wait, .done = done};
-  list_launches(&r, &call);
-  cl_mem work;
-  size_t work_at;
-  status = clloss__launch_workspace(ctx, &call, &r.x.workspace, r.workspace_bytes, &work, &work_at);
-  return status == CLLOSS_SUCCESS ? submit(ctx, &r, work, work_at, &call) : status;
+  return status == CLLOSS_SUCCESS ? make_call(ctx, &r, &call) : status;
+}
+
+clloss_status clloss__xent_prebuild(clloss_ctx *ctx, int pass, const void *xent, const void *options,
+                                    cl_command_queue queue) {
+  clloss__xent r = {.op = pass, .presence = CLLOSS__TYPED};
+  clloss_status status = begin(ctx, xent, options, &r);
+  if (status == CLLOSS_SUCCESS && r.untyped)
+    status = clloss__fail(ctx, CLLOSS_MISSING_VIEW, "xent.logits has no element type");
+  if (status == CLLOSS_SUCCESS) status = clloss__xent_check_views(ctx, &r);
+  clloss__call call = {.queue = queue};
+  return status == CLLOSS_SUCCESS ? make_call(ctx, &r, &call) : status;
 }
 
 /* ---- in parts ---- */
-
-static size_t lanes_together(const clloss__xent *r) {
-  return r->plan.rows_in_lanes && r->plan.team->name[0] == 'l' ? 16 : 1;
-}
-
-static size_t common_divisor(size_t a, size_t b) { return b ? common_divisor(b, a % b) : a; }
-
-size_t clloss__xent_part_unit(const clloss__xent *r) {
-  if (r->x.inner == 1) return r->plan.rows_per_group;
-  /* outer rows are made of `per` chunks, work-groups of `share`: both have to come out even */
-  const size_t together = lanes_together(r);
-  const size_t per = (r->x.inner + together - 1) / together;
-  const size_t share = (r->plan.rows_per_group + together - 1) / together;
-  return r->x.inner * (share / common_divisor(share, per));
-}
-
-/* Work-groups of the first `rows` rows of the plan. */
-static size_t groups_before(const clloss__xent *r, size_t rows) {
-  const size_t together = lanes_together(r), run = r->x.inner > 1 ? r->x.inner : rows;
-  if (!rows) return 0;
-  const size_t per = (run + together - 1) / together,
-               share = (r->plan.rows_per_group + together - 1) / together;
-  return (rows / run * per + share - 1) / share;
-}
 
 clloss_status clloss__xent_run_part(clloss_ctx *ctx, clloss__xent *r, clloss__xent_step step,
                                     size_t first_row, cl_command_queue queue) {
   const names *k = names_of(&r->plan);
   clloss__call call = {.queue = queue};
   fill_args(r);
-  r->args.flags |= XENT_PART;
   r->args.first_row = first_row;
   r->args.first_tally = first_row / r->args.rows_per_tally;
-  r->args.first_sum = is_split(r) ? first_row : groups_before(r, first_row);
+  r->args.first_sum = is_split(r) ? first_row : clloss__plan_blocks(&r->plan, first_row, r->x.inner);
   /* parts are under way two at a time, and share the workspace */
   r->args.tiles += first_row * r->plan.slices * tile_bytes(r);
   r->args.targets_z += first_row * real_bytes(r);
-  r->plan.blocks = is_split(r) ? r->x.rows : groups_before(r, r->x.rows);
+  r->plan.blocks = is_split(r) ? r->x.rows : clloss__plan_blocks(&r->plan, r->x.rows, r->x.inner);
   const size_t tallies = (r->x.rows + r->args.rows_per_tally - 1) / r->args.rows_per_tally;
   if (step == CLLOSS__WEIGH) add(&call, k->weigh, tallies, r->plan.local_size);
   if (step == CLLOSS__ROWS) add_rows(r, k, &call);
@@ -384,22 +374,22 @@ clloss_status clloss_xent_fused(clloss_ctx *ctx, const clloss_xent *xent, const 
 
 clloss_status clloss_xent_workspace(clloss_ctx *ctx, const clloss_xent *xent,
                                     const clloss_xent_options *options, size_t *bytes) {
-  clloss__xent r = {.op = CLLOSS__FUSED};
+  clloss__xent r = {.op = CLLOSS__FUSED, .presence = CLLOSS__TYPED};
   const clloss_status status = begin(ctx, xent, options, &r);
   if (status != CLLOSS_SUCCESS) return status;
   if (!bytes) return clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "bytes: NULL");
-  size_t most = 0;
-  for (int along = 0; along < 2;
-       ++along) { /* which of the two, the views decide, and they may be unbound yet */
-    plan(ctx, &r, along);
-    most = r.workspace_bytes > most ? r.workspace_bytes : most;
+  *bytes = r.workspace_bytes;
+  for (int i = 0; i < CLLOSS__GUESSES && !r.x.logits.mem; ++i) { /* whatever the views will be */
+    const clloss__guess guess = clloss__guess_of(ctx, i);
+    if (r.untyped) r.x.logits.dtype = guess.dtype;
+    plan(ctx, &r, guess.strided, guess.along);
+    if (r.workspace_bytes > *bytes) *bytes = r.workspace_bytes;
   }
-  *bytes = most;
   return CLLOSS_SUCCESS;
 }
 
 clloss_status clloss_xent_plan(clloss_ctx *ctx, const clloss_xent *xent, clloss_plan *out) {
-  clloss__xent r = {.op = CLLOSS__FUSED};
+  clloss__xent r = {.op = CLLOSS__FUSED, .presence = CLLOSS__TYPED};
   clloss_status status = begin(ctx, xent, NULL, &r);
   if (status != CLLOSS_SUCCESS) return status;
   if (!out) return clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "plan: NULL");

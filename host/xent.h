@@ -5,14 +5,17 @@
 #include <clloss/clloss.h>
 
 #include "../kernels/xent_args.clh"
+#include "losses.h"
 #include "plan.h"
-
-typedef enum { CLLOSS__FORWARD, CLLOSS__BACKWARD, CLLOSS__FUSED } clloss__operation;
+#include "view.h"
 
 typedef struct {
-  clloss__operation op;
+  int op;                /* CLLOSS__FORWARD … */
   clloss_xent x;         /* inner at least 1 */
   clloss_xent_options o; /* defaults filled in */
+  clloss__presence presence;
+  bool untyped;   /* nobody has said yet what the logits will be: f32 for now */
+  cl_ulong bound; /* XENT_… of the views that are there, or in a call over parts will be */
   bool probabilities, in_place, has_divisor;
   clloss__plan plan;
   xent_args args;
@@ -20,7 +23,7 @@ typedef struct {
   size_t scratch_bytes; /* local memory for a row's exps; 0: they don't fit, or nobody would keep them */
 } clloss__xent;
 
-/* Reads and checks the caller's structs, but for what needs buffers: sizes, types, options. */
+/* Reads and checks the caller's structs, but for what needs buffers: sizes, types, options. r->presence is given. */
 clloss_status clloss__xent_read(clloss_ctx *ctx, const clloss_xent *xent, const clloss_xent_options *options,
                                 clloss__xent *r);
 
@@ -36,9 +39,6 @@ typedef enum { CLLOSS__WEIGH, CLLOSS__ROWS, CLLOSS__FINISH } clloss__xent_step;
 
 clloss_status clloss__xent_run_part(clloss_ctx *ctx, clloss__xent *r, clloss__xent_step step,
                                     size_t first_row, cl_command_queue queue);
-
-/* Rows that a part must be a multiple of, so that its work-groups are the whole's. */
-size_t clloss__xent_part_unit(const clloss__xent *r);
 
 /* Derives the kernels' flags from the views that are bound, for the two questions below. */
 void clloss__xent_note_flags(clloss__xent *r);

@@ -81,6 +81,33 @@ static clloss_status check_combinations(clloss_ctx *ctx, const clloss__xent *r) 
   return CLLOSS_SUCCESS;
 }
 
+/* The flags of the views that are there. */
+static cl_ulong bound_views(const clloss__xent *r) {
+  const clloss_xent *x = &r->x;
+  const struct {
+    const clloss_view *view;
+    cl_ulong flag;
+  } all[] = {
+      {&x->loss, XENT_LOSS},
+      {&x->row_loss, XENT_ROW_LOSS},
+      {&x->row_stats, XENT_ROW_STATS},
+      {&x->grad_loss, XENT_GRAD_LOSS},
+      {&x->class_weight, XENT_CLASS_WEIGHT},
+      {&x->row_weight, XENT_ROW_WEIGHT},
+      {&x->divisor, XENT_DIVISOR},
+      {&x->metrics, XENT_METRICS},
+      {&x->counts, XENT_COUNTS},
+      {&x->predicted, XENT_PREDICTED},
+      {&x->confidence, XENT_CONFIDENCE},
+      {&x->entropy, XENT_ENTROPY},
+  };
+  cl_ulong flags = 0;
+  for (size_t i = 0; i < sizeof all / sizeof *all; ++i) {
+    if (clloss__is_there(r->presence, all[i].view)) flags |= all[i].flag;
+  }
+  return flags;
+}
+
 clloss_status clloss__xent_read(clloss_ctx *ctx, const clloss_xent *xent, const clloss_xent_options *options,
                                 clloss__xent *r) {
   if (!ctx) return CLLOSS_NULL_ARGUMENT;
@@ -93,19 +120,22 @@ clloss_status clloss__xent_read(clloss_ctx *ctx, const clloss_xent *xent, const 
   }
   if (status != CLLOSS_SUCCESS) return status;
   clloss_xent *x = &r->x;
+  clloss__settle_views(ctx, r->presence, x, offsetof(clloss_xent, logits), offsetof(clloss_xent, workspace));
+  r->untyped = !x->logits.mem && x->logits.dtype == 0;
+  if (r->untyped) x->logits.dtype = CLLOSS_F32;
+  r->bound = bound_views(r);
   if (x->inner == 0) x->inner = 1;
   const uint32_t targets = x->targets.dtype;
   r->probabilities = targets == CLLOSS_F32 || targets == CLLOSS_F64 || targets == CLLOSS_F16 ||
                      targets == CLLOSS_BF16;
   r->in_place = clloss__same_view(&x->grad, &x->logits, x->classes, x->inner);
-  r->has_divisor = r->o.divisor != 0 || x->divisor.mem;
+  r->has_divisor = r->o.divisor != 0 || (r->bound & XENT_DIVISOR);
   status = check_sizes(ctx, x);
-  if (status == CLLOSS_SUCCESS && x->logits.mem) {
+  if (status == CLLOSS_SUCCESS) {
     status = clloss__check_real_dtype(ctx, "xent.logits.dtype", x->logits.dtype);
   }
   if (status == CLLOSS_SUCCESS) status = check_ranges(ctx, &r->o, x->logits.dtype);
   if (status == CLLOSS_SUCCESS) status = check_combinations(ctx, r);
-  if (x->logits.dtype == 0) x->logits.dtype = CLLOSS_F32; /* to plan for, while nothing is bound */
   if (r->o.logit_scale == 0) r->o.logit_scale = 1;
   if (!(r->o.flags & CLLOSS_GRAD_ALPHA)) r->o.grad_alpha = 1;
   if (r->o.top_k == 0) r->o.top_k = 5;
@@ -154,10 +184,9 @@ clloss_status clloss__xent_check_views(clloss_ctx *ctx, const clloss__xent *r) {
           .align_bytes = sizeof(cl_ulong), .if_too_small = CLLOSS_WORKSPACE),
   };
 #undef USE
-  const clloss_status status = clloss__check_uses(ctx, "xent", uses, sizeof uses / sizeof *uses);
+  const clloss_status status = clloss__check_uses(ctx, "xent", r->presence, uses, sizeof uses / sizeof *uses);
   if (status != CLLOSS_SUCCESS) return status;
-  if (forth && !x->loss.mem && !x->row_loss.mem && !x->row_stats.mem && !x->metrics.mem && !x->counts.mem &&
-      !x->predicted.mem && !x->confidence.mem && !x->entropy.mem) {
+  if (forth && !(r->bound & (XENT_LOSS | XENT_ROW_LOSS | XENT_ROW_STATS | XENT_ANY_METRIC))) {
     return clloss__fail(ctx, CLLOSS_MISSING_VIEW, "xent: no output is bound, loss or row_loss, say");
   }
   return CLLOSS_SUCCESS;

@@ -26,6 +26,7 @@ typedef struct {
   size_t per_row; /* elements; 0: the array isn't per row */
   size_t whole;   /* elements of such an array */
   bool reads, writes;
+  cl_ulong flag; /* says to the kernels that it is bound; 0: they know */
 } binding;
 
 enum { BINDINGS = 14 };
@@ -37,21 +38,21 @@ static void list_bindings(const job *j, clloss__xent *r, binding *b) {
   const bool none = r->o.reduction == CLLOSS_NONE;
   const size_t classes = in->classes, upstream = none ? 1 : 0;
   const binding all[BINDINGS] = {
-      {"logits", in->logits, &x->logits, in->logits_dtype, classes, 0, true, false},
-      {"targets", in->targets, &x->targets, in->targets_dtype, r->probabilities ? classes : 1, 0, true,
-       false},
-      {"class_weight", in->class_weight, &x->class_weight, real, 0, classes, true, false},
-      {"row_weight", in->row_weight, &x->row_weight, real, 1, 0, true, false},
-      {"grad_loss", in->grad_loss, &x->grad_loss, real, upstream, 1, true, false},
-      {"loss", in->loss, &x->loss, real, 0, 1, false, true},
-      {"row_loss", in->row_loss, &x->row_loss, real, 1, 0, false, true},
-      {"row_stats", in->row_stats, &x->row_stats, real, 2, 0, false, true},
-      {"grad", in->grad, &x->grad, x->grad.dtype, classes, 0, r->o.grad_beta != 0, true},
-      {"metrics", in->metrics, &x->metrics, real, 0, CLLOSS_METRICS, false, true},
-      {"counts", in->counts, &x->counts, CLLOSS_I64, 0, CLLOSS_COUNTS, false, true},
-      {"predicted", in->predicted, &x->predicted, CLLOSS_I32, 1, 0, false, true},
-      {"confidence", in->confidence, &x->confidence, real, 1, 0, false, true},
-      {"entropy", in->entropy, &x->entropy, real, 1, 0, false, true},
+      {"logits", in->logits, &x->logits, in->logits_dtype, classes, 0, true, false, 0},
+      {"targets", in->targets, &x->targets, in->targets_dtype, r->probabilities ? classes : 1, 0, true, false,
+       0},
+      {"class_weight", in->class_weight, &x->class_weight, real, 0, classes, true, false, XENT_CLASS_WEIGHT},
+      {"row_weight", in->row_weight, &x->row_weight, real, 1, 0, true, false, XENT_ROW_WEIGHT},
+      {"grad_loss", in->grad_loss, &x->grad_loss, real, upstream, 1, true, false, XENT_GRAD_LOSS},
+      {"loss", in->loss, &x->loss, real, 0, 1, false, true, XENT_LOSS},
+      {"row_loss", in->row_loss, &x->row_loss, real, 1, 0, false, true, XENT_ROW_LOSS},
+      {"row_stats", in->row_stats, &x->row_stats, real, 2, 0, false, true, XENT_ROW_STATS},
+      {"grad", in->grad, &x->grad, x->grad.dtype, classes, 0, r->o.grad_beta != 0, true, 0},
+      {"metrics", in->metrics, &x->metrics, real, 0, CLLOSS_METRICS, false, true, XENT_METRICS},
+      {"counts", in->counts, &x->counts, CLLOSS_I64, 0, CLLOSS_COUNTS, false, true, XENT_COUNTS},
+      {"predicted", in->predicted, &x->predicted, CLLOSS_I32, 1, 0, false, true, XENT_PREDICTED},
+      {"confidence", in->confidence, &x->confidence, real, 1, 0, false, true, XENT_CONFIDENCE},
+      {"entropy", in->entropy, &x->entropy, real, 1, 0, false, true, XENT_ENTROPY},
   };
   memcpy(b, all, sizeof all);
 }
@@ -97,7 +98,7 @@ static clloss_status check_pointers(job *j) {
 static clloss_status check_types(job *j) {
   const clloss_xent_arrays *in = &j->in;
   const uint32_t real = in->logits_dtype == CLLOSS_F64 ? CLLOSS_F64 : CLLOSS_F32;
-  const uint32_t grad = j->r.x.grad.dtype, targets = in->targets_dtype;
+  const uint32_t grad = in->grad_dtype ? in->grad_dtype : in->logits_dtype, targets = in->targets_dtype;
   const clloss_status status = clloss__check_real_dtype(j->ctx, "arrays.logits_dtype", in->logits_dtype);
   if (status != CLLOSS_SUCCESS) return status;
   if (grad != in->logits_dtype && grad != real) {
@@ -109,6 +110,14 @@ static clloss_status check_types(job *j) {
                         "arrays.targets_dtype is %u: not i32, i64, the logits' type or real", targets);
   }
   return CLLOSS_SUCCESS;
+}
+
+/* What will be bound, in all parts: the plan is made once, before the first. */
+static void note_arrays(job *j) {
+  binding b[BINDINGS];
+  list_bindings(j, &j->r, b);
+  j->r.bound = 0;
+  for (size_t i = 0; i < BINDINGS; ++i) j->r.bound |= b[i].host ? b[i].flag : 0;
 }
 
 static clloss_status read_job(job *j, const clloss_xent_arrays *arrays, const clloss_xent_options *options) {
@@ -124,9 +133,11 @@ static clloss_status read_job(job *j, const clloss_xent_arrays *arrays, const cl
   x.targets.dtype = in->targets_dtype;
   x.grad.dtype = in->grad_dtype ? in->grad_dtype : in->logits_dtype;
   j->r.op = in->grad ? CLLOSS__FUSED : CLLOSS__FORWARD;
-  status = clloss__xent_read(j->ctx, &x, options, &j->r);
-  if (status == CLLOSS_SUCCESS) status = check_types(j);
+  j->r.presence = CLLOSS__TYPED;
+  status = check_types(j);
+  if (status == CLLOSS_SUCCESS) status = clloss__xent_read(j->ctx, &x, options, &j->r);
   if (status == CLLOSS_SUCCESS) status = check_pointers(j);
+  note_arrays(j);
   return status;
 }
 
@@ -188,14 +199,12 @@ static clloss_status run_job(job *j) {
   /* what belongs to the whole is on the device before the first part asks for it */
   if (status == CLLOSS_SUCCESS) status = clloss__stream_settle(&j->stream, WHOLE);
   clloss__xent_note_flags(r);
-  /* the divisors depend on it, also where no row is bound */
-  if (j->in.row_weight) r->args.flags |= XENT_ROW_WEIGHT;
   const size_t element = clloss__dtype_bytes(j->in.logits_dtype);
   if (status == CLLOSS_SUCCESS && r->x.rows && clloss__xent_weighs(r)) {
     status = walk(j, CLLOSS__WEIGH, r->args.rows_per_tally, sizeof(cl_long));
   }
   if (status == CLLOSS_SUCCESS && r->x.rows) {
-    status = walk(j, CLLOSS__ROWS, clloss__xent_part_unit(r), j->in.classes * element);
+    status = walk(j, CLLOSS__ROWS, clloss__plan_unit(&r->plan, r->x.inner), j->in.classes * element);
   }
   if (status == CLLOSS_SUCCESS && clloss__xent_reduces(r)) {
     clloss__xent last = *r;

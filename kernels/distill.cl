@@ -32,8 +32,8 @@
 #endif
 #include "distill_args.clh"
 #include "distill_row.clh"
+#include "factors.clh"
 #include "span.clh"
-#include "sums.clh"
 
 #define T(f) JOIN(f, CLLOSS_T)
 
@@ -78,21 +78,16 @@ static inline real divisor_of(const distill_io *io, const distill_args *a, const
 
 /* What multiplies the gradients of all rows. Over nothing there is none: not infinities, of which some entries would make
  * NaN and others not. */
-static inline real grad_unit(const distill_io *io, const distill_args *a, const distill_scalars *k) {
+static inline common_factor unit_of(const distill_io *io, const distill_args *a, const distill_scalars *k) {
   const real divisor = divisor_of(io, a, k);
-  return divisor == 0 ? NAN : k->grad_factor / divisor;
+  return common_of(divisor == 0 ? factor_of((real)NAN) : over(factor_of(k->grad_factor), divisor));
 }
 
-static inline exact_sum add_sums(exact_sum x, exact_sum y) {
-  add_exactly(&x, y.sum);
-  x.lost += y.lost;
-  return x;
-}
-DEFINE_TEAM_REDUCE(team_add_sums, exact_sum, add_sums)
+DEFINE_TEAM_REDUCE(team_join_sums, exact_sum, join_sums)
 
 static inline void gather(const distill_io *io, exact_sum own, ulong region) {
-  const exact_sum total = team_add_sums(own, io->shared);
-  if (team_rank() == 0) reals(io->work, region)[get_group_id(0)] = value_of_sum(total);
+  const exact_sum total = team_join_sums(own, io->shared);
+  if (team_rank() == 0) reals(io->work, region)[get_group_id(0)] = total.sum;
 }
 
 DISTILL_KERNEL(TEAM(distill_weigh)) {
@@ -104,7 +99,7 @@ DISTILL_KERNEL(TEAM(distill_weigh)) {
 }
 
 DISTILL_KERNEL(TEAM(distill_finish)) {
-  if (team_rank() == 0)
+  if (team_rank() == 0 && (a->flags & DISTILL_LOSS))
     io->loss[a->loss] = total_real(reals(io->work, a->sums), a->n_sums) / divisor_of(io, a, k);
 }
 
@@ -161,7 +156,7 @@ static inline pair_stats block_maxima(const pair_walk *w, ulong begin, ulong end
 /* … and of its three sums. */
 static inline void block_pair_sums(const pair_walk *w, ulong begin, ulong end, pair_stats *b) {
   const real from_s = origin_of(b->max_s), from_t = origin_of(b->max_t), scale = w->scale;
-  vec sum_s = (vec)0, sum_t = sum_s, gap = sum_s;
+  exact_sum all_s = {0, 0}, all_t = all_s, all_gap = all_s;
 #define SUMS_ONE(i, n)                                      \
   {                                                         \
     const vec d_s = (student_at(w, i, n) - from_s) * scale; \
@@ -174,10 +169,16 @@ static inline void block_pair_sums(const pair_walk *w, ulong begin, ulong end, p
     gap += gap_of(e_t, d_t, d_s);                           \
   }
 #define SUMS_FOUR(i, j, k, l) FOUR_OF(SUMS_ONE, i, j, k, l)
-  WALK(begin, end, SUMS_FOUR, SUMS_ONE);
-  b->sum_s = sum_of(sum_s);
-  b->sum_t = sum_of(sum_t);
-  b->gap = sum_of(gap);
+  FOR_PIECES(begin, end, at, to) {
+    vec sum_s = (vec)0, sum_t = sum_s, gap = sum_s;
+    WALK(at, to, SUMS_FOUR, SUMS_ONE);
+    add_exactly(&all_s, sum_of(sum_s));
+    add_exactly(&all_t, sum_of(sum_t));
+    add_exactly(&all_gap, sum_of(gap));
+  }
+  b->sum_s = all_s.sum;
+  b->sum_t = all_t.sum;
+  b->gap = all_gap.sum;
 }
 
 /* The statistics of a row; every item gets them. */
@@ -200,10 +201,12 @@ static inline pair_stats row_pair(const pair_walk *w, local ulong *shared) {
 }
 
 /* One vector of the gradient: g is everything that multiplies it. */
-ALWAYS_INLINE void grad_one(const pair_walk *w, ulong i, uint n, const pair_one *o, real g, bool past_cache) {
+ALWAYS_INLINE void grad_one(const pair_walk *w, ulong i, uint n, const pair_one *o, const stretch_one *g,
+                            bool stretched, bool past_cache) {
   const vec p_s = exp_neg((student_at(w, i, n) - o->max_s) * w->scale) * o->per_s;
   const vec p_t = exp_neg((teacher_at(w, i, n) - o->max_t) * w->scale) * o->per_t;
-  const vec v = (p_s - p_t) * g;
+  vec v = (p_s - p_t) * g->near;
+  if (stretched) v *= g->far;
   if (past_cache && n == WIDTH) {
     G(store_past_cache)(v, w->grad, w->g_at + i);
   } else {
@@ -211,8 +214,10 @@ ALWAYS_INLINE void grad_one(const pair_walk *w, ulong i, uint n, const pair_one 
   }
 }
 
-/* past_cache is a literal; the copies, which no store can change, stay in registers. */
-ALWAYS_INLINE void grad_walk_pair(const pair_walk *whole, const pair_one *results, real g, bool past_cache) {
+/* stretched and past_cache are literals; the copies, which no store can change, stay in registers. */
+ALWAYS_INLINE void grad_walk_pair(const pair_walk *whole, const pair_one *results, const stretch_one *of,
+                                  bool stretched, bool past_cache) {
+  const stretch_one own_factor = *of, *const g = &own_factor;
   const pair_walk own = *whole, *const w = &own;
   const pair_one own_results = *results, *const o = &own_results;
   ulong begin = 0;
@@ -220,21 +225,27 @@ ALWAYS_INLINE void grad_walk_pair(const pair_walk *whole, const pair_one *result
     /* whole vectors have to start at a multiple of their size */
     const ulong over = ((ulong)(w->grad + w->g_at) / sizeof(*w->grad)) % WIDTH;
     begin = min((WIDTH - over) % WIDTH, w->n);
-    if (begin && team_rank() == 0) grad_one(w, 0, (uint)begin, o, g, false);
+    if (begin && team_rank() == 0) grad_one(w, 0, (uint)begin, o, g, stretched, false);
   }
-#define PAIR_GRAD_ONE(i, n)        grad_one(w, i, n, o, g, past_cache);
+#define PAIR_GRAD_ONE(i, n)        grad_one(w, i, n, o, g, stretched, past_cache);
 #define PAIR_GRAD_FOUR(i, j, k, l) FOUR_OF(PAIR_GRAD_ONE, i, j, k, l)
-  WALK(begin, w->n, PAIR_GRAD_FOUR, PAIR_GRAD_ONE);
+  if (stretched) {
+    WALK_EACH(begin, w->n, PAIR_GRAD_ONE)
+  } else {
+    WALK(begin, w->n, PAIR_GRAD_FOUR, PAIR_GRAD_ONE);
+  }
 }
 
 static inline void row_grad(const distill_io *io, const distill_args *a, const pair_walk *w,
-                            const pair_one *o, real unit, ulong r) {
+                            const pair_one *o, const common_factor *unit, ulong r) {
   const real upstream = a->flags & DISTILL_GRAD_LOSS ? io->grad_loss[row_at(&a->grad_loss, 1, r)] : 1;
-  const real g = upstream * row_weight_of(io, a, r) * unit;
-  if (a->flags & DISTILL_PAST_CACHE) {
-    grad_walk_pair(w, o, g, true);
+  const stretch_one g = stretch_of(unit, upstream, row_weight_of(io, a, r));
+  if (g.stretched) {
+    grad_walk_pair(w, o, &g, true, false);
+  } else if (a->flags & DISTILL_PAST_CACHE) {
+    grad_walk_pair(w, o, &g, false, true);
   } else {
-    grad_walk_pair(w, o, g, false);
+    grad_walk_pair(w, o, &g, false, false);
   }
 }
 
@@ -253,13 +264,14 @@ static inline void store_pair(const distill_io *io, const distill_args *a, ulong
 /* fused is a literal. */
 static inline void distill_rows(const distill_io *io, const distill_args *a, const distill_scalars *k,
                                 bool fused) {
-  const real unit = fused ? grad_unit(io, a, k) : 0;
+  common_factor unit;
+  if (fused) unit = unit_of(io, a, k);
   exact_sum total = {0, 0};
   FOR_ROWS(&a->rows, get_group_id(0), r) {
     const pair_walk w = walk_of(io, a, k, r);
     const pair_one o = pair_results(row_pair(&w, io->shared));
-    const real loss = o.divergence * k->loss_factor * row_weight_of(io, a, r);
-    if (fused) row_grad(io, a, &w, &o, unit, r);
+    const real loss = weighed(o.divergence, k->loss_factor, row_weight_of(io, a, r));
+    if (fused) row_grad(io, a, &w, &o, &unit, r);
     if (team_rank() == 0) {
       store_pair(io, a, r, &o, loss);
       add_exactly(&total, loss);
@@ -272,12 +284,12 @@ DISTILL_KERNEL(TEAM(distill_forward)) { distill_rows(io, a, k, false); }
 DISTILL_KERNEL(TEAM(distill_fused)) { distill_rows(io, a, k, true); }
 
 DISTILL_KERNEL(TEAM(distill_backward)) {
-  const real unit = grad_unit(io, a, k);
+  const common_factor unit = unit_of(io, a, k);
   FOR_ROWS(&a->rows, get_group_id(0), r) {
     const pair_walk w = walk_of(io, a, k, r);
     global const real *stats = io->row_stats + row_at(&a->row_stats, 1, r);
     const pair_one o = pair_from(stats[0], stats[1], stats[2], stats[3]);
-    row_grad(io, a, &w, &o, unit, r);
+    row_grad(io, a, &w, &o, &unit, r);
   }
 }
 

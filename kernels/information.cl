@@ -104,20 +104,17 @@ INFORMATION_KERNEL(TEAM(information_logits)) {
   }
 }
 
-/* One item's share of a row's entropy: in blocks, so that the rounding grows with their size and number, not with the
- * row. */
+/* One item's share of a row's entropy. */
 static inline real entropy_share(const span *s, bool is_log) {
-  const ulong size = block_size(s->n);
-  real total = 0;
-  for (ulong begin = 0; begin < s->n; begin += size) {
-    const ulong end = begin + min(size, s->n - begin);
+  exact_sum total = {0, 0};
+  FOR_PIECES((ulong)0, s->n, begin, end) {
     vec sum = (vec)0;
 #define ENTROPY_ONE(i, n)        sum += part_of(entropy_term(z_at(s, i, n), is_log), n);
 #define ENTROPY_FOUR(i, j, k, l) FOUR_OF(ENTROPY_ONE, i, j, k, l)
     WALK(begin, end, ENTROPY_FOUR, ENTROPY_ONE);
-    total += sum_of(sum);
+    add_exactly(&total, sum_of(sum));
   }
-  return total;
+  return total.sum;
 }
 
 INFORMATION_KERNEL(TEAM(information_probabilities)) {
@@ -132,8 +129,6 @@ INFORMATION_KERNEL(TEAM(information_probabilities)) {
 
 /* ---- a row per lane ---- */
 
-#define PARTIAL 256 /* classes per partial sum */
-
 #if LANES == 1
 #  define STORE_LANES(v, array) ((array)[0] = (v))
 #else
@@ -146,26 +141,27 @@ INFORMATION_KERNEL(TEAM_ROWS(information_logits)) {
   const ulong classes = a->rows.classes;
   FOR_LANES(&a->rows, get_group_id(0), r, live) {
     const ulong at = row_at(&a->input, a->rows.inner, r);
-    lanes max = (lanes)-INFINITY, sum = (lanes)0, moment = sum;
+    lanes max = (lanes)-INFINITY;
+    exact_lanes sum = {(lanes)0, (lanes)0}, moment = sum;
     for (ulong c = 0; c < classes; ++c) {
       const lanes x = X_LANES(c);
       max = LARGER(x, max);
     }
     const lanes from = max == (lanes)-INFINITY ? (lanes)0 : max; /* -inf - -inf is NaN */
-    for (ulong begin = 0; begin < classes; begin += PARTIAL) {
+    FOR_CLASSES(classes, begin, end) {
       lanes sums = (lanes)0, moments = sums;
-      for (ulong c = begin, end = min(begin + PARTIAL, classes); c < end; ++c) {
+      for (ulong c = begin; c < end; ++c) {
         const lanes d = from - X_LANES(c), e = exp_neg(-d);
         sums += e;
         moments += e == (lanes)0 ? (lanes)0 : e * d;
       }
-      sum += sums;
-      moment += moments;
+      add_exactly(&sum, sums);
+      add_exactly(&moment, moments);
     }
     real each_max[LANES], each_sum[LANES], each_moment[LANES];
     STORE_LANES(max, each_max);
-    STORE_LANES(sum, each_sum);
-    STORE_LANES(moment, each_moment);
+    STORE_LANES(sum.sum, each_sum);
+    STORE_LANES(moment.sum, each_moment);
     for (uint j = 0; j < live; ++j)
       store_row(io, a, r + j, facts_of(each_max[j], each_sum[j], each_moment[j]));
   }
@@ -176,15 +172,14 @@ INFORMATION_KERNEL(TEAM_ROWS(information_probabilities)) {
   const bool is_log = a->flags & INFORMATION_LOGS;
   FOR_LANES(&a->rows, get_group_id(0), r, live) {
     const ulong at = row_at(&a->input, a->rows.inner, r);
-    lanes sum = (lanes)0;
-    for (ulong begin = 0; begin < classes; begin += PARTIAL) {
+    exact_lanes sum = {(lanes)0, (lanes)0};
+    FOR_CLASSES(classes, begin, end) {
       lanes part = (lanes)0;
-      for (ulong c = begin, end = min(begin + PARTIAL, classes); c < end; ++c)
-        part += entropy_term(X_LANES(c), is_log);
-      sum += part;
+      for (ulong c = begin; c < end; ++c) part += entropy_term(X_LANES(c), is_log);
+      add_exactly(&sum, part);
     }
     real each[LANES];
-    STORE_LANES(sum, each);
+    STORE_LANES(sum.sum, each);
     for (uint j = 0; j < live; ++j) {
       const row_facts f = {0, 0, each[j]};
       store_row(io, a, r + j, f);

@@ -22,6 +22,7 @@
 #else
 #  include "lane.clh"
 #endif
+#include "factors.clh"
 #include "sums.clh"
 #include "walk.clh"
 #include "pointwise_kinds.clh"
@@ -73,7 +74,7 @@ static inline real weights_of(const pointwise_io *io, const pointwise_args *a, u
     WALK(from, to, WEIGHT_FOUR, WEIGHT_ONE);
     add_exactly(&total, sum_of((sum0 + sum1) + (sum2 + sum3)));
   }
-  return value_of_sum(total);
+  return total.sum;
 }
 
 POINTWISE_KERNEL(TEAM(pointwise_weigh)) {
@@ -85,7 +86,7 @@ POINTWISE_KERNEL(TEAM(pointwise_weigh)) {
   exact_sum total = {0, 0};
   for (ulong r = row, last = min(row + a.rows_per_tally, (ulong)a.weight_rows); r < last; ++r)
     add_exactly(&total, weights_of(&io, &a, r, begin, end));
-  const real sum = team_sum(value_of_sum(total), shared);
+  const real sum = team_sum(total.sum, shared);
   if (team_rank() == 0) reals(work, a.tallies)[tally] = sum;
 }
 
@@ -121,7 +122,7 @@ typedef struct row_walk {
   ulong input_at, target_at, element_loss_at, grad_at;
   ulong first; /* number of the row's first element */
   operand weight, pos_weight, upstream;
-  real unit; /* alpha · g / D, without the g that varies in the row */
+  common_factor unit; /* alpha · g / D, without the g that varies in the row */
   ulong flags;
   bool past_cache;
 } row_walk;
@@ -168,16 +169,19 @@ static inline void store_grad(const row_walk *w, ulong i, uint n, vec grad) {
   }
 }
 
-/* What weights, options and further outputs make of an element. */
+/* What weights, options and further outputs make of an element. Of the gradient's factors no product leaves the range that
+ * the result doesn't: factors.clh. */
 ALWAYS_INLINE void adorn(const row_walk *w, ulong i, uint n, int pass, vec *loss, vec *grad) {
   const vec weight = operand_at(&w->weight, i, n);
-  if (w->flags & POINTWISE_WEIGHT) {
-    *loss = product(weight, *loss);
-    *grad = product(weight, *grad);
-  }
+  const vec_bits none = (weight == (vec)0) & (*grad == *grad); /* 0 · ∞ = 0 */
+  if (w->flags & POINTWISE_WEIGHT) *loss = product(weight, *loss);
   if (pass != BACKWARD && (w->flags & POINTWISE_ELEMENT_LOSS))
     R(store_some)(*loss, w->io->element_loss, w->element_loss_at + i, n);
-  if (pass != FORWARD && w->upstream.varies) *grad *= operand_at(&w->upstream, i, n);
+  if (pass == FORWARD) return;
+  const vec upstream = w->upstream.varies ? operand_at(&w->upstream, i, n) : (vec)1;
+  const stretch_vec by = stretch_of(&w->unit, weight, upstream);
+  *grad = none ? (vec)0 : *grad * by.near;
+  if (by.stretched) *grad *= by.far;
 }
 
 /* n elements from the row's i-th on. kind, pass and plain are literals. */
@@ -194,7 +198,7 @@ ALWAYS_INLINE vec step(const row_walk *w, ulong i, uint n, int kind, int pass, b
     adorn(w, i, n, pass, &loss, &grad);
   }
   if (pass != FORWARD) {
-    grad *= w->unit;
+    if (plain) grad *= w->unit.value;
     if (!plain && w->k->grad_beta != 0)
       grad = fma(G(load_some)(w->io->grad, w->grad_at + i, n, 0), (vec)w->k->grad_beta, grad);
     store_grad(w, i, n, grad);
@@ -226,7 +230,7 @@ ALWAYS_INLINE void walk_piece(const row_walk *w, ulong begin, ulong end, int kin
   const ulong stride = (ulong)WIDTH * team_size();
   ulong i = begin + (ulong)WIDTH * team_rank();
   vec a = s->a, b = s->b, c = s->c, d = s->d;
-  if (w->flags & POINTWISE_PLAIN) {
+  if ((w->flags & POINTWISE_PLAIN) && !w->unit.is_far) {
     for (; i + 3 * stride + WIDTH <= end; i += 4 * stride) {
       a += step(w, i, WIDTH, kind, pass, true, f);
       b += step(w, i + stride, WIDTH, kind, pass, true, f);
@@ -266,7 +270,7 @@ static inline row_walk walk_of(const pointwise_io *io, const pointwise_args *a, 
       .weight = operand_of(io->weight, &a->weight, a->flags & POINTWISE_WEIGHT, r),
       .pos_weight = operand_of(io->pos_weight, &a->pos_weight, a->flags & POINTWISE_POS_WEIGHT, r),
       .upstream = upstream,
-      .unit = k->grad_alpha / divisor * upstream.value,
+      .unit = common_of(over(times(factor_of(k->grad_alpha), upstream.value), divisor)),
       .flags = a->flags,
       .past_cache = (a->flags & POINTWISE_PAST_CACHE) && starts_whole(io->grad + row_at(&a->grad, 1, r)),
   };
@@ -287,7 +291,7 @@ ALWAYS_INLINE void run(const pointwise_io *io, const pointwise_args *a, const po
   }
   if (pass == BACKWARD) return;
   fold(&s);
-  f.sum = value_of_sum(s.total);
+  f.sum = s.total.sum;
   f = team_add(f, io->shared);
   if (team_rank() != 0) return;
   reals(io->work, a->sums)[get_group_id(0)] = f.sum;

@@ -28,12 +28,14 @@
 /* ---- the mathematics of an element: of a team's vector and of a vector of rows ---- */
 
 /* What an element needs to know of its row: forward (m, 1 / s) or (m, log s), backward Σ dy · y or Σ dy. A row without a
- * softmax needs no case of its own: NaN and +inf make s NaN, and where all is −inf, z − m is NaN. */
+ * softmax needs no case of its own: NaN and +inf make s NaN, and where all is −inf, z − m is NaN. As y <= 1, a scale
+ * above 1 goes to y first and one below 1 to the rest: nothing leaves the range that the result doesn't. */
 #define DEFINE_ELEMENT(V, R)                                                                          \
   static inline V OVERLOADED softmax_of(V z, R max, R per_sum) { return exp_neg(z - max) * per_sum; } \
   static inline V OVERLOADED log_softmax_of(V z, R max, R log_sum) { return (z - max) - log_sum; }    \
   static inline V OVERLOADED softmax_grad_of(V y, V dy, R sum, real scale) {                          \
-    return y * (dy - sum) * scale;                                                                    \
+    const bool large = scale * scale > 1;                                                             \
+    return large ? y * scale * (dy - sum) : y * ((dy - sum) * scale);                                 \
   }                                                                                                   \
   static inline V OVERLOADED log_softmax_grad_of(V y, V dy, R sum, real scale) {                      \
     return (dy - exp_neg(y) * sum) * scale;                                                           \
@@ -135,13 +137,10 @@ SOFTMAX_KERNEL(TEAM(softmax_forward)) {
   }
 }
 
-/* One item's share of Σ dy · y, or of Σ dy: in blocks, so that the rounding grows with their size and number, not with
- * the row. */
+/* One item's share of Σ dy · y, or of Σ dy. */
 static inline real grad_sum(const row_walk *w, bool is_log) {
-  const ulong size = block_size(w->s.n);
-  real total = 0;
-  for (ulong begin = 0; begin < w->s.n; begin += size) {
-    const ulong end = begin + min(size, w->s.n - begin);
+  exact_sum total = {0, 0};
+  FOR_PIECES((ulong)0, w->s.n, begin, end) {
     vec a = (vec)0, b = a, c = a, d = a;
 #define SUM_INTO(acc, i, n)                                  \
   {                                                          \
@@ -152,9 +151,9 @@ static inline real grad_sum(const row_walk *w, bool is_log) {
 #define SUM_FOUR(i, j, k, l) \
   SUM_INTO(a, i, WIDTH) SUM_INTO(b, j, WIDTH) SUM_INTO(c, k, WIDTH) SUM_INTO(d, l, WIDTH)
     WALK(begin, end, SUM_FOUR, SUM_ONE);
-    total += sum_of((a + b) + (c + d));
+    add_exactly(&total, sum_of((a + b) + (c + d)));
   }
-  return total;
+  return total.sum;
 }
 
 SOFTMAX_KERNEL(TEAM(softmax_backward)) {
@@ -172,8 +171,7 @@ SOFTMAX_KERNEL(TEAM(softmax_backward)) {
 
 /* ---- a row per lane ---- */
 
-#define CACHED  32  /* classes that stay in private memory between the passes */
-#define PARTIAL 256 /* classes per partial sum */
+#define CACHED 32 /* classes that stay in private memory between the passes */
 
 static inline lanes z_lanes(global const X(stored) * x, const softmax_args *a, real scale, ulong at,
                             uint live) {
@@ -188,22 +186,23 @@ SOFTMAX_KERNEL(TEAM_ROWS(softmax_forward)) {
   FOR_LANES(&a.rows, get_group_id(0), r, live) {
     const ulong x_at = row_at(&a.x, a.rows.inner, r), out_at = row_at(&a.out, a.rows.inner, r);
 #define Z_LANES(c) (cached ? cache[c] : z_lanes(x, &a, scale, x_at + (c)*a.x.class_stride, (uint)live))
-    lanes max = (lanes)-INFINITY, sum = (lanes)0;
+    lanes max = (lanes)-INFINITY;
+    exact_lanes sum = {(lanes)0, (lanes)0};
     for (ulong c = 0; c < classes; ++c) {
       const lanes v = z_lanes(x, &a, scale, x_at + c * a.x.class_stride, (uint)live);
       if (cached) cache[c] = v;
       max = LARGER(v, max);
     }
-    for (ulong begin = 0; begin < classes; begin += PARTIAL) {
+    FOR_CLASSES(classes, begin, end) {
       lanes part = (lanes)0;
-      for (ulong c = begin, end = min(begin + PARTIAL, classes); c < end; ++c) {
+      for (ulong c = begin; c < end; ++c) {
         const lanes e = exp_neg(Z_LANES(c) - max);
         if (cached && !is_log) cache[c] = e;
         part += e;
       }
-      sum += part;
+      add_exactly(&sum, part);
     }
-    const lanes term = row_term(sum, is_log);
+    const lanes term = row_term(sum.sum, is_log);
     for (ulong c = 0; c < classes; ++c) {
       const lanes v = Z_LANES(c);
       const lanes y = is_log ? log_softmax_of(v, max, term) : cached ? v * term : softmax_of(v, max, term);
@@ -220,13 +219,14 @@ SOFTMAX_KERNEL(TEAM_ROWS(softmax_backward)) {
     const ulong out_at = row_at(&a.out, a.rows.inner, r);
 #define Y_LANES(c)  X(load_lanes)(x, y_at + (c)*a.x.class_stride, a.x.row_stride, (uint)live)
 #define DY_LANES(c) X(load_lanes)(d, d_at + (c)*a.d.class_stride, a.d.row_stride, (uint)live)
-    lanes sum = (lanes)0;
-    for (ulong begin = 0; begin < classes; begin += PARTIAL) {
+    exact_lanes total = {(lanes)0, (lanes)0};
+    FOR_CLASSES(classes, begin, end) {
       lanes part = (lanes)0;
-      for (ulong c = begin, end = min(begin + PARTIAL, classes); c < end; ++c)
+      for (ulong c = begin; c < end; ++c)
         part = is_log ? part + DY_LANES(c) : fma(DY_LANES(c), Y_LANES(c), part);
-      sum += part;
+      add_exactly(&total, part);
     }
+    const lanes sum = total.sum;
     for (ulong c = 0; c < classes; ++c) {
       const lanes y = Y_LANES(c), dy = DY_LANES(c);
       const lanes dx = is_log ? log_softmax_grad_of(y, dy, sum, scale) : softmax_grad_of(y, dy, sum, scale);

@@ -36,15 +36,15 @@
 
 typedef struct tally {
   ulong of[XENT_TALLIES];
-  real loss_weight, z_weight;
+  exact_sum loss_weight, z_weight;
 } tally;
 
 static inline tally add_tallies(tally x, tally y) {
   for (uint i = 0; i < XENT_FIRST_BAD; ++i) x.of[i] += y.of[i];
   const bool earlier = y.of[XENT_FIRST_BAD] < x.of[XENT_FIRST_BAD];
   for (uint i = XENT_FIRST_BAD; i < XENT_TALLIES; ++i) x.of[i] = earlier ? y.of[i] : x.of[i];
-  x.loss_weight += y.loss_weight;
-  x.z_weight += y.z_weight;
+  x.loss_weight = join_sums(x.loss_weight, y.loss_weight);
+  x.z_weight = join_sums(x.z_weight, y.z_weight);
   return x;
 }
 DEFINE_TEAM_REDUCE(team_add_tallies, tally, add_tallies)
@@ -58,8 +58,8 @@ static inline void tally_row(const xent_io *io, const xent_args *a, ulong r, boo
   }
   if (row.kind == XENT_VALID && weighs) {
     const real w = row_weight_of(io, a, r);
-    own->loss_weight += HAS_TARGET ? w * class_weight_of(io, a, row.t) : w;
-    own->z_weight += w;
+    add_exactly(&own->loss_weight, HAS_TARGET ? w * class_weight_of(io, a, row.t) : w);
+    add_exactly(&own->z_weight, w);
   }
 }
 
@@ -83,7 +83,7 @@ static inline ulong tally_vectors(const xent_io *io, const xent_args *a, ulong b
 /* Of rows [begin, end), by the team; every item gets it. */
 OUTLINED tally tally_of(const xent_io *io, const xent_args *a, ulong begin, ulong end) {
   const bool weighs = a->flags & (XENT_CLASS_WEIGHT | XENT_ROW_WEIGHT);
-  tally own = {{0, 0, 0, ULONG_MAX, 0}, 0, 0};
+  tally own = {{0, 0, 0, ULONG_MAX, 0}, {0, 0}, {0, 0}};
   ulong r = begin + team_rank();
 #ifdef VECTOR_TARGETS
   if (!weighs && has_vector_targets(a)) r = tally_vectors(io, a, begin, end, &own);
@@ -94,8 +94,8 @@ OUTLINED tally tally_of(const xent_io *io, const xent_args *a, ulong begin, ulon
 
 static inline void store_tally(const xent_io *io, const xent_args *a, tally t, ulong at) {
   for (uint i = 0; i < XENT_TALLIES; ++i) ulongs(io->work, a->tallies)[i * a->n_tallies + at] = t.of[i];
-  reals(io->work, a->weights)[at] = t.loss_weight;
-  reals(io->work, a->weights)[a->n_tallies + at] = t.z_weight;
+  reals(io->work, a->weights)[at] = t.loss_weight.sum;
+  reals(io->work, a->weights)[a->n_tallies + at] = t.z_weight.sum;
 }
 
 XENT_KERNEL(TEAM(xent_weigh)) {
@@ -176,7 +176,7 @@ XENT_KERNEL(TEAM(xent_forward)) {
     const span_stats stats = span_statistics(&s, KEEP_NOT, 0, io->shared);
     if (row.kind == XENT_VALID) {
       const row_one facts = {z_target, class_weight_of(io, a, row.t), row_weight_of(io, a, r)};
-      o = row_results(stats, facts, k);
+      o = row_results(stats, facts, a->flags, k);
     }
     if (team_rank() == 0) store_row(io, a, r, row.kind, o, stats.first);
     add_row(&total, a, row.kind, o, stats.greater);
@@ -187,12 +187,11 @@ XENT_KERNEL(TEAM(xent_forward)) {
 
 /* The gradient of one span of a row whose statistics are known, by the team; the target's own entry as any other. */
 static inline void row_grad(const xent_io *io, const xent_args *a, const xent_scalars *k, const span *s,
-                            ulong g_at, gradient_one g, real max, real per_sum, const real *maxima,
+                            ulong g_at, const gradient_one *g, real max, real per_sum, const real *maxima,
                             int keep) {
-  grad_terms terms = {max, (g.g1 * (g.hard + g.q) + g.z_part) * per_sum, g.g1 * s->q_unit, k->beta};
+  const grad_terms terms = {
+      max, (g->hard + g->q + g->z) * per_sum, g->unit * s->q_unit, k->beta, g->stretched, g->near, g->far};
   if (keep != KEEP_NOT) {
-    terms.of_exp *= s->scale;
-    terms.of_q *= s->scale;
     span_grad_kept(s, io->grad, g_at, &terms, maxima, keep, a->flags & XENT_PAST_CACHE);
   } else {
     span_grad(s, io->grad, g_at, &terms, a->flags & XENT_PAST_CACHE);
@@ -201,10 +200,10 @@ static inline void row_grad(const xent_io *io, const xent_args *a, const xent_sc
 
 /* The target's own entry, t in the span: found before row_grad overwrites what it needs, stored after it. */
 static inline real target_entry(const xent_io *io, const xent_scalars *k, const span *s, ulong g_at,
-                                gradient_one g, real max, real per_sum, ulong t, real z_target) {
+                                const gradient_one *g, real max, real per_sum, ulong t, real z_target) {
   const real old = k->beta != 0 ? G(load1)(io->grad, g_at + t) * k->beta : 0;
   const real entry = gradient_entry(g, exp_neg(z_target - max) * per_sum, q_one(s, t), (real)1);
-  return old + entry * (s->transforms ? slope_of(z_target, s->scale, s->softcap) : 1);
+  return old + (s->softcap > 0 ? entry * slope_of(z_target, s->softcap) : entry);
 }
 
 static inline int keep_of(const xent_args *a) {
@@ -216,7 +215,7 @@ static inline int keep_of(const xent_args *a) {
 
 XENT_KERNEL(TEAM(xent_fused)) {
   begin_alone(io, a);
-  const divisors d = divisors_of(io, a, k);
+  const grad_unit u = unit_of(io, a, k);
   const int keep = keep_of(a);
   sums total = NO_SUMS;
   FOR_ROWS(a, io->block, r) {
@@ -227,16 +226,16 @@ XENT_KERNEL(TEAM(xent_fused)) {
     const span s = ranked_span(io, a, k, r, row, 0, a->classes, z_target);
     real maxima[BLOCKS_MOST], entry = 0;
     const span_stats stats = span_statistics(&s, keep, maxima, io->shared);
-    gradient_one g = {0, 0, 0, 0};
+    gradient_one g = NO_GRADIENT;
     if (row.kind == XENT_VALID) {
       const row_one facts = {z_target, class_weight_of(io, a, row.t), row_weight_of(io, a, r)};
-      o = row_results(stats, facts, k);
-      g = row_gradient(o.max + o.log_sum, stats.q, upstream_of(io, a, r), facts, d, a->flags, k);
-      if (HAS_TARGET) entry = target_entry(io, k, &s, g_at, g, o.max, o.per_sum, row.t, z_target);
+      o = row_results(stats, facts, a->flags, k);
+      g = row_gradient(o.max + o.log_sum, stats.q, upstream_of(io, a, r), facts, &u, k);
+      if (HAS_TARGET) entry = target_entry(io, k, &s, g_at, &g, o.max, o.per_sum, row.t, z_target);
     }
     team_barrier(); /* the entries that target_entry reads are overwritten now, … */
     if (row.kind == XENT_VALID) {
-      row_grad(io, a, k, &s, g_at, g, o.max, o.per_sum, maxima, keep);
+      row_grad(io, a, k, &s, g_at, &g, o.max, o.per_sum, maxima, keep);
     } else {
       span_fill(io->grad, g_at, a->classes, value_of(row.kind, a->flags), k->beta);
     }
@@ -265,7 +264,7 @@ static inline slice slice_of(const xent_io *io, const xent_args *a) {
 
 /* The gradient of a slice and, where it holds the target, the target's own entry, which it is told the z of. */
 static inline void slice_grad(const xent_io *io, const xent_args *a, const xent_scalars *k, ulong r, slice at,
-                              row_target row, const span *s, gradient_one g, real max, real per_sum,
+                              row_target row, const span *s, const gradient_one *g, real max, real per_sum,
                               real z_target, const real *maxima, int keep) {
   const ulong g_at = a->grad.offset + r * a->grad.row_stride + at.begin;
   /* a target before begin wraps to a huge number */
@@ -284,22 +283,22 @@ static inline void slice_grad(const xent_io *io, const xent_args *a, const xent_
 XENT_KERNEL(TEAM(xent_backward)) {
   begin_alone(io, a);
   const slice at = slice_of(io, a);
-  const divisors d = divisors_of(io, a, k);
+  const grad_unit u = unit_of(io, a, k);
   FOR_ROWS(a, io->block / a->slices, r) {
     const row_target row = target_of(io, a, r);
     const span s = span_of(io, a, k, r, at.begin, row.kind == XENT_VALID ? at.n : 0);
     const real q = team_sum(s.spreads ? span_q(&s) : 0, io->shared);
     real max = 0, per_sum = 0, z_target = 0;
-    gradient_one g = {0, 0, 0, 0};
+    gradient_one g = NO_GRADIENT;
     if (row.kind == XENT_VALID) { /* the target of any other row is no index */
       global const real *stats = io->row_stats + at_row(&a->row_stats, r);
       const row_one facts = {0, class_weight_of(io, a, row.t), row_weight_of(io, a, r)};
       max = stats[0];
       per_sum = exp_neg(-stats[1]);
-      g = row_gradient(max + stats[1], q, upstream_of(io, a, r), facts, d, a->flags, k);
+      g = row_gradient(max + stats[1], q, upstream_of(io, a, r), facts, &u, k);
       if (HAS_TARGET && row.t - at.begin < at.n) z_target = z_one(&s, row.t - at.begin);
     }
-    slice_grad(io, a, k, r, at, row, &s, g, max, per_sum, z_target, 0, KEEP_NOT);
+    slice_grad(io, a, k, r, at, row, &s, &g, max, per_sum, z_target, 0, KEEP_NOT);
   }
 }
 
@@ -313,7 +312,8 @@ static inline global span_stats *tiles_of(const xent_io *io, const xent_args *a,
 XENT_KERNEL(TEAM(xent_partial)) {
   const ulong r = io->block / a->slices, piece = io->block % a->slices;
   const slice at = slice_of(io, a);
-  const row_target row = target_of(io, a, r);
+  row_target row = {0, XENT_IGNORED};
+  if (r < a->rows) row = target_of(io, a, r);
   const bool ranked = row.kind == XENT_VALID && (a->flags & XENT_ANY_METRIC);
   const span s = ranked_span(io, a, k, r, row, at.begin, at.n, ranked ? target_z(io, a, k, r, row) : 0);
   const bool owned = HAS_TARGET && row.kind == XENT_VALID && row.t - at.begin < at.n;
@@ -333,8 +333,8 @@ typedef struct joined {
 } joined;
 
 static inline joined join_row(const xent_io *io, const xent_args *a, const xent_scalars *k, ulong r) {
-  joined j = {{0, 0}, NO_STATS, {0, 1, 1}, {0, 0, 0, 0, 0, 0, 0}};
-  j.row = target_of(io, a, r);
+  joined j = {{0, XENT_IGNORED}, NO_STATS, {0, 1, 1}, {0, 0, 0, 0, 0, 0, 0}};
+  if (r < a->rows) j.row = target_of(io, a, r);
   j.o = results_of_invalid(j.row.kind, a->flags);
   if (j.row.kind != XENT_VALID) return j;
   global const span_stats *const tiles = tiles_of(io, a, r);
@@ -342,23 +342,28 @@ static inline joined join_row(const xent_io *io, const xent_args *a, const xent_
   j.facts.z_target = HAS_TARGET ? reals(io->work, a->targets_z)[r] : 0;
   j.facts.class_weight = class_weight_of(io, a, j.row.t);
   j.facts.row_weight = row_weight_of(io, a, r);
-  j.o = row_results(j.stats, j.facts, k);
+  j.o = row_results(j.stats, j.facts, a->flags, k);
   return j;
 }
 
 /* A slice's gradient, for which each work-group joins its row's tiles anew: they are few, and each kernel saved is a
- * launch saved. For that, too, each counts the rows for itself, and the first also leaves all rows' results and the
- * reduced ones, unless the rows are a part of more. */
+ * launch saved. Beside it a row's first work-group leaves the row's results; without a gradient that is its only one.
+ * Of few rows (XENT_ALONE) each work-group counts all rows for itself, and the first also leaves all results and the
+ * reduced ones: no other kernel is needed. */
 XENT_KERNEL(TEAM(xent_join)) {
-  const bool alone = !(a->flags & XENT_PART), first = io->block == 0;
+  const bool alone = a->flags & XENT_ALONE, first = io->block == 0, grads = a->flags & XENT_GRAD;
   const tally t = tally_of(io, a, 0, alone ? a->rows : 0);
   if (first && alone && team_rank() == 0) store_tally(io, a, t, 0);
-  /* without a gradient the one work-group's slice is empty, as barriers bear no branch */
-  const bool grads = a->flags & XENT_GRAD;
+  const ulong per_row = grads ? a->slices : 1, piece = io->block % per_row, mine = io->block / per_row;
+  /* without a gradient the slice is empty, as barriers bear no branch */
   const slice whole = slice_of(io, a), at = {whole.begin, grads ? whole.n : 0};
-  const ulong piece = io->block % a->slices, mine = io->block / a->slices;
-  const divisors d = alone ? divisors_from(io, a, k, (real)t.of[XENT_VALID], t.loss_weight, t.z_weight)
-                           : divisors_of(io, a, k);
+  divisors d = {1, 1};
+  if (alone) {
+    d = divisors_from(io, a, k, (real)t.of[XENT_VALID], t.loss_weight.sum, t.z_weight.sum);
+  } else if (grads) {
+    d = divisors_of(io, a, k);
+  }
+  const grad_unit u = unit_from(a, k, d);
   const joined own = join_row(io, a, k, mine);
   const span s = span_of(io, a, k, mine, at.begin, own.row.kind == XENT_VALID ? at.n : 0);
   real maxima[BLOCKS_MOST], max = own.o.max, log_sum = own.o.log_sum, per_sum = own.o.per_sum;
@@ -369,10 +374,10 @@ XENT_KERNEL(TEAM(xent_join)) {
     per_sum = exp_neg(-log_sum);
   }
   for (uint i = 0; i < BLOCKS_MOST; ++i) maxima[i] = tiles_of(io, a, mine)[piece].max;
-  const gradient_one g = row_gradient(max + log_sum, own.stats.q, upstream_of(io, a, mine), own.facts, d,
-                                      a->flags, k);
-  slice_grad(io, a, k, mine, at, own.row, &s, g, max, per_sum, own.facts.z_target, maxima, keep_of(a));
-  for (ulong r = team_rank(); r < (first ? a->rows : 0); r += team_size()) {
+  const gradient_one g = row_gradient(max + log_sum, own.stats.q, upstream_of(io, a, mine), own.facts, &u, k);
+  slice_grad(io, a, k, mine, at, own.row, &s, &g, max, per_sum, own.facts.z_target, maxima, keep_of(a));
+  const ulong begin = alone ? 0 : mine, end = alone ? a->rows : min(mine + 1, (ulong)a->rows);
+  for (ulong r = begin + team_rank(); r < ((alone ? first : piece == 0) ? end : 0); r += team_size()) {
     const joined j = join_row(io, a, k, r);
     if (!(a->flags & XENT_STATS_GIVEN)) store_row(io, a, r, j.row.kind, j.o, j.stats.first);
     sums of_row = NO_SUMS;

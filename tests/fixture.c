@@ -171,7 +171,7 @@ void problem_close(problem *p) {
 }
 
 bool problem_own_workspace(problem *p, clloss_ctx *ctx) {
-  clloss_xent xent = {.struct_size = sizeof xent, .rows = p->rows, .classes = p->classes};
+  const clloss_xent xent = problem_xent(p, FUSED); /* with its views the answer is to the byte */
   cl_int status = clloss_xent_workspace(ctx, &xent, &p->options, &p->bytes[WORKSPACE]);
   if (!status && p->bytes[WORKSPACE])
     p->mem[WORKSPACE] = clCreateBuffer(p->context, CL_MEM_READ_WRITE, p->bytes[WORKSPACE], NULL, &status);

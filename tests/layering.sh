@@ -53,7 +53,8 @@ modules() {
 
 runtime='status ctx program plan tuning launch view pool buffer convert stream'
 losses='xent softmax distill information pointwise rowwise'
-compositions='gemm linear vocab_mpi xent_host'
+compositions='gemm linear vocab_mpi xent_host prebuild'
+offers='losses' # what losses offer to compositions
 libc='<(assert|ctype|errno|float|inttypes|limits|math|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string|time)[.]h>'
 cl_call='(^|[^A-Za-z0-9_])cl[A-Z][A-Za-z0-9]*[[:space:]]*[(]'
 any_loss='(xent|softmax|distill|information|pointwise|rowwise|gemm|linear_|vocab)'
@@ -63,7 +64,7 @@ any_loss='(xent|softmax|distill|information|pointwise|rowwise|gemm|linear_|vocab
 check() {
   for file in host/*.[ch]; do
     module=$(basename "${file%.[ch]}")
-    case " $runtime $losses $compositions " in
+    case " $runtime $losses $compositions $offers " in
       *" ${module%_check} "*) ;;
       *) fail "$file is in no layer: give it one in tests/layering.sh" ;;
     esac

@@ -49,7 +49,9 @@ int main(void) {
       cl_event done = NULL;
       check_failure(ctx, problem_run(&p, FUSED, ctx, f.queue, 0, NULL, &done));
       CHECK(!done);
-      check_failure(ctx, clloss_ctx_prebuild(ctx, CLLOSS_F32));
+      const clloss_xent x = problem_xent(&p, FUSED);
+      const clloss_call call = {.call = CLLOSS_CALL_XENT_FUSED, .arrays = &x, .options = &p.options};
+      check_failure(ctx, clloss_ctx_prebuild(ctx, &call, 1));
     }
     CHECK(problem_untouched(&p, FUSED, f.queue));
     CHECK_STATUS(clloss_ctx_get_stats(ctx, &stats), CLLOSS_SUCCESS);

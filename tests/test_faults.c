@@ -28,7 +28,11 @@ static clloss_status make_ctx(void) {
   return status;
 }
 
-static clloss_status prebuild(void) { return clloss_ctx_prebuild(ctx, CLLOSS_F32); }
+static clloss_status prebuild(void) {
+  const clloss_xent x = problem_xent(&p, FUSED);
+  const clloss_call call = {.call = CLLOSS_CALL_XENT_FUSED, .arrays = &x, .options = &p.options};
+  return clloss_ctx_prebuild(ctx, &call, 1);
+}
 
 static clloss_status with_event(pass which, const cl_event *wait) {
   cl_event event = NULL;

@@ -18,7 +18,10 @@ static void refused(clloss_ctx *ctx, const fixture *f, const problem *p, cl_mem 
     CHECK(strstr(clloss_ctx_message(ctx), "cl_khr_fp64") != NULL);
     CHECK(!done);
   }
-  CHECK_STATUS(clloss_ctx_prebuild(ctx, CLLOSS_F64), CLLOSS_DEVICE);
+  const clloss_xent wide = {
+      .struct_size = sizeof wide, .rows = 1, .classes = 2, .logits = {.dtype = CLLOSS_F64}};
+  const clloss_call call = {.call = CLLOSS_CALL_XENT_FORWARD, .arrays = &wide};
+  CHECK_STATUS(clloss_ctx_prebuild(ctx, &call, 1), CLLOSS_DEVICE);
   CHECK(strstr(clloss_ctx_message(ctx), "cl_khr_fp64") != NULL);
   CHECK_EQ(ctx->kernels_enqueued, before);
 }

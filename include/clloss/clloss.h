@@ -74,9 +74,23 @@ CLLOSS_API void clloss_ctx_destroy(clloss_ctx **ctx);
  * Never NULL, also for a NULL ctx; valid until the next call on the ctx. */
 CLLOSS_API const char *clloss_ctx_message(const clloss_ctx *ctx);
 
-/* Compiles now, rather than at first use, every kernel that calls on logits of this element type may need.
- *   CLLOSS_NULL_ARGUMENT, CLLOSS_DTYPE, CLLOSS_FORKED, CL_BUILD_PROGRAM_FAILURE (the log is the message) */
-CLLOSS_API clloss_status clloss_ctx_prebuild(clloss_ctx *ctx, uint32_t dtype);
+/* A call to come, for clloss_ctx_prebuild. Of a view only the element type need be there, and the strides if it has some: a
+ * view with an element type is one that will be bound. */
+typedef struct clloss_call {
+  uint32_t call;       /* CLLOSS_CALL_XENT_FUSED … */
+  uint32_t reserved;   /* 0 */
+  const void *arrays;  /* the call's own struct: clloss_xent, clloss_softmax, … */
+  const void *options; /* its options, or NULL */
+} clloss_call;
+
+/* Compiles now, rather than at first use, what these calls and others of their shapes need. Some drivers, PoCL among them,
+ * generate code when a kernel is first enqueued; so each kernel is enqueued once, on a queue of this function's own and
+ * without any rows, and the function returns when that is done. The calls' own kernels are counted by clloss_ctx_get_stats,
+ * and the pool has their workspace.
+ *   CLLOSS_NULL_ARGUMENT, CLLOSS_OPTION (no such call), what the call itself would refuse without looking at buffers, naming
+ *   field and value; CLLOSS_MISSING_VIEW (a view that it needs has no element type), CLLOSS_FORKED,
+ *   CL_BUILD_PROGRAM_FAILURE (the log is the message), or OpenCL's. Calls before the one at fault stay compiled. */
+CLLOSS_API clloss_status clloss_ctx_prebuild(clloss_ctx *ctx, const clloss_call *calls, size_t n_calls);
 
 /* Counts since the ctx was made. They depend on the calls alone, never on the clock; only on several queues, or one
  * out of order, does what the pool holds depend on which calls have ended. */
@@ -302,7 +316,9 @@ typedef struct clloss_xent_arrays {
 CLLOSS_API clloss_status clloss_xent_host(clloss_ctx *ctx, const clloss_xent_arrays *arrays,
                                           const clloss_xent_options *options);
 
-/* How many bytes a workspace view needs for any of the three calls on this shape; views may be unbound.
+/* How many bytes a workspace view needs for any of the three calls on this shape. With logits bound, to the byte for these
+ * views; without, enough for whatever views the calls will have, of the logits' element type if that is given, else of
+ * any.
  *   CLLOSS_NULL_ARGUMENT, CLLOSS_STRUCT_SIZE, CLLOSS_SIZE, CLLOSS_OPTION, CLLOSS_FORKED */
 CLLOSS_API clloss_status clloss_xent_workspace(clloss_ctx *ctx, const clloss_xent *xent,
                                                const clloss_xent_options *options, size_t *bytes);

@@ -91,7 +91,8 @@ CLLOSS_API clloss_status clloss_pointwise_fused(clloss_ctx *ctx, const clloss_po
                                                 cl_command_queue queue, cl_uint n_wait, const cl_event *wait,
                                                 cl_event *done);
 
-/* How many bytes a workspace view needs for any of the three calls; views may be unbound.
+/* How many bytes a workspace view needs for any of the three calls, whatever their views will be; of the input's element
+ * type if that is given, else of any.
  *   CLLOSS_NULL_ARGUMENT, CLLOSS_STRUCT_SIZE, CLLOSS_SIZE, CLLOSS_OPTION, CLLOSS_FORKED */
 CLLOSS_API clloss_status clloss_pointwise_workspace(clloss_ctx *ctx, const clloss_pointwise *pointwise,
                                                     const clloss_pointwise_options *options, size_t *bytes);

@@ -135,8 +135,9 @@ CLLOSS_API clloss_status clloss_distill_fused(clloss_ctx *ctx, const clloss_dist
                                               const clloss_distill_options *options, cl_command_queue queue,
                                               cl_uint n_wait, const cl_event *wait, cl_event *done);
 
-/* How many bytes a workspace view needs for any of the three calls on this shape; views may be unbound, but strides and
- * types count.
+/* How many bytes a workspace view needs for any of the three calls on this shape. With student bound, to the byte for these
+ * views; without, enough for whatever views the calls will have, of the student's element type if that is given, else of
+ * any.
  *   CLLOSS_NULL_ARGUMENT, CLLOSS_STRUCT_SIZE, CLLOSS_SIZE, CLLOSS_OPTION, CLLOSS_FORKED */
 CLLOSS_API clloss_status clloss_distill_workspace(clloss_ctx *ctx, const clloss_distill *distill,
                                                   const clloss_distill_options *options, size_t *bytes);

@@ -180,6 +180,29 @@ enum { CLLOSS_TEMPERATURE_SQUARED = 1u << 0 /* loss and gradient times temperatu
 /* clloss_information_options.flags: what the input holds; neither: logits */
 enum { CLLOSS_FROM_PROBABILITIES = 1u << 0, CLLOSS_FROM_LOG_PROBABILITIES = 1u << 1 };
 
+/* The calls that clloss_ctx_prebuild knows: name, number, loss, pass. */
+/* clang-format off */
+#define CLLOSS_CALL_LIST(X)                            \
+  X(XENT_FORWARD,        1,  xent,        FORWARD)     \
+  X(XENT_BACKWARD,       2,  xent,        BACKWARD)    \
+  X(XENT_FUSED,          3,  xent,        FUSED)       \
+  X(SOFTMAX_FORWARD,     4,  softmax,     FORWARD)     \
+  X(SOFTMAX_BACKWARD,    5,  softmax,     BACKWARD)    \
+  X(DISTILL_FORWARD,     6,  distill,     FORWARD)     \
+  X(DISTILL_BACKWARD,    7,  distill,     BACKWARD)    \
+  X(DISTILL_FUSED,       8,  distill,     FUSED)       \
+  X(INFORMATION_FORWARD, 9,  information, FORWARD)     \
+  X(POINTWISE_FORWARD,   10, pointwise,   FORWARD)     \
+  X(POINTWISE_BACKWARD,  11, pointwise,   BACKWARD)    \
+  X(POINTWISE_FUSED,     12, pointwise,   FUSED)
+/* clang-format on */
+
+enum {
+#define CLLOSS_CALL_ENUM(name, value, loss, pass) CLLOSS_CALL_##name = (value),
+  CLLOSS_CALL_LIST(CLLOSS_CALL_ENUM)
+#undef CLLOSS_CALL_ENUM
+};
+
 /* Kernel families: which hardware parallelism a row is mapped to. 0 leaves the choice to the plan. */
 enum {
   CLLOSS_FAMILY_AUTO = 0,
