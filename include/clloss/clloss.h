@@ -207,8 +207,8 @@ typedef struct clloss_xent {
       confidence; /* [rows] real, written: its probability. Ignored rows 0, others that aren't valid NaN */
   clloss_view entropy; /* [rows] real, written: −Σ p log p of the prediction, nats; likewise */
   clloss_view
-      workspace; /* u8, scratch, offset a multiple of 8; unbound, the ctx's pool serves: up to 8 calls that
-                               can't follow one another share it without waiting for one another */
+      workspace; /* u8, scratch, written and read, offset a multiple of 8; unbound, the ctx's pool serves: up to 8
+                               calls that can't follow one another share it without waiting for one another */
 } clloss_xent;
 
 typedef struct clloss_xent_options {
