@@ -62,7 +62,8 @@ typedef struct clloss_ctx_options {
  *   CLLOSS_DEVICE         the device isn't in the context, isn't available, has no compiler, or is big-endian
  *   CLLOSS_PLAN           an override that the device can't run; a tuning text that isn't one
  *   CL_OUT_OF_HOST_MEMORY, or whatever OpenCL answers to queries about context and device
- * On failure *out is NULL. */
+ * On failure *out is NULL and options->message says why, also of a struct_size that is refused, unless it is too small to
+ * hold message and message_size_bytes. */
 CLLOSS_API clloss_status clloss_ctx_create(clloss_ctx **out, cl_context context, cl_device_id device,
                                            const clloss_ctx_options *options);
 
