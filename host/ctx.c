@@ -18,6 +18,7 @@ long clloss__pid(void) { return (long)getpid(); }
 #endif
 
 clloss_status clloss__fail(clloss_ctx *ctx, clloss_status status, const char *format, ...) {
+  if (!ctx) return status;
   va_list args;
   va_start(args, format);
   vsnprintf(ctx->message, sizeof ctx->message, format, args);
@@ -134,13 +135,13 @@ void clloss_ctx_destroy(clloss_ctx **pointer) {
   *pointer = NULL;
   /* In a forked child every OpenCL call may hang: the parent's objects are the parent's to release. */
   if (ctx->pid == clloss__pid()) {
-    for (size_t i = 0; i < ctx->n_held; ++i) clReleaseEvent(ctx->held[i]);
+    clloss__held_release(&ctx->held);
     clloss__pool_release(&ctx->pool);
     clloss__programs_release(&ctx->programs);
     clReleaseContext(ctx->context);
   }
   clloss__programs_free(&ctx->programs);
-  free(ctx->held);
+  clloss__held_free(&ctx->held);
   free(ctx);
 }
 
@@ -175,7 +176,7 @@ clloss_status clloss_ctx_trim(clloss_ctx *ctx) {
   const clloss_status status = clloss__enter(ctx);
   if (status == CLLOSS_SUCCESS) {
     clloss__pool_release(&ctx->pool);
-    clloss__launch_forget(ctx);
+    clloss__held_forget(&ctx->held);
   }
   return status;
 }
