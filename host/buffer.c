@@ -14,6 +14,7 @@ struct clloss_tensor {
   size_t rows, classes, bytes;
   void *mapped;
   cl_command_queue map_queue; /* where the map was enqueued: destroying a mapped tensor unmaps it there */
+  clloss__held unmaps;        /* events that the caller of an unmap didn't want */
   long pid;
 };
 
@@ -44,8 +45,14 @@ clloss_status clloss_tensor_create(clloss_tensor **out, clloss_ctx *ctx, uint32_
     free(tensor);
     return clloss__fail(ctx, error, "a tensor of %zu bytes: %s", bytes, clloss_status_name(error));
   }
-  *tensor = (clloss_tensor){ctx->context, ctx->device, mem,  dtype, rows,
-                            classes,      bytes,       NULL, NULL,  ctx->pid};
+  *tensor = (clloss_tensor){.context = ctx->context,
+                            .device = ctx->device,
+                            .mem = mem,
+                            .dtype = dtype,
+                            .rows = rows,
+                            .classes = classes,
+                            .bytes = bytes,
+                            .pid = ctx->pid};
   *out = tensor;
   return CLLOSS_SUCCESS;
 }
@@ -59,9 +66,11 @@ void clloss_tensor_destroy(clloss_tensor **pointer) {
       clEnqueueUnmapMemObject(tensor->map_queue, tensor->mem, tensor->mapped, 0, NULL, NULL);
       clReleaseCommandQueue(tensor->map_queue);
     }
+    clloss__held_release(&tensor->unmaps);
     clReleaseMemObject(tensor->mem);
     clReleaseContext(tensor->context);
   }
+  clloss__held_free(&tensor->unmaps);
   free(tensor);
 }
 
@@ -77,8 +86,10 @@ clloss_view clloss_tensor_view(const clloss_tensor *tensor) {
 /* A tensor outlives its ctx, so there is no message to write: the status has to say it all. */
 static clloss_status check_transfer(const clloss_tensor *tensor, cl_command_queue queue, cl_uint n_wait,
                                     const cl_event *wait) {
-  if (!tensor || !queue || (n_wait == 0) != (wait == NULL)) return CLLOSS_NULL_ARGUMENT;
+  if (!tensor || !queue) return CLLOSS_NULL_ARGUMENT;
   if (tensor->pid != clloss__pid()) return CLLOSS_FORKED;
+  const clloss_status status = clloss__launch_check_wait(NULL, n_wait, wait);
+  if (status != CLLOSS_SUCCESS) return status;
   cl_context context = NULL;
   cl_device_id device = NULL;
   cl_int error = clGetCommandQueueInfo(queue, CL_QUEUE_CONTEXT, sizeof context, &context, NULL);
@@ -88,10 +99,35 @@ static clloss_status check_transfer(const clloss_tensor *tensor, cl_command_queu
   return context == tensor->context && device == tensor->device ? CLLOSS_SUCCESS : CLLOSS_QUEUE;
 }
 
+/* Waits for a command and tells from its state whether it happened: PoCL's own blocking transfers are told of no failure,
+ * and say success of what never came. */
+static clloss_status wait_for(cl_event command) {
+  cl_int state = CL_QUEUED;
+  const cl_int waited = clWaitForEvents(1, &command);
+  const cl_int asked = clGetEventInfo(command, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof state, &state, NULL);
+  if (asked != CL_SUCCESS) return asked;
+  /* what state a command has that never ran is the driver's choice: PoCL's reads CL_DEVICE_NOT_FOUND */
+  return state < 0 ? CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST : waited;
+}
+
+/* The end of a call whose command has been enqueued: its event is the caller's, or the call waits for it. */
+static clloss_status hand_over(cl_event command, cl_event *done) {
+  if (done) {
+    *done = command;
+    return CLLOSS_SUCCESS;
+  }
+  const clloss_status status = wait_for(command);
+  clReleaseEvent(command);
+  return status;
+}
+
 /* An empty transfer: OpenCL refuses zero bytes, but the caller's event must still come. */
 static clloss_status transfer_nothing(cl_command_queue queue, cl_uint n_wait, const cl_event *wait,
                                       cl_event *done) {
-  return done ? clEnqueueMarkerWithWaitList(queue, n_wait, wait, done) : CLLOSS_SUCCESS;
+  cl_event command = NULL;
+  if (!done) return CLLOSS_SUCCESS;
+  const cl_int error = clEnqueueMarkerWithWaitList(queue, n_wait, wait, &command);
+  return error == CL_SUCCESS ? hand_over(command, done) : error;
 }
 
 clloss_status clloss_tensor_upload(clloss_tensor *tensor, const void *host, cl_command_queue queue,
@@ -101,8 +137,10 @@ clloss_status clloss_tensor_upload(clloss_tensor *tensor, const void *host, cl_c
   if (tensor->mapped) return CLLOSS_MAPPED;
   if (!tensor->bytes) return transfer_nothing(queue, n_wait, wait, done);
   if (!host) return CLLOSS_NULL_ARGUMENT;
-  return clEnqueueWriteBuffer(queue, tensor->mem, done ? CL_FALSE : CL_TRUE, 0, tensor->bytes, host, n_wait,
-                              wait, done);
+  cl_event command = NULL;
+  const cl_int error = clEnqueueWriteBuffer(queue, tensor->mem, CL_FALSE, 0, tensor->bytes, host, n_wait,
+                                            wait, &command);
+  return error == CL_SUCCESS ? hand_over(command, done) : error;
 }
 
 clloss_status clloss_tensor_download(const clloss_tensor *tensor, void *host, cl_command_queue queue,
@@ -112,15 +150,46 @@ clloss_status clloss_tensor_download(const clloss_tensor *tensor, void *host, cl
   if (tensor->mapped) return CLLOSS_MAPPED;
   if (!tensor->bytes) return transfer_nothing(queue, n_wait, wait, done);
   if (!host) return CLLOSS_NULL_ARGUMENT;
-  return clEnqueueReadBuffer(queue, tensor->mem, done ? CL_FALSE : CL_TRUE, 0, tensor->bytes, host, n_wait,
-                             wait, done);
+  cl_event command = NULL;
+  const cl_int error = clEnqueueReadBuffer(queue, tensor->mem, CL_FALSE, 0, tensor->bytes, host, n_wait, wait,
+                                           &command);
+  return error == CL_SUCCESS ? hand_over(command, done) : error;
+}
+
+/* The wait list by itself, so that a map whose list fails is never enqueued: what a driver has noted of it, an unmap would
+ * have to take back, which on a device with memory of its own writes what was never read. */
+static clloss_status wait_first(cl_command_queue queue, cl_uint n_wait, const cl_event *wait) {
+  cl_event list = NULL;
+  if (!n_wait) return CLLOSS_SUCCESS;
+  const cl_int error = clEnqueueMarkerWithWaitList(queue, n_wait, wait, &list);
+  return error == CL_SUCCESS ? hand_over(list, NULL) : error;
+}
+
+/* Takes back a map that failed, or that couldn't be waited for and may still come. Should this fail too, nothing is left to
+ * be done. */
+static void undo_map(const clloss_tensor *tensor, void *pointer, cl_command_queue queue, cl_event map) {
+  cl_int state = CL_COMPLETE;
+  cl_event ended = NULL;
+  clGetEventInfo(map, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof state, &state, NULL);
+  const bool comes = state > CL_COMPLETE;
+  if (clEnqueueUnmapMemObject(queue, tensor->mem, pointer, comes, comes ? &map : NULL, &ended) != CL_SUCCESS)
+    return;
+  clWaitForEvents(1, &ended);
+  clReleaseEvent(ended);
 }
 
 /* The tensor's memory, once the wait list has completed; NULL with *error set where there is none. */
 static void *open_map(const clloss_tensor *tensor, cl_map_flags flags, cl_command_queue queue, cl_uint n_wait,
                       const cl_event *wait, cl_int *error) {
-  void *pointer = clEnqueueMapBuffer(queue, tensor->mem, CL_TRUE, flags, 0, tensor->bytes, n_wait, wait, NULL,
+  *error = wait_first(queue, n_wait, wait);
+  if (*error != CL_SUCCESS) return NULL;
+  cl_event map = NULL;
+  void *pointer = clEnqueueMapBuffer(queue, tensor->mem, CL_FALSE, flags, 0, tensor->bytes, 0, NULL, &map,
                                      error);
+  if (*error != CL_SUCCESS) return NULL;
+  *error = wait_for(map);
+  if (*error != CL_SUCCESS) undo_map(tensor, pointer, queue, map);
+  clReleaseEvent(map);
   return *error == CL_SUCCESS ? pointer : NULL;
 }
 
@@ -128,15 +197,8 @@ static void *open_map(const clloss_tensor *tensor, cl_map_flags flags, cl_comman
 static clloss_status close_map(const clloss_tensor *tensor, void *pointer, cl_command_queue queue,
                                cl_event *done) {
   cl_event ended = NULL;
-  cl_int error = clEnqueueUnmapMemObject(queue, tensor->mem, pointer, 0, NULL, &ended);
-  if (error != CL_SUCCESS) return error;
-  if (done) {
-    *done = ended;
-    return CLLOSS_SUCCESS;
-  }
-  error = clWaitForEvents(1, &ended);
-  clReleaseEvent(ended);
-  return error;
+  const cl_int error = clEnqueueUnmapMemObject(queue, tensor->mem, pointer, 0, NULL, &ended);
+  return error == CL_SUCCESS ? hand_over(ended, done) : error;
 }
 
 static clloss_status check_conversion(const clloss_tensor *tensor, uint32_t host_dtype, const void *host,
@@ -191,13 +253,16 @@ clloss_status clloss_tensor_map(clloss_tensor *tensor, void **host, cl_command_q
   if (!tensor->bytes) return CLLOSS_SIZE;
   cl_int error = clRetainCommandQueue(queue);
   if (error != CL_SUCCESS) return error;
-  void *pointer = clEnqueueMapBuffer(queue, tensor->mem, done ? CL_FALSE : CL_TRUE,
-                                     CL_MAP_READ | CL_MAP_WRITE, 0, tensor->bytes, n_wait, wait, done,
-                                     &error);
+  const cl_map_flags flags = CL_MAP_READ | CL_MAP_WRITE;
+  cl_event map = NULL;
+  void *pointer = done ? clEnqueueMapBuffer(queue, tensor->mem, CL_FALSE, flags, 0, tensor->bytes, n_wait,
+                                            wait, &map, &error)
+                       : open_map(tensor, flags, queue, n_wait, wait, &error);
   if (error != CL_SUCCESS) {
     clReleaseCommandQueue(queue);
     return error;
   }
+  if (done) *done = map;
   tensor->mapped = *host = pointer;
   tensor->map_queue = queue;
   return CLLOSS_SUCCESS;
@@ -208,10 +273,16 @@ clloss_status clloss_tensor_unmap(clloss_tensor *tensor, cl_command_queue queue,
   const clloss_status status = check_transfer(tensor, queue, n_wait, wait);
   if (status != CLLOSS_SUCCESS) return status;
   if (!tensor->mapped) return CLLOSS_MAPPED;
-  const cl_int error = clEnqueueUnmapMemObject(queue, tensor->mem, tensor->mapped, n_wait, wait, done);
-  if (error == CL_SUCCESS) {
-    clReleaseCommandQueue(tensor->map_queue);
-    tensor->mapped = NULL;
+  cl_event unmap = NULL;
+  const cl_int error = clEnqueueUnmapMemObject(queue, tensor->mem, tensor->mapped, n_wait, wait, &unmap);
+  if (error != CL_SUCCESS) return error;
+  if (done) {
+    *done = unmap;
+  } else {
+    clloss__held_forget(&tensor->unmaps); /* each keeps its queue alive */
+    clloss__held_add(&tensor->unmaps, unmap);
   }
-  return error;
+  clReleaseCommandQueue(tensor->map_queue);
+  tensor->mapped = NULL;
+  return CLLOSS_SUCCESS;
 }

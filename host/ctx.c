@@ -18,6 +18,7 @@ long clloss__pid(void) { return (long)getpid(); }
 #endif
 
 clloss_status clloss__fail(clloss_ctx *ctx, clloss_status status, const char *format, ...) {
+  if (!ctx) return status;
   va_list args;
   va_start(args, format);
   vsnprintf(ctx->message, sizeof ctx->message, format, args);
@@ -79,12 +80,31 @@ static clloss_status set_up(clloss_ctx *ctx, const clloss_ctx_options *options) 
   return status;
 }
 
+/* Into the caller's place for a message, which counts in every struct that holds it whole: one that is refused for its
+ * size, too, says where to tell it. */
+static void tell(const clloss_ctx_options *options, const char *why) {
+  const size_t end = offsetof(clloss_ctx_options, message_size_bytes) + sizeof options->message_size_bytes;
+  clloss_ctx_options place = {0};
+  if (options) memcpy(&place.struct_size, options, sizeof place.struct_size);
+  if (place.struct_size < end) return;
+  memcpy(&place, options, end);
+  if (place.message && place.message_size_bytes) {
+    snprintf(place.message, place.message_size_bytes, "%s", why);
+  }
+}
+
 clloss_status clloss_ctx_create(clloss_ctx **out, cl_context context, cl_device_id device,
                                 const clloss_ctx_options *options) {
-  if (!out) return CLLOSS_NULL_ARGUMENT;
+  if (!out) {
+    tell(options, "out: NULL");
+    return CLLOSS_NULL_ARGUMENT;
+  }
   *out = NULL;
   clloss_ctx *ctx = calloc(1, sizeof *ctx);
-  if (!ctx) return CL_OUT_OF_HOST_MEMORY;
+  if (!ctx) {
+    tell(options, "no memory for a ctx");
+    return CL_OUT_OF_HOST_MEMORY;
+  }
   clloss_ctx_options read = {0};
   clloss_status status = CLLOSS_SUCCESS;
   if (options) status = clloss__read_struct(ctx, "options", &read, sizeof read, options);
@@ -100,9 +120,7 @@ clloss_status clloss_ctx_create(clloss_ctx **out, cl_context context, cl_device_
     const cl_int error = clRetainContext(context);
     if (error != CL_SUCCESS) status = clloss__fail(ctx, error, "context: clRetainContext answers %d", error);
   }
-  if (read.message && read.message_size_bytes) {
-    snprintf(read.message, read.message_size_bytes, "%s", status == CLLOSS_SUCCESS ? "" : ctx->message);
-  }
+  tell(options, status == CLLOSS_SUCCESS ? "" : ctx->message);
   if (status != CLLOSS_SUCCESS) {
     free(ctx);
     return status;
@@ -117,13 +135,13 @@ void clloss_ctx_destroy(clloss_ctx **pointer) {
   *pointer = NULL;
   /* In a forked child every OpenCL call may hang: the parent's objects are the parent's to release. */
   if (ctx->pid == clloss__pid()) {
-    for (size_t i = 0; i < ctx->n_held; ++i) clReleaseEvent(ctx->held[i]);
+    clloss__held_release(&ctx->held);
     clloss__pool_release(&ctx->pool);
     clloss__programs_release(&ctx->programs);
     clReleaseContext(ctx->context);
   }
   clloss__programs_free(&ctx->programs);
-  free(ctx->held);
+  clloss__held_free(&ctx->held);
   free(ctx);
 }
 
@@ -150,7 +168,7 @@ clloss_status clloss_ctx_trim(clloss_ctx *ctx) {
   const clloss_status status = clloss__enter(ctx);
   if (status == CLLOSS_SUCCESS) {
     clloss__pool_release(&ctx->pool);
-    clloss__launch_forget(ctx);
+    clloss__held_forget(&ctx->held);
   }
   return status;
 }

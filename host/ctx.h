@@ -5,6 +5,7 @@
 #include <clloss/clloss.h>
 #include <stdbool.h>
 
+#include "held.h"
 #include "plan.h"
 #include "pool.h"
 #include "program.h"
@@ -20,12 +21,12 @@ struct clloss_ctx {
   clloss__programs programs;
   clloss__pool pool;
   uint64_t kernels_enqueued, work_groups_enqueued;
-  cl_event *held; /* events of unfinished launches: see launch.c */
-  size_t n_held, room_held, forget_at;
+  clloss__held held; /* inner events of calls */
   char message[4096];
 };
 
-/* Formats the message and returns status, so that a check reads `return clloss__fail(…)`. */
+/* Formats the message and returns status, so that a check reads `return clloss__fail(…)`. A tensor's calls have no ctx and
+ * leave no message. */
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))
 #endif

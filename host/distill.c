@@ -116,7 +116,7 @@ static clloss_status check_views(clloss_ctx *ctx, const request *r) {
           .same = &x->student),
       USE(grad_loss, upstream, real, none ? n : 1, 1, .broadcasts = CLLOSS_BROADCAST),
       USE(divisor, CLLOSS__MAY_READ, real, 1, 1, .inner = 1),
-      USE(workspace, CLLOSS__MAY_WRITE, CLLOSS__DTYPE(CLLOSS_U8), 1, r->workspace_bytes,
+      USE(workspace, CLLOSS__MAY_WRITE, CLLOSS__DTYPE(CLLOSS_U8), 1, r->workspace_bytes, .also_read = true,
           .align_bytes = sizeof(cl_ulong), .if_too_small = CLLOSS_WORKSPACE),
   };
 #undef USE

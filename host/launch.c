@@ -6,16 +6,13 @@
 
 #include "ctx.h"
 
-clloss_status clloss__launch_check_queue(clloss_ctx *ctx, cl_command_queue queue, cl_uint n_wait,
-                                         const cl_event *wait) {
-  if (!queue) return clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "queue: NULL");
+clloss_status clloss__launch_check_wait(clloss_ctx *ctx, cl_uint n_wait, const cl_event *wait) {
   if ((n_wait == 0) != (wait == NULL)) {
     return clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "wait: n_wait is %u and the list is %s", n_wait,
                         wait ? "not NULL" : "NULL");
   }
   for (cl_uint i = 0; i < n_wait; ++i) {
     if (!wait[i]) return clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "wait[%u]: NULL", i);
-    /* PoCL 3.1 never ends a command whose wait list had failed before the enqueue. */
     cl_int state = CL_QUEUED;
     const cl_int asked = clGetEventInfo(wait[i], CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof state, &state,
                                         NULL);
@@ -25,6 +22,14 @@ clloss_status clloss__launch_check_queue(clloss_ctx *ctx, cl_command_queue queue
                           state);
     }
   }
+  return CLLOSS_SUCCESS;
+}
+
+clloss_status clloss__launch_check_queue(clloss_ctx *ctx, cl_command_queue queue, cl_uint n_wait,
+                                         const cl_event *wait) {
+  if (!queue) return clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "queue: NULL");
+  const clloss_status status = clloss__launch_check_wait(ctx, n_wait, wait);
+  if (status != CLLOSS_SUCCESS) return status;
   cl_context context = NULL;
   cl_device_id device = NULL;
   cl_int error = clGetCommandQueueInfo(queue, CL_QUEUE_CONTEXT, sizeof context, &context, NULL);
@@ -133,42 +138,6 @@ static clloss_status enqueue_marker(clloss_ctx *ctx, const clloss__call *call, c
                              : clloss__fail(ctx, error, "enqueueing a marker: %s", clloss_status_name(error));
 }
 
-void clloss__launch_forget(clloss_ctx *ctx) {
-  size_t kept = 0;
-  for (size_t i = 0; i < ctx->n_held; ++i) {
-    cl_int state = CL_COMPLETE;
-    clGetEventInfo(ctx->held[i], CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof state, &state, NULL);
-    if (state > CL_COMPLETE) {
-      ctx->held[kept++] = ctx->held[i];
-    } else {
-      clReleaseEvent(ctx->held[i]);
-    }
-  }
-  ctx->n_held = kept;
-}
-
-/* PoCL 3.1 aborts when a command fails whose event nobody holds, so a call's inner events are kept until they end.
- * Those that have ended are looked for when the list has doubled since the last time: a constant cost per event. */
-static void hold(clloss_ctx *ctx, cl_event event) {
-  enum { LEAST = 16 };
-  if (ctx->n_held >= ctx->forget_at) {
-    clloss__launch_forget(ctx);
-    ctx->forget_at = ctx->n_held < LEAST / 2 ? LEAST : 2 * ctx->n_held;
-    if (ctx->forget_at > ctx->room_held) {
-      cl_event *held = realloc(ctx->held, ctx->forget_at * sizeof *held);
-      if (held) {
-        ctx->held = held;
-        ctx->room_held = ctx->forget_at;
-      }
-    }
-  }
-  if (ctx->n_held < ctx->room_held) {
-    ctx->held[ctx->n_held++] = event;
-  } else {
-    clReleaseEvent(event);
-  }
-}
-
 static clloss_status enqueue_chain(clloss_ctx *ctx, const clloss__call *call, const cl_kernel *kernels,
                                    cl_uint n_wait, const cl_event *wait, cl_event *last) {
   for (size_t i = 0; i < call->n_launches; ++i) {
@@ -176,7 +145,7 @@ static clloss_status enqueue_chain(clloss_ctx *ctx, const clloss__call *call, co
     const clloss_status status = enqueue(ctx, call, &call->launches[i], kernels[i], *last ? 1 : n_wait,
                                          *last ? last : wait, &event);
     if (status != CLLOSS_SUCCESS) return status;
-    if (*last) hold(ctx, *last);
+    if (*last) clloss__held_add(&ctx->held, *last);
     *last = event;
   }
   return CLLOSS_SUCCESS;
@@ -217,7 +186,7 @@ clloss_status clloss__launch_all(clloss_ctx *ctx, const clloss__call *call) {
   if (last && call->block) {
     clloss__pool_used(call->block, last);
   } else if (last) {
-    hold(ctx, last);
+    clloss__held_add(&ctx->held, last);
   }
   return status;
 }

@@ -38,7 +38,11 @@ typedef struct {
   cl_event block_busy;  /* what the block's last use still waits for, or NULL */
 } clloss__call;
 
-/* NULL queue, a wait list that contradicts its length, a queue of another context or device. */
+/* What no call may wait for: a list that contradicts its length, an event that is NULL, and one that has failed, as PoCL 3.1
+ * never ends a command whose wait list had failed before the enqueue. Without a ctx there is no message. */
+clloss_status clloss__launch_check_wait(clloss_ctx *ctx, cl_uint n_wait, const cl_event *wait);
+
+/* The same, and NULL queue, a queue of another context or device. */
 clloss_status clloss__launch_check_queue(clloss_ctx *ctx, cl_command_queue queue, cl_uint n_wait,
                                          const cl_event *wait);
 
@@ -55,8 +59,5 @@ clloss_status clloss__launch_workspace(clloss_ctx *ctx, clloss__call *call, cons
  * are the same; the first waits for the wait list and for block_busy. The last one's event covers the call, and is the
  * block's last use. All kernels are compiled and their arguments checked before the first is enqueued. */
 clloss_status clloss__launch_all(clloss_ctx *ctx, const clloss__call *call);
-
-/* Releases the inner events that have ended. */
-void clloss__launch_forget(clloss_ctx *ctx);
 
 #endif

@@ -149,12 +149,12 @@ clloss_status clloss__pointwise_check_views(clloss_ctx *ctx, const clloss__point
       USE(pos_weight, CLLOSS__MAY_READ, real, 1, x->classes, .inner = 1),
       USE(loss, none ? CLLOSS__REFUSED : result, real, 1, 1, .inner = 1),
       USE(element_loss, result, real, x->rows, x->classes, .inner = 1),
-      USE(grad, forth ? CLLOSS__REFUSED : CLLOSS__WRITES, type | real, x->rows, x->classes,
-          .same = &x->input),
+      USE(grad, forth ? CLLOSS__REFUSED : CLLOSS__WRITES, type | real, x->rows, x->classes, .same = &x->input,
+          .also_read = r->o.grad_beta != 0),
       USE(grad_loss, forth ? CLLOSS__REFUSED : CLLOSS__MAY_READ, real, none ? x->rows : 1,
           none ? x->classes : 1, .broadcasts = none ? broadcasts : CLLOSS_BROADCAST),
       USE(counts, result, CLLOSS__DTYPE(CLLOSS_I64), 1, CLLOSS_POINTWISE_COUNTS, .inner = 1),
-      USE(workspace, CLLOSS__MAY_WRITE, CLLOSS__DTYPE(CLLOSS_U8), 1, r->workspace_bytes,
+      USE(workspace, CLLOSS__MAY_WRITE, CLLOSS__DTYPE(CLLOSS_U8), 1, r->workspace_bytes, .also_read = true,
           .align_bytes = sizeof(cl_ulong), .if_too_small = CLLOSS_WORKSPACE),
   };
 #undef USE

@@ -240,9 +240,13 @@ static clloss_status check_one(clloss_ctx *ctx, const char *call, const clloss__
         "%s.%s starts at byte %zu of a buffer at byte %zu (host pointer %p): not a multiple of %zu", call,
         use->name, begin, m.offset, m.host, align);
   }
-  if (m.flags & (writes ? CL_MEM_READ_ONLY : CL_MEM_WRITE_ONLY)) {
-    return clloss__fail(ctx, CLLOSS_ACCESS, "%s.%s.mem: kernels may only %s this buffer", call, use->name,
-                        writes ? "read" : "write");
+  const bool reads = !writes || use->also_read;
+  if (m.flags & ((writes ? CL_MEM_READ_ONLY : 0) | (reads ? CL_MEM_WRITE_ONLY : 0))) {
+    return clloss__fail(ctx, CLLOSS_ACCESS, "%s.%s.mem: kernels may only %s this buffer, and this view is %s",
+                        call, use->name, m.flags & CL_MEM_READ_ONLY ? "read" : "write",
+                        reads && writes ? "read and written"
+                        : writes        ? "written"
+                                        : "read");
   }
   *out = (range){m.parent ? m.parent : use->view->mem, m.offset + begin, m.offset + end};
   return CLLOSS_SUCCESS;

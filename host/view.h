@@ -23,6 +23,7 @@ typedef struct {
   const char *name; /* as in the public struct */
   const clloss_view *view;
   clloss__role role;
+  bool also_read;              /* an output whose old contents, or what it is given meanwhile, kernels read */
   size_t rows, columns, inner; /* elements that the call touches: [rows][columns][inner], inner 0 is 1 */
   uint32_t dtypes;             /* CLLOSS__DTYPE bits */
   uint32_t broadcasts;         /* CLLOSS_BROADCAST… flags that it may have */

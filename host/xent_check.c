@@ -172,7 +172,7 @@ clloss_status clloss__xent_check_views(clloss_ctx *ctx, const clloss__xent *r) {
       USE(row_loss, result, real, n, 1, .inner = 1),
       USE(row_stats, stats, real, n, 2, .inner = 1),
       USE(grad, gradient, type | real, outer, x->classes, .inner = x->inner, .may_stride = true,
-          .same = &x->logits),
+          .same = &x->logits, .also_read = r->o.grad_beta != 0),
       USE(grad_loss, upstream, real, none ? n : 1, 1, .broadcasts = CLLOSS_BROADCAST),
       USE(divisor, CLLOSS__MAY_READ, real, 1, 1, .inner = 1),
       USE(metrics, result, real, 1, CLLOSS_METRICS, .inner = 1),
@@ -180,7 +180,7 @@ clloss_status clloss__xent_check_views(clloss_ctx *ctx, const clloss__xent *r) {
       USE(predicted, of_softmax, CLLOSS__DTYPE(CLLOSS_I32), n, 1, .inner = 1),
       USE(confidence, of_softmax, real, n, 1, .inner = 1),
       USE(entropy, of_softmax, real, n, 1, .inner = 1),
-      USE(workspace, CLLOSS__MAY_WRITE, CLLOSS__DTYPE(CLLOSS_U8), 1, r->workspace_bytes,
+      USE(workspace, CLLOSS__MAY_WRITE, CLLOSS__DTYPE(CLLOSS_U8), 1, r->workspace_bytes, .also_read = true,
           .align_bytes = sizeof(cl_ulong), .if_too_small = CLLOSS_WORKSPACE),
   };
 #undef USE

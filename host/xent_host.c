@@ -128,6 +128,8 @@ static clloss_status read_job(job *j, const clloss_xent_arrays *arrays, const cl
   status = clloss__read_struct(j->ctx, "arrays", &j->in, sizeof j->in, arrays);
   if (status != CLLOSS_SUCCESS) return status;
   const clloss_xent_arrays *in = &j->in;
+  if (in->reserved)
+    return clloss__fail(j->ctx, CLLOSS_OPTION, "arrays.reserved is %u: it must be 0", in->reserved);
   clloss_xent x = {.struct_size = sizeof x, .rows = in->rows, .classes = in->classes, .inner = in->inner};
   x.logits.dtype = in->logits_dtype;
   x.targets.dtype = in->targets_dtype;

@@ -4,9 +4,11 @@
 #include <clloss/clloss_ref.h>
 #include <dlfcn.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { POISON = 0xA5, IGNORED = -100 };
 #define UPSTREAM 0.5
@@ -14,6 +16,9 @@ enum { POISON = 0xA5, IGNORED = -100 };
 const char *const pass_names[PASS_COUNT] = {"forward", "backward", "fused"};
 const char *const slot_names[SLOT_COUNT] = {"logits",    "targets", "loss",      "row_loss",
                                             "row_stats", "grad",    "grad_loss", "workspace"};
+
+const char *const transfer_names[TRANSFER_COUNT] = {"upload",      "download", "upload_as",
+                                                    "download_as", "map",      "unmap"};
 
 bool fixture_open(fixture *f) {
   cl_platform_id platforms[8];
@@ -276,4 +281,37 @@ bool problem_right(const problem *p, pass which, cl_command_queue queue) {
     if (pass_writes(which, &p->options, (enum slot)slot))
       ok = slot_right(p, which, (enum slot)slot, expected[slot], queue) && ok;
   return ok;
+}
+
+static const char *volatile running;
+
+static void hung(int signal) {
+  static const char text[] = " hasn't returned after 10 s\n";
+  (void)signal;
+  const bool told = write(STDERR_FILENO, running, strlen(running)) > 0 &&
+                    write(STDERR_FILENO, text, sizeof text - 1) > 0;
+  _exit(told ? 1 : 2);
+}
+
+clloss_status transfer_run(transfer which, clloss_tensor *tensor, void *host, void **mapped,
+                           cl_command_queue queue, cl_uint n_wait, const cl_event *wait, cl_event *done) {
+  clloss_status status = CLLOSS_NULL_ARGUMENT;
+  running = transfer_names[which];
+  signal(SIGALRM, hung);
+  alarm(10);
+  switch (which) {
+  case UPLOAD: status = clloss_tensor_upload(tensor, host, queue, n_wait, wait, done); break;
+  case DOWNLOAD: status = clloss_tensor_download(tensor, host, queue, n_wait, wait, done); break;
+  case UPLOAD_AS:
+    status = clloss_tensor_upload_as(tensor, CLLOSS_F64, host, queue, n_wait, wait, done);
+    break;
+  case DOWNLOAD_AS:
+    status = clloss_tensor_download_as(tensor, CLLOSS_F64, host, queue, n_wait, wait, done);
+    break;
+  case MAP: status = clloss_tensor_map(tensor, mapped, queue, n_wait, wait, done); break;
+  case UNMAP: status = clloss_tensor_unmap(tensor, queue, n_wait, wait, done); break;
+  case TRANSFER_COUNT: break;
+  }
+  alarm(0);
+  return status;
 }

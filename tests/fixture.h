@@ -69,4 +69,12 @@ bool problem_untouched(const problem *p, pass which, cl_command_queue queue);
 /* Reads, in the queue's turn, what the pass wrote and prints the first value that isn't right. */
 bool problem_right(const problem *p, pass which, cl_command_queue queue);
 
+/* The calls that move a tensor's elements; _AS to and from f64. */
+typedef enum transfer { UPLOAD, DOWNLOAD, UPLOAD_AS, DOWNLOAD_AS, MAP, UNMAP, TRANSFER_COUNT } transfer;
+extern const char *const transfer_names[TRANSFER_COUNT];
+
+/* Makes the call under a time limit: one that hasn't returned after ten seconds ends the process with exit status 1. */
+clloss_status transfer_run(transfer which, clloss_tensor *tensor, void *host, void **mapped,
+                           cl_command_queue queue, cl_uint n_wait, const cl_event *wait, cl_event *done);
+
 #endif

@@ -51,7 +51,7 @@ modules() {
   done
 }
 
-runtime='status ctx program plan tuning launch view pool buffer convert stream'
+runtime='status ctx program plan tuning launch view pool buffer convert stream held'
 losses='xent softmax distill information pointwise rowwise'
 compositions='gemm linear vocab_mpi xent_host prebuild'
 offers='losses' # what losses offer to compositions

@@ -11,7 +11,7 @@ typedef enum { FORWARD, BACKWARD, FUSED } pass;
 typedef struct {
   const harness_device *device;
   clloss_ctx *ctx;
-  cl_mem student, teacher, grad, small[4], work, read_only, write_only, foreign;
+  cl_mem student, teacher, grad, small[4], work, work_write_only, read_only, write_only, foreign;
   cl_context other;
 } bench;
 
@@ -134,6 +134,9 @@ static void views(const bench *b) {
           x.workspace = ((clloss_view){.mem = b->work, .offset = 4, .dtype = CLLOSS_U8}));
   REFUSED(FUSED, CLLOSS_ACCESS, "distill.grad", x.grad.mem = b->read_only);
   REFUSED(FUSED, CLLOSS_ACCESS, "distill.teacher", x.teacher.mem = b->write_only);
+  for (int which = FORWARD; which <= FUSED; which++)
+    REFUSED((pass)which, CLLOSS_ACCESS, "distill.workspace.mem",
+            x.workspace = ((clloss_view){.mem = b->work_write_only, .dtype = CLLOSS_U8}));
   REFUSED(FORWARD, CLLOSS_MEMORY_CONTEXT, "distill.teacher", x.teacher.mem = b->foreign);
   /* In place is the very same view, and of the student alone. */
   REFUSED(FUSED, CLLOSS_OVERLAP, "distill.grad", x.grad = x.teacher);
@@ -171,6 +174,7 @@ int status_distill(const harness_device *device) {
   CHECK_STATUS(clloss_ctx_create(&b.ctx, device->context, device->device, NULL), CLLOSS_SUCCESS);
   for (size_t i = 0; i < ALL; i++) *all[i] = buffer(device->context, CL_MEM_READ_WRITE);
   b.work = clCreateBuffer(device->context, CL_MEM_READ_WRITE, 65536, NULL, NULL);
+  b.work_write_only = clCreateBuffer(device->context, CL_MEM_WRITE_ONLY, 65536, NULL, NULL);
   b.read_only = buffer(device->context, CL_MEM_READ_ONLY);
   b.write_only = buffer(device->context, CL_MEM_WRITE_ONLY);
   b.foreign = buffer(b.other, CL_MEM_READ_WRITE);
@@ -182,6 +186,7 @@ int status_distill(const harness_device *device) {
   no_rows(&b);
   for (size_t i = 0; i < ALL; i++) clReleaseMemObject(*all[i]);
   clReleaseMemObject(b.work);
+  clReleaseMemObject(b.work_write_only);
   clReleaseMemObject(b.read_only);
   clReleaseMemObject(b.write_only);
   clReleaseMemObject(b.foreign);

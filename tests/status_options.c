@@ -70,7 +70,7 @@ static void onto(call *c, int view, const clloss_view *other, size_t offset) {
   X(nll_with_scale, BACKWARD, OPTION, "CLLOSS_LOG_PROBABILITIES logit_scale", \
     c->o.flags |= CLLOSS_LOG_PROBABILITIES; c->o.logit_scale = 2;) \
   X(nll_with_stats, FUSED, UNUSED_VIEW, "row_stats", \
-    c->o.flags |= CLLOSS_LOG_PROBABILITIES; status_bind(c, ROW_STATS);) \
+    c->o.flags |= CLLOSS_LOG_PROBABILITIES;) /* bound in every fused call */ \
   X(nll_with_entropy, FORWARD, UNUSED_VIEW, "entropy", \
     c->o.flags |= CLLOSS_LOG_PROBABILITIES; c->x.row_stats.mem = NULL; status_bind(c, ENTROPY);) \
   X(beta_in_place_backward, BACKWARD, OPTION, "grad_beta in place", \

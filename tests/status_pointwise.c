@@ -10,7 +10,7 @@ enum { ROWS = 6, CLASSES = 5, N = ROWS * CLASSES, MEMS = 8 };
 typedef struct {
   const harness_device *device;
   clloss_ctx *ctx;
-  cl_mem mem[MEMS], large, read_only, write_only, foreign;
+  cl_mem mem[MEMS], large, large_write_only, read_only, write_only, foreign;
   cl_context other;
 } bench;
 
@@ -182,6 +182,14 @@ static void views(const bench *b) {
   REFUSED(FUSED, CLLOSS_BUFFER_SIZE, "pointwise.grad", x.grad.offset = N + 1);
   REFUSED(FUSED, CLLOSS_ACCESS, "pointwise.grad", x.grad.mem = b->read_only);
   REFUSED(FUSED, CLLOSS_ACCESS, "pointwise.target", x.target.mem = b->write_only);
+  /* What is added to, and the workspace, are read too. */
+  REFUSED(FUSED, CLLOSS_ACCESS, "pointwise.grad write written",
+          (x.grad.mem = b->write_only, o.grad_beta = 1));
+  REFUSED(BACKWARD, CLLOSS_ACCESS, "pointwise.grad write written",
+          (x.grad.mem = b->write_only, o.grad_beta = -1));
+  for (int pass = 0; pass < PASSES; pass++)
+    REFUSED(pass, CLLOSS_ACCESS, "pointwise.workspace write written",
+            (x.workspace = view(b->large_write_only), x.workspace.dtype = CLLOSS_U8));
   REFUSED(FUSED, CLLOSS_MEMORY_CONTEXT, "pointwise.input", x.input.mem = b->foreign);
   REFUSED(FUSED, CLLOSS_OVERLAP, "pointwise.grad", (x.grad = x.input, x.grad.offset = 1));
   REFUSED(FUSED, CLLOSS_OVERLAP, "pointwise.grad", x.grad = x.target);
@@ -224,6 +232,7 @@ int status_pointwise(const harness_device *device) {
   CHECK_STATUS(clloss_ctx_create(&b.ctx, device->context, device->device, NULL), CLLOSS_SUCCESS);
   for (size_t i = 0; i < MEMS; i++) b.mem[i] = buffer(device->context, CL_MEM_READ_WRITE);
   b.large = clCreateBuffer(device->context, CL_MEM_READ_WRITE, 1 << 16, NULL, NULL);
+  b.large_write_only = clCreateBuffer(device->context, CL_MEM_WRITE_ONLY, 1 << 16, NULL, NULL);
   b.read_only = buffer(device->context, CL_MEM_READ_ONLY);
   b.write_only = buffer(device->context, CL_MEM_WRITE_ONLY);
   b.foreign = buffer(b.other, CL_MEM_READ_WRITE);
@@ -235,7 +244,7 @@ int status_pointwise(const harness_device *device) {
   places(&b);
   CHECK(!clloss_pointwise_name(0) && !clloss_pointwise_name(99));
   CHECK(strcmp(clloss_pointwise_name(CLLOSS_BCE_LOGITS), "bce-logits") == 0);
-  const cl_mem others[] = {b.large, b.read_only, b.write_only, b.foreign};
+  const cl_mem others[] = {b.large, b.large_write_only, b.read_only, b.write_only, b.foreign};
   for (size_t i = 0; i < MEMS; i++) clReleaseMemObject(b.mem[i]);
   for (size_t i = 0; i < sizeof others / sizeof *others; i++) clReleaseMemObject(others[i]);
   clReleaseContext(b.other);

@@ -106,6 +106,9 @@ static void views(const bench *b) {
   REFUSED(false, CLLOSS_BUFFER_SIZE, "softmax.input", x.input.offset = N + 1);
   REFUSED(false, CLLOSS_ACCESS, "softmax.output", x.output.mem = b->read_only);
   REFUSED(true, CLLOSS_ACCESS, "softmax.output", x.output.mem = b->write_only);
+  REFUSED(false, CLLOSS_ACCESS, "softmax.output", x.output.mem = x.input.mem = b->read_only);
+  REFUSED(false, CLLOSS_ACCESS, "softmax.input", x.output.mem = x.input.mem = b->write_only);
+  REFUSED(true, CLLOSS_ACCESS, "softmax.grad_output", x.grad_input.mem = x.grad_output.mem = b->write_only);
   REFUSED(false, CLLOSS_MEMORY_CONTEXT, "softmax.output", x.output.mem = b->foreign);
   /* In place is the very same view, and of nothing but what the header says. */
   REFUSED(false, CLLOSS_OVERLAP, "softmax.output", (x.output = x.input, x.output.offset = 1));

@@ -182,6 +182,16 @@ static const struct {
     ROOT_BYTES - 64, host_memory + 2), b.align, 4096);) \
   X(row_stats_unreadable, BACKWARD, ACCESS, "row_stats", \
     c->x.row_stats.mem = buffer(b.f.context, CL_MEM_WRITE_ONLY, ROOT_BYTES, NULL);) \
+  X(grad_unreadable, FUSED, ACCESS, "grad write written", c->o.grad_beta = 1; \
+    c->x.grad.mem = buffer(b.f.context, CL_MEM_WRITE_ONLY, ROOT_BYTES, NULL);) \
+  X(grad_unreadable_backward, BACKWARD, ACCESS, "grad write written", c->o.grad_beta = -0.5; \
+    c->x.grad.mem = buffer(b.f.context, CL_MEM_WRITE_ONLY, ROOT_BYTES, NULL);) \
+  X(workspace_unreadable, FORWARD, ACCESS, "workspace write written", \
+    c->x.workspace.mem = buffer(b.f.context, CL_MEM_WRITE_ONLY, ROOT_BYTES, NULL);) \
+  X(workspace_unreadable_backward, BACKWARD, ACCESS, "workspace write written", \
+    c->x.workspace.mem = buffer(b.f.context, CL_MEM_WRITE_ONLY, ROOT_BYTES, NULL);) \
+  X(in_place_unreadable, FUSED, ACCESS, "logits write", \
+    c->x.logits.mem = c->x.grad.mem = buffer(b.f.context, CL_MEM_WRITE_ONLY, ROOT_BYTES, NULL);) \
   X(in_place_unwritable, FUSED, ACCESS, "grad", \
     c->x.logits.mem = c->x.grad.mem = buffer(b.f.context, CL_MEM_READ_ONLY, ROOT_BYTES, NULL);) \
   X(sub_unwritable, FUSED, ACCESS, "loss", \

@@ -254,6 +254,38 @@ static void check_short_outputs(world *w) {
   CHECK_EQ(out.plan.variant[23], 0x5A);
 }
 
+/* Why a ctx wasn't made is told in every struct whose size says that the place for it is whole, also one that is refused
+ * for what comes after; nothing behind struct_size is read for it. */
+static void check_message_place(world *w) {
+  const size_t known = sizeof(clloss_ctx_options);
+  const size_t whole = offsetof(clloss_ctx_options, message_size_bytes) + sizeof(size_t);
+  char text[64];
+  const clloss_ctx_options o = {
+      .struct_size = known, .message = text, .message_size_bytes = sizeof text, .family = 99};
+  clloss_ctx *ctx = NULL;
+  for (size_t size = sizeof size; size <= known + 16; size++) {
+    int failures = check_failures;
+    char *at = at_edge(&w->e, &o, known, size);
+    if (size > known) at[size - 1] = 1;
+    memset(text, '#', sizeof text);
+    CHECK_STATUS(clloss_ctx_create(&ctx, NULL, w->f.device, (void *)at),
+                 size > known ? CLLOSS_STRUCT_SIZE : CLLOSS_NULL_ARGUMENT);
+    CHECK(!ctx);
+    CHECK_EQ(text[0] == '#', size < whole);
+    CHECK_EQ(memchr(text, 0, sizeof text) != NULL, size >= whole);
+    if (size > known) CHECK(!memcmp(text, "options.struct_size is", 22));
+    if (failures != check_failures) fprintf(stderr, "  with struct_size %zu\n", size);
+  }
+  for (size_t wrong = 0; wrong < sizeof wrong; wrong++) { /* too small to say anything: nothing is read */
+    char *at = at_edge(&w->e, &o, known, sizeof wrong);
+    memcpy(at, &wrong, sizeof wrong);
+    CHECK_STATUS(clloss_ctx_create(&ctx, w->f.context, w->f.device, (void *)at), CLLOSS_STRUCT_SIZE);
+  }
+  memset(text, '#', sizeof text);
+  CHECK_STATUS(clloss_ctx_create(NULL, w->f.context, w->f.device, &o), CLLOSS_NULL_ARGUMENT);
+  CHECK(!memcmp(text, "out: NULL", 10));
+}
+
 static bool open_world(world *w) {
   return edge_open(&w->e) && fixture_open(&w->f) &&
          !clloss_ctx_create(&w->ctx, w->f.context, w->f.device, NULL) &&
@@ -381,6 +413,7 @@ int main(void) {
     check_rowwise_sizes(&w);
     check_pointwise_sizes(&w);
     check_short_outputs(&w);
+    check_message_place(&w);
     CHECK_STATUS(clFinish(w.f.queue), CL_SUCCESS);
   }
   problem_close(&w.p);

@@ -237,7 +237,7 @@ static void refusals(const fixture *f) {
                                    .logits = logits,
                                    .targets = targets,
                                    .loss = &loss};
-  enum { CASES = 9 };
+  enum { CASES = 10 };
   clloss_xent_arrays bad[CASES];
   for (int i = 0; i < CASES; i++) bad[i] = good;
   bad[0].logits = NULL;
@@ -250,15 +250,17 @@ static void refusals(const fixture *f) {
   bad[7].inner = 3;
   bad[8].grad = grad;
   bad[8].grad_dtype = CLLOSS_BF16;
-  const clloss_status expected[CASES] = {CLLOSS_NULL_ARGUMENT, CLLOSS_MISSING_VIEW, CLLOSS_DTYPE,
-                                         CLLOSS_DTYPE,         CLLOSS_SIZE,         CLLOSS_ALIGNMENT,
-                                         CLLOSS_UNUSED_VIEW,   CLLOSS_SIZE,         CLLOSS_DTYPE};
+  bad[9].reserved = 7;
+  const clloss_status expected[CASES] = {
+      CLLOSS_NULL_ARGUMENT, CLLOSS_MISSING_VIEW, CLLOSS_DTYPE, CLLOSS_DTYPE, CLLOSS_SIZE,
+      CLLOSS_ALIGNMENT,     CLLOSS_UNUSED_VIEW,  CLLOSS_SIZE,  CLLOSS_DTYPE, CLLOSS_OPTION};
   clloss_ctx *ctx = NULL;
   CHECK_STATUS(clloss_ctx_create(&ctx, f->context, f->device, NULL), CLLOSS_SUCCESS);
   for (int i = 0; i < CASES; i++) {
     CHECK_STATUS(clloss_xent_host(ctx, &bad[i], NULL), expected[i]);
     CHECK(strlen(clloss_ctx_message(ctx)) > 0);
     CHECK(loss == -3);
+    if (bad[i].reserved) CHECK(strstr(clloss_ctx_message(ctx), "reserved is 7"));
   }
   CHECK_STATUS(clloss_xent_host(NULL, &good, NULL), CLLOSS_NULL_ARGUMENT);
   CHECK_STATUS(clloss_xent_host(ctx, NULL, NULL), CLLOSS_NULL_ARGUMENT);

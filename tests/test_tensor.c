@@ -1,6 +1,6 @@
 /* Typed device tensors: transfers and maps give back what was put in, with events and without; kernels see what was
  * written through a map, without a copy where the device shares the host's memory; odd sizes; life after the ctx;
- * transfers that convert, against arithmetic on values that owes nothing to their bits. */
+ * transfers that convert, against arithmetic on values that owes nothing to their bits; wait lists that have failed. */
 #include "check.h"
 #include "fixture.h"
 
@@ -11,6 +11,7 @@ enum { ROWS = 37, CLASSES = 11, MOST_BYTES = ROWS * CLASSES * 8 };
 
 static fixture f;
 static clloss_ctx *ctx;
+static const layer_api *layer;
 
 static void fill(unsigned char *bytes, size_t n, unsigned seed) {
   for (size_t i = 0; i < n; i++) bytes[i] = (unsigned char)(i * 31 + seed * 7 + (i >> 8));
@@ -387,9 +388,68 @@ static void conversions_and_events(void) {
   clReleaseCommandQueue(queue);
 }
 
+/* ---- wait lists that have failed ------------------------------------------------------------------------------ */
+
+enum { N = 16 };
+
+/* One call with a list that can't be waited for: refused at once, and all is as it was. */
+static void refused_list(transfer which, clloss_tensor *t, const cl_event *list, clloss_status expected,
+                         bool with_done) {
+  int64_t before[LAYER_KIND_COUNT];
+  unsigned char host[N * sizeof(double)];
+  const int failures = check_failures;
+  cl_event nobodys = (cl_event)(void *)&f, done = nobodys, ended = NULL;
+  void *mapped = NULL;
+  float down[N];
+  memset(host, 0xA5, sizeof host);
+  layer_snapshot(layer, before);
+  if (which == UNMAP) CHECK_STATUS(clloss_tensor_map(t, &mapped, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  if (which == MAP) mapped = &mapped;
+  CHECK_STATUS(transfer_run(which, t, host, &mapped, f.queue, 2, list, with_done ? &done : NULL), expected);
+  CHECK(done == nobodys);
+  if (which == MAP) CHECK(!mapped);
+  if (which == UNMAP) {
+    CHECK_STATUS(clloss_tensor_unmap(t, f.queue, 0, NULL, &ended), CLLOSS_SUCCESS);
+    CHECK_STATUS(clWaitForEvents(1, &ended), CL_SUCCESS);
+    clReleaseEvent(ended);
+  }
+  for (size_t i = 0; i < sizeof host; i++) CHECK_EQ(host[i], 0xA5);
+  CHECK_STATUS(clloss_tensor_download(t, down, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  for (size_t i = 0; i < N; i++) CHECK(down[i] == 1);
+  CHECK_EQ(layer_grown(layer, before, "a refused wait list"), 0);
+  if (failures != check_failures)
+    fprintf(stderr, "  in %s, %s done\n", transfer_names[which], with_done ? "with" : "without");
+}
+
+static void refuses_failed_wait_lists(void) {
+  cl_int error;
+  const cl_event good = clCreateUserEvent(f.context, &error), bad = clCreateUserEvent(f.context, &error);
+  const cl_event failed[2] = {good, bad}, hole[2] = {good, NULL};
+  clloss_tensor *t = make(CLLOSS_F32, N, 1), *none = make(CLLOSS_F32, 0, 1);
+  float ones[N];
+  cl_event done = NULL;
+  if (!good || !bad || !t || !none) return;
+  for (size_t i = 0; i < N; i++) ones[i] = 1;
+  CHECK_STATUS(clloss_tensor_upload(t, ones, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  CHECK_STATUS(clSetUserEventStatus(good, CL_COMPLETE), CL_SUCCESS);
+  CHECK_STATUS(clSetUserEventStatus(bad, -77), CL_SUCCESS);
+  for (transfer which = UPLOAD; which < TRANSFER_COUNT; which++)
+    for (int with_done = 0; with_done < 2; with_done++) {
+      refused_list(which, t, failed, CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST, with_done);
+      refused_list(which, t, hole, CLLOSS_NULL_ARGUMENT, with_done);
+    }
+  CHECK_STATUS(transfer_run(UPLOAD, none, ones, NULL, f.queue, 2, failed, &done),
+               CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST);
+  CHECK(!done);
+  clReleaseEvent(good);
+  clReleaseEvent(bad);
+  clloss_tensor_destroy(&t);
+  clloss_tensor_destroy(&none);
+}
+
 int main(void) {
   int64_t nothing[LAYER_KIND_COUNT] = {0};
-  const layer_api *layer = layer_open();
+  layer = layer_open();
   if (!layer || !fixture_open(&f)) return 1;
   CHECK_STATUS(clloss_ctx_create(&ctx, f.context, f.device, NULL), CLLOSS_SUCCESS);
   if (ctx) {
@@ -412,6 +472,7 @@ int main(void) {
     narrows_as_casts();
     integers();
     conversions_and_events();
+    refuses_failed_wait_lists();
     destroyed_in_flight();
   }
   clloss_ctx_destroy(&ctx);

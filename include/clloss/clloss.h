@@ -4,7 +4,8 @@
  * and an event out-pointer, returns as soon as its kernels are enqueued, and never waits on the device or reads back
  * behind the caller's back (transfers without an event are the one documented exception). In-order and out-of-order
  * queues both work. If a call is refused, nothing was enqueued and nothing changed; if the driver fails half-way
- * through a call's kernels, its first error comes back, no event, and the outputs are undefined.
+ * through a call's kernels, its first error comes back, no event, and the outputs are undefined. A wait list of which an
+ * event has failed is refused: CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST.
  *
  * Zero is the default: a NULL options pointer, a zero field and a view without a buffer all mean "the usual".
  *
@@ -62,7 +63,8 @@ typedef struct clloss_ctx_options {
  *   CLLOSS_DEVICE         the device isn't in the context, isn't available, has no compiler, or is big-endian
  *   CLLOSS_PLAN           an override that the device can't run; a tuning text that isn't one
  *   CL_OUT_OF_HOST_MEMORY, or whatever OpenCL answers to queries about context and device
- * On failure *out is NULL. */
+ * On failure *out is NULL and options->message says why, also of a struct_size that is refused, unless it is too small to
+ * hold message and message_size_bytes. */
 CLLOSS_API clloss_status clloss_ctx_create(clloss_ctx **out, cl_context context, cl_device_id device,
                                            const clloss_ctx_options *options);
 
@@ -144,7 +146,10 @@ CLLOSS_API clloss_view clloss_tensor_view(const clloss_tensor *tensor);
  * call returns at once and the array must stay (upload: unchanged) until the event completes; without it the call
  * returns when the copy is done.
  * The tensor calls leave no message: a tensor may have outlived its ctx.
- *   CLLOSS_NULL_ARGUMENT, CLLOSS_QUEUE, CLLOSS_MAPPED, CLLOSS_FORKED, or OpenCL's */
+ *   CLLOSS_NULL_ARGUMENT  tensor, host, queue; a wait list NULL with n_wait > 0 or the reverse; an event in it
+ *   CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST  an event of the wait list has failed: before the call, or without `done`
+ *                         while the call waited for it. Tensor and array are as they were. With `done` that event fails.
+ *   CLLOSS_QUEUE, CLLOSS_MAPPED, CLLOSS_FORKED, or OpenCL's */
 CLLOSS_API clloss_status clloss_tensor_upload(clloss_tensor *tensor, const void *host, cl_command_queue queue,
                                               cl_uint n_wait, const cl_event *wait, cl_event *done);
 CLLOSS_API clloss_status clloss_tensor_download(const clloss_tensor *tensor, void *host,
@@ -156,7 +161,8 @@ CLLOSS_API clloss_status clloss_tensor_download(const clloss_tensor *tensor, voi
  * among each other, where all values have to fit: if one doesn't, nothing is written. Where the types differ the call
  * waits for the wait list and goes through a map, so that the array may be used as soon as it returns, also with `done`.
  *   CLLOSS_NULL_ARGUMENT, CLLOSS_DTYPE (no type, or a real and an integer), CLLOSS_VALUE, CLLOSS_QUEUE,
- *   CLLOSS_MAPPED, CLLOSS_FORKED, or OpenCL's */
+ *   CLLOSS_MAPPED, CLLOSS_FORKED, CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST (as above, while it waited also with
+ *   `done`), or OpenCL's */
 CLLOSS_API clloss_status clloss_tensor_upload_as(clloss_tensor *tensor, uint32_t host_dtype, const void *host,
                                                  cl_command_queue queue, cl_uint n_wait, const cl_event *wait,
                                                  cl_event *done);
@@ -171,14 +177,18 @@ CLLOSS_API clloss_status clloss_convert(uint32_t to_dtype, void *to, uint32_t fr
                                         size_t n);
 
 /* Makes the whole tensor addressable by the host until unmap, for reading and writing; kernels must not use it
- * meanwhile. `done` as for upload: without it the call returns when *host may be used. One map at a time.
+ * meanwhile. `done` as for upload: without it the call returns when *host may be used. One map at a time. On failure *host
+ * is NULL and the tensor isn't mapped; should `done` fail, it is until unmap, and *host may not be used.
  *   CLLOSS_NULL_ARGUMENT, CLLOSS_QUEUE, CLLOSS_MAPPED, CLLOSS_SIZE (no elements), CLLOSS_FORKED,
- *   or OpenCL's */
+ *   CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST (as for upload), or OpenCL's */
 CLLOSS_API clloss_status clloss_tensor_map(clloss_tensor *tensor, void **host, cl_command_queue queue,
                                            cl_uint n_wait, const cl_event *wait, cl_event *done);
 
-/* Hands the memory back to the device. Never waits; later commands wait for `done` or share the in-order queue.
- *   CLLOSS_NULL_ARGUMENT, CLLOSS_QUEUE, CLLOSS_MAPPED (it isn't mapped), CLLOSS_FORKED, or OpenCL's */
+/* Hands the memory back to the device. Never waits; later commands wait for `done` or share the in-order queue. On failure
+ * the tensor stays mapped; should an event of the wait list fail after the call, `done` fails, and what was written through
+ * the map may be lost.
+ *   CLLOSS_NULL_ARGUMENT, CLLOSS_QUEUE, CLLOSS_MAPPED (it isn't mapped), CLLOSS_FORKED,
+ *   CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST (before the call), or OpenCL's */
 CLLOSS_API clloss_status clloss_tensor_unmap(clloss_tensor *tensor, cl_command_queue queue, cl_uint n_wait,
                                              const cl_event *wait, cl_event *done);
 
@@ -221,8 +231,8 @@ typedef struct clloss_xent {
       confidence; /* [rows] real, written: its probability. Ignored rows 0, others that aren't valid NaN */
   clloss_view entropy; /* [rows] real, written: −Σ p log p of the prediction, nats; likewise */
   clloss_view
-      workspace; /* u8, scratch, offset a multiple of 8; unbound, the ctx's pool serves: up to 8 calls that
-                               can't follow one another share it without waiting for one another */
+      workspace; /* u8, scratch, written and read, offset a multiple of 8; unbound, the ctx's pool serves: up to 8
+                               calls that can't follow one another share it without waiting for one another */
 } clloss_xent;
 
 typedef struct clloss_xent_options {

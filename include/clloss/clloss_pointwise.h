@@ -38,7 +38,7 @@ typedef struct clloss_pointwise {
       grad_loss;      /* upstream gradient, real, read: [1], or with CLLOSS_NONE a matrix that may broadcast.
                                Unbound: 1 */
   clloss_view counts; /* [CLLOSS_POINTWISE_COUNTS] i64, written */
-  clloss_view workspace; /* u8, scratch, offset a multiple of 8; unbound, the ctx's pool serves */
+  clloss_view workspace; /* u8, scratch, written and read, offset a multiple of 8; unbound: the ctx's pool */
 } clloss_pointwise;
 
 typedef struct clloss_pointwise_options {

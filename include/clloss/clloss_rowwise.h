@@ -87,7 +87,7 @@ typedef struct clloss_distill {
       grad_loss;       /* upstream gradient, real: [1]; [rows], may broadcast, with CLLOSS_NONE. Unbound: 1 */
   clloss_view divisor; /* [1] real, read: replaces the mean's divisor */
   clloss_view
-      workspace; /* u8, scratch, offset a multiple of 8; unbound: the ctx's pool, as for clloss_xent */
+      workspace; /* u8, scratch, written and read, offset a multiple of 8; unbound: the pool, as for clloss_xent */
 } clloss_distill;
 
 typedef struct clloss_distill_options {

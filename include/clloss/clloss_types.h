@@ -52,7 +52,7 @@ typedef int32_t clloss_status;
   X(PLAN,               -6016, "a plan override can't run on this device")                                     \
   X(DEVICE,             -6017, "the device can't do this, or isn't one of the context's")                      \
   X(FORKED,             -6018, "the ctx was made by the parent of this process: OpenCL doesn't survive fork()") \
-  X(MAPPED,             -6019, "the tensor is mapped, or the pointer isn't the one that map gave")            \
+  X(MAPPED,             -6019, "a call on a tensor that is mapped, or an unmap of one that isn't")            \
   X(VALUE,              -6020, "an integer doesn't fit the element type that it was to be converted to")
 /* clang-format on */
 
