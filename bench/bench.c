@@ -188,18 +188,20 @@ static void warnings(const struct run *run) {
             run->options.program, (double)run->machine.facts.cache_bytes / 1e6);
 }
 
-/* After the figures: the plot and the report. */
+enum { WHY = 1024 };
+
+/* After the figures: the plot and the report, each whole or not at all. */
 static int publish(const struct run *run) {
   const struct options *o = &run->options;
   const struct run_facts *facts = &run->machine.facts;
-  char why[300];
+  char why[WHY];
   int rc = 0;
   if (o->plot && plot_results(o->plot, facts, run->results, run->count, why, sizeof why) != 0) {
-    fprintf(stderr, "%s: %s: %s\n", o->program, o->plot, why);
+    fprintf(stderr, "%s: %s\n", o->program, why);
     rc = -1;
   }
   if (o->report && report_write(o->report, facts, run->results, run->count, why, sizeof why) != 0) {
-    fprintf(stderr, "%s: %s: %s\n", o->program, o->report, why);
+    fprintf(stderr, "%s: %s\n", o->program, why);
     rc = -1;
   }
   return rc;
@@ -207,18 +209,18 @@ static int publish(const struct run *run) {
 
 /* Before anything is timed: whether plot and report will have gnuplot, and somewhere to go. */
 static int can_publish(const struct options *o) {
-  char why[300];
+  char why[WHY];
   if ((o->plot || o->report) && !gnuplot_possible()) {
     fprintf(stderr, "%s: %s: gnuplot isn't installed (apt-get install gnuplot-nox)\n", o->program,
             o->plot ? "--plot" : "--report");
     return 0;
   }
-  if (o->plot && gnuplot_place(o->plot, why, sizeof why) != 0) {
-    fprintf(stderr, "%s: --plot %s: %s\n", o->program, o->plot, why);
+  if (o->plot && whole_file_probe(o->plot, why, sizeof why) != 0) {
+    fprintf(stderr, "%s: --plot %s\n", o->program, why);
     return 0;
   }
   if (o->report && report_open(o->report, why, sizeof why) != 0) {
-    fprintf(stderr, "%s: --report %s: %s\n", o->program, o->report, why);
+    fprintf(stderr, "%s: --report %s\n", o->program, why);
     return 0;
   }
   return 1;
@@ -346,6 +348,7 @@ int bench_main(int argc, char **argv) {
     list();
     return 0;
   }
+  if (o->plot || o->report) whole_files_watch_signals();
   if (!can_publish(o)) return 1;
   rc = machine_open(&run.machine, o->device, why, sizeof why);
   if (rc != 0) {

@@ -147,20 +147,34 @@ static void range(const struct result *r, size_t n, double *low, double *high) {
   if (!(*low > 1e-3)) *low = 1e-3;
 }
 
-int plot_results(const char *path, const struct run_facts *facts, const struct result *results, size_t n,
-                 char *why, size_t why_size) {
+static int draw(struct whole_file *to, const struct run_facts *facts, const struct result *results, size_t n,
+                char *why, size_t why_size) {
   const struct result *first[16];
   int present[SERIES][SIDES], any = 0;
   double low, high;
   const size_t count = clusters(results, n, first, sizeof first / sizeof *first);
   struct gnuplot g;
-  if (gnuplot_open(&g, path, 260 + 190 * (int)(count < 3 ? 3 : count), 520, why, why_size) != 0) return -1;
-  write_style(g.pipe, facts, count);
-  write_tics(g.pipe, first, count);
+  if (gnuplot_start(&g, to, 260 + 190 * (int)(count < 3 ? 3 : count), 520, why, why_size) != 0) return -1;
+  write_style(g.script, facts, count);
+  write_tics(g.script, first, count);
   for (int s = 0; s < SERIES; s++)
     for (int side = 0; side < SIDES; side++)
-      any |= present[s][side] = write_bars(g.pipe, (enum side)side, s, results, n, first, count);
+      any |= present[s][side] = write_bars(g.script, (enum side)side, s, results, n, first, count);
   range(results, n, &low, &high);
-  if (any) write_plot(g.pipe, present, low, high);
-  return gnuplot_close(&g, any, why, why_size);
+  if (any) write_plot(g.script, present, low, high);
+  if (any) return gnuplot_draw(&g, why, why_size);
+  gnuplot_abandon(&g);
+  snprintf(why, why_size, "%s: there is nothing to draw", to->path);
+  return -1;
+}
+
+int plot_results(const char *path, const struct run_facts *facts, const struct result *results, size_t n,
+                 char *why, size_t why_size) {
+  struct whole_file plot = {.path = path}, *const files[] = {&plot};
+  int rc = whole_file_open(&plot, why, why_size);
+  if (rc == 0) rc = draw(&plot, facts, results, n, why, why_size);
+  if (rc == 0) rc = whole_file_close(&plot, why, why_size);
+  if (rc == 0) rc = whole_files_commit(files, 1, why, why_size);
+  whole_files_discard(files, 1);
+  return rc;
 }

@@ -208,13 +208,57 @@ if command -v gnuplot >/dev/null 2>&1; then
     fail "--report of one V: $(ls "$work/new/at/all")"
 
   # A plot that has nowhere to go is refused too, without an attempt that is left behind.
-  for plot in "$work/none/at/all.svg" "$work/none"; do
+  mkfifo "$work/pipe.svg"
+  for plot in "$work/none/at/all.svg" "$work/none" "$work/pipe.svg"; do
     rc=0
-    "$clloss" bench --plot "$plot" >"$work/out" 2>"$work/err" || rc=$?
-    { [ $rc -eq 1 ] && [ ! -s "$work/out" ] && grep -q -- "--plot $plot: [NI]" "$work/err"; } ||
+    "$clloss" bench --rows 3 --classes 5 --reps 2 --plot "$plot" >"$work/out" 2>"$work/err" || rc=$?
+    { [ $rc -eq 1 ] && [ ! -s "$work/out" ] && grep -qE -- "--plot $plot: (No such|not a regular) file" "$work/err"; } ||
       fail "--plot $plot: exit status $rc: $(cat "$work/err")"
-    [ ! -e "$plot.part" ] || fail "--plot $plot leaves $plot.part"
   done
+  [ -p "$work/pipe.svg" ] || fail '--plot takes the place of a FIFO'
+  [ "$(find "$work" -name '*.svg?*' | wc -l)" -eq 0 ] || fail "--plot leaves $(find "$work" -name '*.svg?*')"
+
+  # The rule: plot and report appear whole or not at all, and the exit status says which.
+  echo old >"$work/p.svg"
+  for file in table.txt results.jsonl run.json roofline.svg classes.svg; do echo old >"$work/report/$file"; done
+  # spoils_nothing WHAT FILE COMMAND…: a failure of one line that names the file; what was there is there, and nothing else.
+  spoils_nothing() {
+    what=$1 file=$2
+    shift 2
+    ls "$work" "$work/report" >"$work.before"
+    rc=0
+    "$@" >/dev/null 2>"$work/err" || rc=$?
+    [ $rc -eq 1 ] || fail "$what: exit status $rc"
+    [ "$(grep -vc 'warning: ' "$work/err")" -eq 1 ] || fail "$what: not one line: $(cat "$work/err")"
+    grep -q "^clloss bench: $work/$file: " "$work/err" || fail "$what: doesn't name $file: $(cat "$work/err")"
+    ls "$work" "$work/report" | cmp -s - "$work.before" || fail "$what: leaves $(ls "$work" "$work/report")"
+    rm "$work.before"
+    for file in p.svg report/table.txt report/results.jsonl report/run.json report/roofline.svg report/classes.svg; do
+      [ "$(cat "$work/$file")" = old ] || fail "$what: $file is another"
+    done
+  }
+  fused='bench --rows 3 --classes 5,9 --reps 2 --case xent_fused'
+  # gnuplot_is HOW COMMAND…: from here on what stands for gnuplot runs these, and then neither plot nor report may appear.
+  mkdir "$work/bin"
+  gnuplot_is() {
+    how=$1
+    shift
+    printf '%s\n' '#!/bin/sh' "$@" >"$work/bin/gnuplot"
+    chmod +x "$work/bin/gnuplot"
+    # shellcheck disable=SC2086
+    {
+      spoils_nothing "$how, --plot" p.svg env "PATH=$work/bin:$PATH" "$clloss" $fused --plot "$work/p.svg"
+      spoils_nothing "$how, --report" report/roofline.svg \
+        env "PATH=$work/bin:$PATH" "$clloss" $fused --report "$work/report"
+    }
+  }
+  gnuplot_is 'half a picture' 'cat >/dev/null' 'echo "<?xml?><svg><path"'
+  # As on a full disk: a file may have 4096 bytes, from when it is drawn, for a driver writes programs before. gnuplot would
+  # end with success.
+  if command -v prlimit >/dev/null; then
+    # shellcheck disable=SC2016
+    gnuplot_is 'a full disk' 'trap "" XFSZ' 'prlimit --pid $PPID --fsize=4096:' 'ulimit -f 8' "exec $(command -v gnuplot)"
+  fi
 fi
 
 [ $failed -eq 0 ] && echo 'bench: all as it should be'
