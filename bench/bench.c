@@ -164,6 +164,13 @@ static void failures(const struct run *run) {
           run->failed, run->count, first->name, first->rows, first->classes, first->failed);
 }
 
+/* Whether stdout has taken everything: a full disk may say so as late as now. Returns an exit status. */
+static int printed(const struct options *o) {
+  if (fflush(stdout) == 0 && !ferror(stdout)) return 0;
+  fprintf(stderr, "%s: standard output: can't be written\n", o->program);
+  return 1;
+}
+
 /* What a reader of the figures has to know, once, after them. */
 static void warnings(const struct run *run) {
   const struct result *worst = NULL;
@@ -280,13 +287,13 @@ static int run_all(struct run *run) {
   }
   progress_end();
   if (!o->json) table_foot(stdout, run->results, run->count);
-  fflush(stdout);
+  const int lost = printed(o);
   failures(run);
   warnings(run);
   const int published = publish(run);
   if (o->peers) peers_stop(&run->peers);
   free(run->results);
-  return run->failed || published != 0;
+  return run->failed || lost || published != 0;
 }
 
 static void list(void) {
@@ -329,7 +336,7 @@ static int print_first_result(struct run *run) {
     printf("%.6f\n", ms);
   else
     fprintf(stderr, "%s: --first-result: %s\n", run->options.program, clloss_status_name(status));
-  return status != CLLOSS_SUCCESS;
+  return status != CLLOSS_SUCCESS || printed(&run->options);
 }
 
 int bench_main(int argc, char **argv) {
@@ -340,13 +347,13 @@ int bench_main(int argc, char **argv) {
   if (rc != 0) return rc;
   if (o->help) {
     options_help(stdout, o->program);
-    return 0;
+    return printed(o);
   }
   choose_shapes(&run);
   if (!known_filter(&run)) return 2;
   if (o->list) {
     list();
-    return 0;
+    return printed(o);
   }
   if (o->plot || o->report) whole_files_watch_signals();
   if (!can_publish(o)) return 1;

@@ -74,6 +74,17 @@ grep -qE '^  MSE / triad +40 × 25 +[0-9.]+ +[0-9.]+ … [0-9.]+ +≤ 1.30  (met
   fail "mse has no target: $(cat "$work/table")"
 if grep -q "$(printf '\033')" "$work/table" "$work/err"; then fail 'escape sequences in a pipe'; fi
 
+# What can't be printed is a failure.
+if [ -c /dev/full ]; then
+  for options in --help --list --first-result '--rows 3 --classes 5 --reps 2 --case backward'; do
+    rc=0
+    # shellcheck disable=SC2086
+    "$clloss" bench $options >/dev/full 2>"$work/err" || rc=$?
+    { [ $rc -eq 1 ] && grep -q '^clloss bench: standard output: ' "$work/err"; } ||
+      fail "a full stdout, $options: exit status $rc: $(cat "$work/err")"
+  done
+fi
+
 "$clloss" bench --list >"$work/list" || fail "--list: exit status $?"
 [ "$(wc -l <"$work/list")" -eq 12 ] || fail "--list: $(cat "$work/list")"
 "$clloss" bench --help >"$work/help" || fail "--help: exit status $?"
