@@ -164,6 +164,13 @@ static void failures(const struct run *run) {
           run->failed, run->count, first->name, first->rows, first->classes, first->failed);
 }
 
+/* Whether stdout has taken everything: a full disk may say so as late as now. Returns an exit status. */
+static int printed(const struct options *o) {
+  if (fflush(stdout) == 0 && !ferror(stdout)) return 0;
+  fprintf(stderr, "%s: standard output: can't be written\n", o->program);
+  return 1;
+}
+
 /* What a reader of the figures has to know, once, after them. */
 static void warnings(const struct run *run) {
   const struct result *worst = NULL;
@@ -188,18 +195,20 @@ static void warnings(const struct run *run) {
             run->options.program, (double)run->machine.facts.cache_bytes / 1e6);
 }
 
-/* After the figures: the plot and the report. */
+enum { WHY = 1024 };
+
+/* After the figures: the plot and the report, each whole or not at all. */
 static int publish(const struct run *run) {
   const struct options *o = &run->options;
   const struct run_facts *facts = &run->machine.facts;
-  char why[300];
+  char why[WHY];
   int rc = 0;
   if (o->plot && plot_results(o->plot, facts, run->results, run->count, why, sizeof why) != 0) {
-    fprintf(stderr, "%s: %s: %s\n", o->program, o->plot, why);
+    fprintf(stderr, "%s: %s\n", o->program, why);
     rc = -1;
   }
   if (o->report && report_write(o->report, facts, run->results, run->count, why, sizeof why) != 0) {
-    fprintf(stderr, "%s: %s: %s\n", o->program, o->report, why);
+    fprintf(stderr, "%s: %s\n", o->program, why);
     rc = -1;
   }
   return rc;
@@ -207,18 +216,18 @@ static int publish(const struct run *run) {
 
 /* Before anything is timed: whether plot and report will have gnuplot, and somewhere to go. */
 static int can_publish(const struct options *o) {
-  char why[300];
+  char why[WHY];
   if ((o->plot || o->report) && !gnuplot_possible()) {
     fprintf(stderr, "%s: %s: gnuplot isn't installed (apt-get install gnuplot-nox)\n", o->program,
             o->plot ? "--plot" : "--report");
     return 0;
   }
-  if (o->plot && gnuplot_place(o->plot, why, sizeof why) != 0) {
-    fprintf(stderr, "%s: --plot %s: %s\n", o->program, o->plot, why);
+  if (o->plot && whole_file_probe(o->plot, why, sizeof why) != 0) {
+    fprintf(stderr, "%s: --plot %s\n", o->program, why);
     return 0;
   }
   if (o->report && report_open(o->report, why, sizeof why) != 0) {
-    fprintf(stderr, "%s: --report %s: %s\n", o->program, o->report, why);
+    fprintf(stderr, "%s: --report %s\n", o->program, why);
     return 0;
   }
   return 1;
@@ -278,13 +287,13 @@ static int run_all(struct run *run) {
   }
   progress_end();
   if (!o->json) table_foot(stdout, run->results, run->count);
-  fflush(stdout);
+  const int lost = printed(o);
   failures(run);
   warnings(run);
   const int published = publish(run);
   if (o->peers) peers_stop(&run->peers);
   free(run->results);
-  return run->failed || published != 0;
+  return run->failed || lost || published != 0;
 }
 
 static void list(void) {
@@ -327,7 +336,7 @@ static int print_first_result(struct run *run) {
     printf("%.6f\n", ms);
   else
     fprintf(stderr, "%s: --first-result: %s\n", run->options.program, clloss_status_name(status));
-  return status != CLLOSS_SUCCESS;
+  return status != CLLOSS_SUCCESS || printed(&run->options);
 }
 
 int bench_main(int argc, char **argv) {
@@ -338,14 +347,15 @@ int bench_main(int argc, char **argv) {
   if (rc != 0) return rc;
   if (o->help) {
     options_help(stdout, o->program);
-    return 0;
+    return printed(o);
   }
   choose_shapes(&run);
   if (!known_filter(&run)) return 2;
   if (o->list) {
     list();
-    return 0;
+    return printed(o);
   }
+  if (o->plot || o->report) whole_files_watch_signals();
   if (!can_publish(o)) return 1;
   rc = machine_open(&run.machine, o->device, why, sizeof why);
   if (rc != 0) {

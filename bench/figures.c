@@ -87,35 +87,36 @@ static int write_curve(FILE *out, const struct chart *chart, int look, const str
 }
 
 /* 1 where no curve has two points: no file, and no fault. */
-static int draw_chart(const struct chart *chart, size_t classes, const char *path,
+static int draw_chart(const struct chart *chart, size_t classes, struct whole_file *to,
                       const struct run_facts *facts, const struct result *results, size_t n, char *why,
                       size_t why_size) {
   struct gnuplot g;
   int any = 0, present[LOOKS];
-  if (gnuplot_open(&g, path, 920, 480, why, why_size) != 0) return -1;
-  begin(g.pipe, facts, chart->title, chart->subtitle);
-  fprintf(g.pipe, "set xlabel '%s' tc '#555555'\nset ylabel '%s' tc '#555555'\n", chart->x_label,
+  if (gnuplot_start(&g, to, 920, 480, why, why_size) != 0) return -1;
+  begin(g.script, facts, chart->title, chart->subtitle);
+  fprintf(g.script, "set xlabel '%s' tc '#555555'\nset ylabel '%s' tc '#555555'\n", chart->x_label,
           chart->y_label);
   for (int k = 0; k < LOOKS; k++) {
     present[k] = looks[k].who == SCALE && !chart->holds_scale
                      ? 0
-                     : write_curve(g.pipe, chart, k, results, n, classes);
+                     : write_curve(g.script, chart, k, results, n, classes);
     any |= present[k];
   }
-  fputs(chart->axes, g.pipe);
+  fputs(chart->axes, g.script);
   fputs(chart->holds_scale ? "plot " : "plot 1 with lines lc '#777777' dt 2 lw 2 title 'scaling the logits'",
-        g.pipe);
+        g.script);
   int first = chart->holds_scale;
   for (int k = 0; k < LOOKS; k++) {
     if (!present[k]) continue;
-    fprintf(g.pipe, "%s$curve%d using 1:2:3:4 with yerrorlines lc '%s' lw %d pt %d ps 0.7 dt %d title '%s'",
+    fprintf(g.script, "%s$curve%d using 1:2:3:4 with yerrorlines lc '%s' lw %d pt %d ps 0.7 dt %d title '%s'",
             first ? "" : ", \\\n  ", k, looks[k].color, looks[k].width, looks[k].point,
             looks[k].who == SCALE ? 2 : 1, title_of(looks[k].who));
     first = 0;
   }
-  fputs("\n", g.pipe);
-  const int rc = gnuplot_close(&g, any, why, why_size);
-  return any ? rc : 1;
+  fputs("\n", g.script);
+  if (any) return gnuplot_draw(&g, why, why_size);
+  gnuplot_abandon(&g);
+  return 1;
 }
 
 /* ---- against V ---- */
@@ -132,7 +133,7 @@ static struct point over_scale(const struct result *r, int who) {
   return (struct point){x, y, y * ms->q1 / ms->median, y * ms->q3 / ms->median};
 }
 
-int plot_classes(const char *path, const struct run_facts *facts, const struct result *results, size_t n,
+int plot_classes(struct whole_file *to, const struct run_facts *facts, const struct result *results, size_t n,
                  char *why, size_t why_size) {
   static const struct chart chart = {"Softmax cross-entropy and its gradient, f32, large batches",
                                      "Lower is better.",
@@ -145,7 +146,7 @@ int plot_classes(const char *path, const struct run_facts *facts, const struct r
                                      0,
                                      is_large,
                                      over_scale};
-  return draw_chart(&chart, 0, path, facts, results, n, why, why_size);
+  return draw_chart(&chart, 0, to, facts, results, n, why, why_size);
 }
 
 /* ---- against rows, at the V of the shapes with few ---- */
@@ -161,7 +162,7 @@ static struct point bandwidth(const struct result *r, int who) {
                         bytes / ms->q1 * 1e-6};
 }
 
-int plot_rows(const char *path, const struct run_facts *facts, const struct result *results, size_t n,
+int plot_rows(struct whole_file *to, const struct run_facts *facts, const struct result *results, size_t n,
               char *why, size_t why_size) {
   char title[120];
   struct chart chart = {title,
@@ -177,7 +178,7 @@ int plot_rows(const char *path, const struct run_facts *facts, const struct resu
     if (results[i].kind != SHAPE_FEW_ROWS) continue;
     snprintf(title, sizeof title, "Softmax cross-entropy and its gradient, f32, rows of %zu classes",
              results[i].classes);
-    return draw_chart(&chart, results[i].classes, path, facts, results, n, why, why_size);
+    return draw_chart(&chart, results[i].classes, to, facts, results, n, why, why_size);
   }
   return 1;
 }
@@ -246,29 +247,31 @@ static int limits(const struct result *results, size_t n, double *bytes, double 
   return 0;
 }
 
-int plot_roofline(const char *path, const struct run_facts *facts, const struct result *results, size_t n,
-                  char *why, size_t why_size) {
+int plot_roofline(struct whole_file *to, const struct run_facts *facts, const struct result *results,
+                  size_t n, char *why, size_t why_size) {
   double bytes, exps;
   struct gnuplot g;
   int any = 0, present[ROOFS];
   if (limits(results, n, &bytes, &exps) != 0) return 1;
-  if (gnuplot_open(&g, path, 920, 520, why, why_size) != 0) return -1;
-  begin(g.pipe, facts, "Softmax cross-entropy beneath the limits of memory and arithmetic",
+  if (gnuplot_start(&g, to, 920, 520, why, why_size) != 0) return -1;
+  begin(g.script, facts, "Softmax cross-entropy beneath the limits of memory and arithmetic",
         "Points of a kind: V from small to large, left to right.");
   fputs("set xlabel 'exps per byte that must be moved' tc '#555555'\n"
         "set ylabel 'billion exps per second (one per logit)' tc '#555555'\n"
         "set xrange [0.06:0.5]\nset xtics (0.0625, 0.125, 0.25, 0.5)\nset format y '%g'\n",
-        g.pipe);
-  for (int k = 0; k < ROOFS; k++) any |= present[k] = write_roof(g.pipe, k, results, n);
-  fprintf(g.pipe, "memory(x) = %g * x\nexps = %g\n", bytes, isfinite(exps) ? exps : 1e9);
+        g.script);
+  for (int k = 0; k < ROOFS; k++) any |= present[k] = write_roof(g.script, k, results, n);
+  fprintf(g.script, "memory(x) = %g * x\nexps = %g\n", bytes, isfinite(exps) ? exps : 1e9);
   fprintf(
-      g.pipe,
+      g.script,
       "plot (memory(x) < exps ? memory(x) : exps) with lines lc '#444444' lw 2 title 'limit: %.3g GB/s%s'",
       bytes, isfinite(exps) ? ", exp in L1" : "");
   for (int k = 0; k < ROOFS; k++)
     if (present[k])
-      fprintf(g.pipe, ", \\\n  $roof%d using 1:2 with points lc '%s' lw 1.5 pt %d ps 0.9 title '%s'", k,
+      fprintf(g.script, ", \\\n  $roof%d using 1:2 with points lc '%s' lw 1.5 pt %d ps 0.9 title '%s'", k,
               roofs[k].color, roofs[k].point, roofs[k].title);
-  fputs("\n", g.pipe);
-  return gnuplot_close(&g, any, why, why_size);
+  fputs("\n", g.script);
+  if (any) return gnuplot_draw(&g, why, why_size);
+  gnuplot_abandon(&g);
+  return 1;
 }

@@ -1,27 +1,34 @@
-/* gnuplot at the other end of a pipe, drawing one SVG, which appears under its name only once it is whole. */
+/* gnuplot as a process that reads a script and draws one SVG, which is believed only where it is whole. An int is 0; or
+ * −1, and `why` holds the picture's path and the reason. */
 #ifndef BENCH_GNUPLOT_H
 #define BENCH_GNUPLOT_H
 
-#include <stddef.h>
+#include "whole_file.h"
+
 #include <stdio.h>
+#include <sys/types.h>
 
 struct gnuplot {
-  FILE *pipe; /* for script and data */
-  char path[4096], temporary[4096];
-  void (*before)(int); /* what SIGPIPE did */
+  struct whole_file *picture;
+  FILE *script; /* what it is to draw, without `set output`; in memory, and NULL where gnuplot doesn't run */
+  char *text;   /* the same */
+  size_t length;
+  pid_t process;
+  int to, from; /* its standard input and output */
 };
 
 /* Whether there is a gnuplot to draw with. */
 int gnuplot_possible(void);
 
-/* 0 where a picture can be written under that name, for who wants to know before the long work; or −1 and why not. */
-int gnuplot_place(const char *path, char *why, size_t why_size);
+/* Starts it, the terminal of that size set, for a picture that is open when it is drawn. */
+int gnuplot_start(struct gnuplot *g, struct whole_file *picture, int width, int height, char *why,
+                  size_t why_size);
 
-/* 0, with the terminal and the output set; or −1 and why not. */
-int gnuplot_open(struct gnuplot *g, const char *path, int width, int height, char *why, size_t why_size);
+/* Draws the script into the picture's file, and ends gnuplot. Legal where it doesn't run. */
+int gnuplot_draw(struct gnuplot *g, char *why, size_t why_size);
 
-/* Ends the drawing; `any` 0: there was nothing to draw. 0; or −1 and why, and no file is left. */
-int gnuplot_close(struct gnuplot *g, int any, char *why, size_t why_size);
+/* Ends it without a picture. Legal where it doesn't run. */
+void gnuplot_abandon(struct gnuplot *g);
 
 /* The text as a gnuplot string, quotes included. */
 void gnuplot_quoted(FILE *out, const char *text);

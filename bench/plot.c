@@ -47,35 +47,44 @@ static size_t clusters(const struct result *r, size_t n, const struct result **f
   return count;
 }
 
-/* One line per bar: centre, left, right, value, lower and upper quartile. */
-static int write_data(FILE *out, const struct result *r, size_t n, const struct result **first, size_t count,
-                      int present[SERIES]) {
-  const double width = 0.84 / SERIES;
-  int any = 0;
-  for (int s = 0; s < SERIES; s++) {
-    fprintf(out, "$s%d << EOD\n", s);
-    present[s] = 0;
-    for (size_t k = 0; k < count; k++) {
-      const struct result *at = find(r, n, &all_series[s], first[k]->classes);
-      if (!at) continue;
-      struct summary v = at->over_scale;
-      if (!all_series[s].name) {
-        double value = at->ref_ms.median / at->scale_ms.median;
-        v = (struct summary){value, value, value, value};
-      }
-      if (!(isfinite(v.median) && v.q1 > 0 && isfinite(v.q3))) continue;
-      double left = (double)k - 0.42 + s * width;
-      fprintf(out, "%g %g %g %g %g %g %.*f\n", left + width / 2, left + 0.006, left + width - 0.006, v.median,
-              v.q1, v.q3,
-              v.median < 0.995  ? 2
-              : v.median < 9.95 ? 1
-                                : 0,
-              v.median);
-      present[s] = any = 1;
-    }
-    fputs("EOD\n", out);
+/* Bars of a series: all, and by where their labels stand. gnuplot 5.4 dies of labels that come to a single point without
+ * a place, so that a choice among all of them by NaN won't do. */
+enum side { BARS, ABOVE, BELOW, SIDES };
+static const char *const side_names[SIDES] = {"bars", "above", "below"};
+
+static int value_of(const struct result *r, size_t n, const struct series *s, size_t classes,
+                    struct summary *v) {
+  const struct result *at = find(r, n, s, classes);
+  if (!at) return 0;
+  *v = at->over_scale;
+  if (!s->name) {
+    const double value = at->ref_ms.median / at->scale_ms.median;
+    *v = (struct summary){value, value, value, value};
   }
-  return any;
+  return isfinite(v->median) && v->q1 > 0 && isfinite(v->q3);
+}
+
+/* One line per bar: centre, left, right, value, lower and upper quartile, label. Returns how many there are. */
+static int write_bars(FILE *out, enum side side, int s, const struct result *r, size_t n,
+                      const struct result **first, size_t count) {
+  const double width = 0.84 / SERIES;
+  int bars = 0;
+  fprintf(out, "$%s%d << EOD\n", side_names[side], s);
+  for (size_t k = 0; k < count; k++) {
+    struct summary v;
+    if (!value_of(r, n, &all_series[s], first[k]->classes, &v)) continue;
+    if (side != BARS && side != (v.median < 1 ? BELOW : ABOVE)) continue;
+    const double left = (double)k - 0.42 + s * width;
+    fprintf(out, "%g %g %g %g %g %g %.*f\n", left + width / 2, left + 0.006, left + width - 0.006, v.median,
+            v.q1, v.q3,
+            v.median < 0.995  ? 2
+            : v.median < 9.95 ? 1
+                              : 0,
+            v.median);
+    bars++;
+  }
+  fputs("EOD\n", out);
+  return bars;
 }
 
 static void write_tics(FILE *out, const struct result **first, size_t count) {
@@ -105,23 +114,21 @@ static void write_style(FILE *out, const struct run_facts *facts, size_t count) 
   fprintf(out, "set xrange [-0.55:%g]\n", (double)count - 0.45);
 }
 
-static void write_plot(FILE *out, const int present[SERIES], double low, double high) {
+static void write_plot(FILE *out, int present[SERIES][SIDES], double low, double high) {
   fprintf(out, "set yrange [%g:%g]\nplot 1 with lines lc '#444444' lw 1.2 notitle", low, high);
   for (int s = 0; s < SERIES; s++) {
-    if (!present[s]) continue;
-    fprintf(out, ", \\\n  $s%d using 1:4:2:3:($4<1?$4:1):($4<1?1:$4) with boxxyerror lc '%s' title '%s'", s,
-            all_series[s].color, all_series[s].title);
+    if (!present[s][BARS]) continue;
+    fprintf(out, ", \\\n  $bars%d using 1:4:2:3:($4<1?$4:1):($4<1?1:$4) with boxxyerror lc '%s' title '%s'",
+            s, all_series[s].color, all_series[s].title);
   }
   for (int s = 0; s < SERIES; s++) {
-    if (!present[s]) continue;
-    if (all_series[s].name)
-      fprintf(out, ", \\\n  $s%d using 1:5:(0):($6-$5) with vectors nohead lc '#222222' lw 1.5 notitle", s);
-    fprintf(out,
-            ", \\\n  $s%d using 1:($4<1?NaN:$6):7 with labels offset 0,0.65 font ',11' tc '#333333' notitle",
-            s);
-    fprintf(out,
-            ", \\\n  $s%d using 1:($4<1?$5:NaN):7 with labels offset 0,-0.7 font ',11' tc '#333333' notitle",
-            s);
+    if (present[s][BARS] && all_series[s].name)
+      fprintf(out, ", \\\n  $bars%d using 1:5:(0):($6-$5) with vectors nohead lc '#222222' lw 1.5 notitle",
+              s);
+    for (int side = ABOVE; side < SIDES; side++)
+      if (present[s][side])
+        fprintf(out, ", \\\n  $%s%d using 1:%d:7 with labels offset 0,%g font ',11' tc '#333333' notitle",
+                side_names[side], s, side == ABOVE ? 6 : 5, side == ABOVE ? 0.65 : -0.7);
   }
   fputs("\n", out);
 }
@@ -140,18 +147,34 @@ static void range(const struct result *r, size_t n, double *low, double *high) {
   if (!(*low > 1e-3)) *low = 1e-3;
 }
 
-int plot_results(const char *path, const struct run_facts *facts, const struct result *results, size_t n,
-                 char *why, size_t why_size) {
+static int draw(struct whole_file *to, const struct run_facts *facts, const struct result *results, size_t n,
+                char *why, size_t why_size) {
   const struct result *first[16];
-  int present[SERIES];
+  int present[SERIES][SIDES], any = 0;
   double low, high;
   const size_t count = clusters(results, n, first, sizeof first / sizeof *first);
   struct gnuplot g;
-  if (gnuplot_open(&g, path, 260 + 190 * (int)(count < 2 ? 2 : count), 520, why, why_size) != 0) return -1;
-  write_style(g.pipe, facts, count);
-  write_tics(g.pipe, first, count);
-  const int any = write_data(g.pipe, results, n, first, count, present);
+  if (gnuplot_start(&g, to, 260 + 190 * (int)(count < 3 ? 3 : count), 520, why, why_size) != 0) return -1;
+  write_style(g.script, facts, count);
+  write_tics(g.script, first, count);
+  for (int s = 0; s < SERIES; s++)
+    for (int side = 0; side < SIDES; side++)
+      any |= present[s][side] = write_bars(g.script, (enum side)side, s, results, n, first, count);
   range(results, n, &low, &high);
-  if (any) write_plot(g.pipe, present, low, high);
-  return gnuplot_close(&g, any, why, why_size);
+  if (any) write_plot(g.script, present, low, high);
+  if (any) return gnuplot_draw(&g, why, why_size);
+  gnuplot_abandon(&g);
+  snprintf(why, why_size, "%s: there is nothing to draw", to->path);
+  return -1;
+}
+
+int plot_results(const char *path, const struct run_facts *facts, const struct result *results, size_t n,
+                 char *why, size_t why_size) {
+  struct whole_file plot = {.path = path}, *const files[] = {&plot};
+  int rc = whole_file_open(&plot, why, why_size);
+  if (rc == 0) rc = draw(&plot, facts, results, n, why, why_size);
+  if (rc == 0) rc = whole_file_close(&plot, why, why_size);
+  if (rc == 0) rc = whole_files_commit(files, 1, why, why_size);
+  whole_files_discard(files, 1);
+  return rc;
 }

@@ -1,7 +1,8 @@
-/* Writing the report. */
+/* Writing the report: all of its files beside their places first, then all of them renamed. */
 #include "report.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -28,27 +29,32 @@ static void write_lines(FILE *out, const struct content *c) {
 
 static void write_run(FILE *out, const struct content *c) { json_run(out, c->facts); }
 
+enum { TEXTS = 3, PLOTS = 3, FILES = TEXTS + PLOTS };
+
 static const struct {
   const char *name;
   void (*write)(FILE *out, const struct content *c);
-} texts[] = {{"table.txt", write_table}, {"results.jsonl", write_lines}, {"run.json", write_run}};
+} texts[TEXTS] = {{"table.txt", write_table}, {"results.jsonl", write_lines}, {"run.json", write_run}};
 
 static const struct {
   const char *name;
-  int (*plot)(const char *path, const struct run_facts *facts, const struct result *results, size_t n,
+  int (*plot)(struct whole_file *to, const struct run_facts *facts, const struct result *results, size_t n,
               char *why, size_t why_size);
-} plots[] = {{"roofline.svg", plot_roofline}, {"classes.svg", plot_classes}, {"rows.svg", plot_rows}};
+} plots[PLOTS] = {{"roofline.svg", plot_roofline}, {"classes.svg", plot_classes}, {"rows.svg", plot_rows}};
 
-static int write_text(const char *path, size_t i, const struct content *c) {
-  FILE *f = fopen(path, "w");
-  if (!f) return -1;
-  texts[i].write(f, c);
-  const int bad = ferror(f);
-  return fclose(f) != 0 || bad ? -1 : 0;
+/* The files' paths, for the caller to free() as one; NULL: no memory. */
+static char *name_files(const char *folder, char *paths[FILES]) {
+  const size_t room = strlen(folder) + 20; /* for the longest name */
+  char *all = malloc(FILES * room);
+  for (size_t i = 0; all && i < FILES; i++) {
+    paths[i] = all + i * room;
+    snprintf(paths[i], room, "%s/%s", folder, i < TEXTS ? texts[i].name : plots[i - TEXTS].name);
+  }
+  return all;
 }
 
 /* With the folders above it, as mkdir -p. */
-int report_open(const char *folder, char *why, size_t why_size) {
+static int make_folder(const char *folder, char *why, size_t why_size) {
   char path[4096];
   struct stat info;
   const size_t length = strlen(folder);
@@ -64,28 +70,72 @@ int report_open(const char *folder, char *why, size_t why_size) {
     errno = ENOTDIR;
     rc = -1;
   }
-  if (rc) snprintf(why, why_size, "%s", strerror(errno));
+  if (rc) snprintf(why, why_size, "%s: %s", folder, strerror(errno));
+  return rc;
+}
+
+static int out_of_memory(const char *folder, char *why, size_t why_size) {
+  snprintf(why, why_size, "%s: out of memory", folder);
+  return -1;
+}
+
+int report_open(const char *folder, char *why, size_t why_size) {
+  char *paths[FILES];
+  int rc = make_folder(folder, why, why_size);
+  if (rc != 0) return rc;
+  char *all = name_files(folder, paths);
+  if (!all) return out_of_memory(folder, why, why_size);
+  for (size_t i = 0; i < FILES && rc == 0; i++) rc = whole_file_probe(paths[i], why, why_size);
+  free(all);
+  return rc;
+}
+
+/* The text grows in memory, where no disk can lose a part of it. */
+static int write_text(struct whole_file *to, size_t i, const struct content *c, char *why, size_t why_size) {
+  char *text = NULL;
+  size_t bytes = 0;
+  FILE *memory = open_memstream(&text, &bytes);
+  if (memory) texts[i].write(memory, c);
+  int bad = !memory || ferror(memory);
+  if (memory && fclose(memory) != 0) bad = 1;
+  const int rc = bad ? out_of_memory(to->path, why, why_size)
+                     : whole_file_write(to, text, bytes, why, why_size);
+  free(text);
+  return rc;
+}
+
+/* One file, closed; or none, and 1, where the results hold nothing for it. */
+static int write_file(struct whole_file *to, size_t i, const struct content *c, char *why, size_t why_size) {
+  int rc = whole_file_open(to, why, why_size);
+  if (rc == 0)
+    rc = i < TEXTS ? write_text(to, i, c, why, why_size)
+                   : plots[i - TEXTS].plot(to, c->facts, c->results, c->n, why, why_size);
+  if (rc == 0) rc = whole_file_close(to, why, why_size);
+  if (rc > 0) {
+    whole_files_discard(&to, 1);
+    to->path = NULL;
+  }
   return rc;
 }
 
 int report_write(const char *folder, const struct run_facts *facts, const struct result *results, size_t n,
                  char *why, size_t why_size) {
   const struct content c = {facts, results, n};
-  char path[4096], reason[200];
-  if (report_open(folder, why, why_size) != 0) return -1;
-  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-    snprintf(path, sizeof path, "%s/%s", folder, texts[i].name);
-    if (write_text(path, i, &c) == 0) continue;
-    snprintf(why, why_size, "%s: %s", texts[i].name, strerror(errno));
-    return -1;
+  struct whole_file files[FILES] = {{NULL}}, *all[FILES];
+  char *paths[FILES];
+  int rc = make_folder(folder, why, why_size);
+  if (rc != 0) return rc;
+  char *names = name_files(folder, paths);
+  if (!names) return out_of_memory(folder, why, why_size);
+  for (size_t i = 0; i < FILES; i++) all[i] = &files[i];
+  for (size_t i = 0; i < FILES && rc >= 0; i++) {
+    files[i].path = paths[i];
+    rc = write_file(all[i], i, &c, why, why_size);
   }
-  for (size_t i = 0; i < sizeof plots / sizeof *plots; i++) {
-    snprintf(path, sizeof path, "%s/%s", folder, plots[i].name);
-    const int rc = plots[i].plot(path, facts, results, n, reason, sizeof reason);
-    if (rc > 0) remove(path); /* an earlier run's would be taken for this one's */
-    if (rc >= 0) continue;
-    snprintf(why, why_size, "%s: %s", plots[i].name, reason);
-    return -1;
-  }
-  return 0;
+  if (rc >= 0) rc = whole_files_commit(all, FILES, why, why_size);
+  for (size_t i = 0; i < FILES && rc == 0; i++)
+    if (!files[i].path) remove(paths[i]); /* an earlier run's would be taken for this one's */
+  whole_files_discard(all, FILES);
+  free(names);
+  return rc;
 }

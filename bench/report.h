@@ -4,8 +4,8 @@
 
 #include "plot.h"
 
-/* Makes the folder where there is none: before the run, so that a quarter of an hour isn't lost to a wrong path. 0, or −1
- * and why. */
+/* Makes the folder where there is none, and sees that files can be made there: before the run, so that a quarter of an
+ * hour isn't lost to a wrong path. 0; or −1 with path and reason in `why`. */
 int report_open(const char *folder, char *why, size_t why_size);
 
 /* Writes into the folder:
@@ -15,7 +15,7 @@ int report_open(const char *folder, char *why, size_t why_size);
  *   run.json       command, date, versions, machine
  *   roofline.svg, classes.svg, rows.svg   those that the results have points for
  *
- * 0; or −1 with the file at fault and why. */
+ * All of them or none. 0; or −1 with path and reason in `why`. */
 int report_write(const char *folder, const struct run_facts *facts, const struct result *results, size_t n,
                  char *why, size_t why_size);
 

@@ -19,7 +19,7 @@ typedef struct evaluation {
   engine engine;
   engine_job job;
   eval_report report;
-  gnuplot gnuplot;
+  struct gnuplot gnuplot;
   double *target; /* of one row, where targets are probabilities */
 } evaluation;
 
@@ -27,10 +27,10 @@ typedef struct evaluation {
 static int check_paths(const eval_request *r) {
   for (size_t i = 0; i < OUTPUTS; i++) {
     for (size_t k = 0; r->outputs[i] && k < INPUTS; k++)
-      if (r->inputs[k] && output_same_file(r->outputs[i], r->inputs[k]))
+      if (r->inputs[k] && same_file(r->outputs[i], r->inputs[k]))
         return fail(EXIT_USAGE, "%s %s: is an input", eval_output_name(i), r->outputs[i]);
     for (size_t k = 0; r->outputs[i] && k < i; k++)
-      if (r->outputs[k] && output_same_file(r->outputs[i], r->outputs[k]))
+      if (r->outputs[k] && same_file(r->outputs[i], r->outputs[k]))
         return fail(EXIT_USAGE, "%s %s: is the %s file too", eval_output_name(i), r->outputs[i],
                     eval_output_name(k));
   }
@@ -99,13 +99,30 @@ static bool open_report(evaluation *v) {
   return v->target != NULL;
 }
 
+/* Before the long work: without gnuplot it isn't begun. */
+static bool start_plot(evaluation *v) {
+  char why[1024];
+  struct whole_file *plot = &v->outputs[OUT_PLOT].file;
+  if (!plot->path || report_plot_start(&v->gnuplot, plot, why, sizeof why) == 0) return true;
+  fail(EXIT_FAILED, "--plot %s", why);
+  return false;
+}
+
+static bool draw_plot(evaluation *v) {
+  char why[1024];
+  if (!v->gnuplot.script) return true;
+  report_plot(&v->report, v->gnuplot.script);
+  if (gnuplot_draw(&v->gnuplot, why, sizeof why) == 0) return true;
+  fail(EXIT_FAILED, "--plot %s", why);
+  return false;
+}
+
 static bool open_outputs(evaluation *v) {
   const eval_data *d = &v->data;
   const char *type = d->real == CLLOSS_F64 ? "f8" : "f4";
   const npy_file *input = &d->files[IN_INPUT];
-  for (size_t i = 0; i < OUTPUTS; i++) v->outputs[i].path = v->request.outputs[i];
-  output *plot = &v->outputs[OUT_PLOT];
-  if (!output_open(plot) || (plot->path && !gnuplot_start(&v->gnuplot, plot->descriptor))) return false;
+  for (size_t i = 0; i < OUTPUTS; i++) v->outputs[i].file.path = v->request.outputs[i];
+  if (!output_open(&v->outputs[OUT_PLOT]) || !start_plot(v)) return false;
   return output_open_npy(&v->outputs[OUT_GRAD], type, input->n_dims, input->dims) &&
          output_open_npy(&v->outputs[OUT_ROW_LOSS], type, d->n_row_dims, d->row_dims);
 }
@@ -146,8 +163,7 @@ static bool compute(evaluation *v) {
   progress_end();
   if (!good) return false;
   find_result(v);
-  if (v->gnuplot.script) report_plot(&v->report, &v->gnuplot);
-  return gnuplot_finish(&v->gnuplot, r->outputs[OUT_PLOT]);
+  return draw_plot(v);
 }
 
 static int evaluate(evaluation *v) {
@@ -173,7 +189,7 @@ int eval_main(int argc, char **argv) {
     return finish_output();
   }
   status = evaluate(&v);
-  gnuplot_finish(&v.gnuplot, v.request.outputs[OUT_PLOT]); /* after a failure: an empty script */
+  gnuplot_abandon(&v.gnuplot);
   output_discard(v.outputs);
   if (v.engine.close) v.engine.close(&v.engine);
   eval_data_close(&v.data);

@@ -8,9 +8,11 @@
 
 #include <clloss/clloss.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #  error "items are read as they lie in the file: little-endian hosts only"
@@ -198,9 +200,6 @@ static bool load(npy_file *npy) {
   static char header[MAX_HEADER];
   layout l = {.seen = 0};
   size_t length = 0;
-  struct stat info;
-  if (fstat(fileno(npy->file), &info)) return refuse_errno(npy);
-  if (!S_ISREG(info.st_mode)) return refuse(npy, "not a regular file");
   if (!read_header(npy, header, &length)) return false;
   source t = {.at = header, .end = header + length};
   if (!dict(&t, npy, &l)) return refuse(npy, t.wrong);
@@ -209,11 +208,38 @@ static bool load(npy_file *npy) {
   return count_items(npy) && check_length(npy);
 }
 
+/* Without waiting, as the opening of a FIFO does, for somebody at its other end. A socket can't be opened at all: ENXIO. */
+static int open_regular(const npy_file *npy) {
+  struct stat info;
+  const int descriptor = open(npy->path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  if (descriptor < 0) {
+    if (errno == ENXIO)
+      refuse(npy, "not a regular file");
+    else
+      refuse_errno(npy);
+    return -1;
+  }
+  if (fstat(descriptor, &info) != 0)
+    refuse_errno(npy);
+  else if (!S_ISREG(info.st_mode))
+    refuse(npy, "not a regular file");
+  else
+    return descriptor;
+  close(descriptor);
+  return -1;
+}
+
 bool npy_open(npy_file *npy, const char *path) {
   *npy = (npy_file){.path = path};
   errno = 0;
-  npy->file = fopen(path, "rb");
-  if (!npy->file) return refuse_errno(npy);
+  const int descriptor = open_regular(npy);
+  if (descriptor < 0) return false;
+  npy->file = fdopen(descriptor, "rb");
+  if (!npy->file) {
+    refuse_errno(npy);
+    close(descriptor);
+    return false;
+  }
   if (load(npy)) return true;
   npy_close(npy);
   return false;

@@ -8,17 +8,15 @@
 #include <math.h>
 #include <string.h>
 
-static const char head[] =
-    "set terminal svg size 1080,560 font 'Helvetica,Arial,sans-serif,13' background '#ffffff' noenhanced\n"
-    "set multiplot\n"
-    "set border 3 lc '#888888'\n"
-    "set tics nomirror tc '#444444' scale 0.5\n"
-    "set grid ytics lc '#ececec' lw 1\n"
-    "set style fill solid 1 noborder\n"
-    "unset key\n";
+static const char head[] = "set multiplot\n"
+                           "set border 3 lc '#888888'\n"
+                           "set tics nomirror tc '#444444' scale 0.5\n"
+                           "set grid ytics lc '#ececec' lw 1\n"
+                           "set style fill solid 1 noborder\n"
+                           "unset key\n";
 
 /* The sentence, in lines of at most 110 characters, and what it is about below. */
-static void write_title(const eval_result *r, const char *text, gnuplot *to) {
+static void write_title(const eval_result *r, const char *text, FILE *to) {
   char line[300];
   double y = 0.945;
   for (int i = 1; *text && i < 4; i++, y -= 0.045) {
@@ -26,39 +24,39 @@ static void write_title(const eval_result *r, const char *text, gnuplot *to) {
     if (n > 110)
       for (n = 110; n > 1 && text[n] != ' ';) n--;
     snprintf(line, sizeof line, "%.*s", (int)n, text);
-    fprintf(to->script, "set label %d ", i);
-    gnuplot_text(to, line);
-    fprintf(to->script, " at screen 0.035,%g font ',16' tc '#222222'\n", y);
+    fprintf(to, "set label %d ", i);
+    gnuplot_quoted(to, line);
+    fprintf(to, " at screen 0.035,%g font ',16' tc '#222222'\n", y);
     text += n + (text[n] == ' ');
   }
   snprintf(line, sizeof line,
            "%" PRIu64 " rows of %" PRIu64 " classes: %.4g nats a row, perplexity %.4g, %.3g %% right",
            r->rows, r->classes, r->mean, exp(r->mean), 100 * r->accuracy);
-  fputs("set label 4 ", to->script);
-  gnuplot_text(to, line);
-  fprintf(to->script, " at screen 0.035,%g font ',12' tc '#666666'\n", y);
+  fputs("set label 4 ", to);
+  gnuplot_quoted(to, line);
+  fprintf(to, " at screen 0.035,%g font ',12' tc '#666666'\n", y);
 }
 
 /* Bins without rows are left out. Returns the greatest share of the rows. */
-static double write_bins(const eval_report *r, gnuplot *to) {
+static double write_bins(const eval_report *r, FILE *to) {
   double rows = 0, most = 0;
   for (size_t i = 0; i < REPORT_BINS; i++) rows += r->bins[i].rows;
-  fputs("$bins << EOD\n", to->script);
+  fputs("$bins << EOD\n", to);
   for (size_t i = 0; i < REPORT_BINS; i++) {
     const struct report_bin *bin = &r->bins[i];
     most = fmax(most, bin->rows / rows);
     if (bin->rows > 0)
-      fprintf(to->script, "%g %.9g %.9g %.9g\n", ((double)i + 0.5) / REPORT_BINS, bin->confidence / bin->rows,
+      fprintf(to, "%g %.9g %.9g %.9g\n", ((double)i + 0.5) / REPORT_BINS, bin->confidence / bin->rows,
               bin->right / bin->rows, bin->rows / rows);
   }
-  fputs("EOD\n", to->script);
+  fputs("EOD\n", to);
   return most;
 }
 
-static void draw_reliability(const eval_report *r, const eval_reading *reading, gnuplot *to) {
+static void draw_reliability(const eval_report *r, const eval_reading *reading, FILE *to) {
   const double most = write_bins(r, to);
   fprintf(
-      to->script,
+      to,
       "set lmargin at screen 0.075\nset rmargin at screen 0.46\nset tmargin at screen 0.74\n"
       "set bmargin at screen 0.29\n"
       "set xrange [0:1]\nset yrange [0:1]\nset xtics 0.2 format ''\nset ytics 0.2 format '%%.1f'\n"
@@ -79,15 +77,15 @@ static void draw_reliability(const eval_report *r, const eval_reading *reading, 
 }
 
 /* A mark at a number of bits, and its name on the right or the left of it. */
-static void mark(gnuplot *to, int number, double bits, const char *name, const char *color, bool left) {
-  fprintf(to->script,
+static void mark(FILE *to, int number, double bits, const char *name, const char *color, bool left) {
+  fprintf(to,
           "set arrow %d from %.9g, graph 0 to %.9g, graph 1 nohead lw 1.6 lc '%s' front\n"
           "set label %d '%s' at %.9g, graph 0.96 %s offset %g,0 tc '%s' front\n",
           number, bits, bits, color, 10 + number, name, bits, left ? "right" : "left", left ? -0.6 : 0.6,
           color);
 }
 
-static void draw_surprisal(const eval_report *r, gnuplot *to) {
+static void draw_surprisal(const eval_report *r, FILE *to) {
   const double uniform = r->uniform / log(2), end = 3 * uniform, width = end / REPORT_BARS;
   const double mean = fmin(r->result.mean / log(2), end);
   double rows = 0, least = INFINITY;
@@ -95,10 +93,10 @@ static void draw_surprisal(const eval_report *r, gnuplot *to) {
     rows += r->bars[i];
     if (r->bars[i] > 0) least = fmin(least, r->bars[i]);
   }
-  fputs("$bars << EOD\n", to->script);
+  fputs("$bars << EOD\n", to);
   for (size_t i = 0; i < REPORT_BARS; i++)
-    if (r->bars[i] > 0) fprintf(to->script, "%.9g %.9g\n", ((double)i + 0.5) * width, r->bars[i] / rows);
-  fprintf(to->script,
+    if (r->bars[i] > 0) fprintf(to, "%.9g %.9g\n", ((double)i + 0.5) * width, r->bars[i] / rows);
+  fprintf(to,
           "EOD\nset lmargin at screen 0.585\nset rmargin at screen 0.97\nset tmargin at screen 0.74\n"
           "set bmargin at screen 0.13\nset xrange [0:%.9g]\nset logscale y\nset yrange [%.9g:3]\n"
           "set xtics autofreq format '%%g'\nset ytics 10 format '%%g' norangelimit\n"
@@ -108,17 +106,21 @@ static void draw_surprisal(const eval_report *r, gnuplot *to) {
           end, 0.5 * least / rows);
   mark(to, 1, uniform, "uniform guess", "#444444", mean >= uniform);
   if (isfinite(mean)) mark(to, 2, mean, "mean", "#c8553d", mean < uniform && mean > end / 8);
-  fprintf(to->script, "plot $bars using 1:2:(%.9g) with boxes lc '#539ecd'\n", 0.88 * width);
+  fprintf(to, "plot $bars using 1:2:(%.9g) with boxes lc '#539ecd'\n", 0.88 * width);
 }
 
-static void draw_nothing(gnuplot *to) {
-  fputs("set border 0\nunset tics\nset xrange [0:1]\nset yrange [0:1]\nplot NaN\n", to->script);
+static void draw_nothing(FILE *to) {
+  fputs("set border 0\nunset tics\nset xrange [0:1]\nset yrange [0:1]\nplot NaN\n", to);
 }
 
-void report_plot(const eval_report *r, gnuplot *to) {
+int report_plot_start(struct gnuplot *g, struct whole_file *to, char *why, size_t why_size) {
+  return gnuplot_start(g, to, 1080, 560, why, why_size);
+}
+
+void report_plot(const eval_report *r, FILE *to) {
   eval_reading reading;
   eval_report_read(r, &reading);
-  fputs(head, to->script);
+  fputs(head, to);
   write_title(&r->result, reading.sentence, to);
   if (r->n_worst && r->classes > 1) {
     draw_reliability(r, &reading, to);
@@ -126,5 +128,5 @@ void report_plot(const eval_report *r, gnuplot *to) {
   } else {
     draw_nothing(to);
   }
-  fputs("unset multiplot\n", to->script);
+  fputs("unset multiplot\n", to);
 }

@@ -5,6 +5,10 @@
 #include "eval_report.h"
 #include "gnuplot.h"
 
-void report_plot(const eval_report *report, gnuplot *to);
+/* Starts gnuplot for it, as gnuplot_start. */
+int report_plot_start(struct gnuplot *g, struct whole_file *to, char *why, size_t why_size);
+
+/* The script. */
+void report_plot(const eval_report *report, FILE *to);
 
 #endif

@@ -256,26 +256,29 @@ static int tune_on(const request *r, cl_device_id device, FILE *file) {
   return code;
 }
 
-/* Copies the text, which is whole now, to where it was asked for; the file there was made before the measurements. */
-static int deliver(FILE *text, output outs[MAX_OUTPUTS]) {
-  char line[512];
-  FILE *to = outs->path ? fdopen(dup(outs->descriptor), "w") : stdout;
-  if (!to) return fail(EXIT_FAILED, "%s: %s", outs->path, strerror(errno));
-  rewind(text);
-  while (fgets(line, sizeof line, text)) fputs(line, to);
-  if (!outs->path) return finish_output();
-  const bool written = !ferror(to);
-  if (fclose(to) || !written) return fail(EXIT_FAILED, "%s: can't be written", outs->path);
+/* Hands the text, which is whole now, to where it was asked for; the file there was made before the measurements. */
+static int deliver(const char *text, size_t bytes, output outs[MAX_OUTPUTS]) {
+  char why[1024];
+  if (!outs->file.path) {
+    fwrite(text, 1, bytes, stdout);
+    return finish_output();
+  }
+  if (whole_file_write(&outs->file, text, bytes, why, sizeof why) != 0) return fail(EXIT_FAILED, "%s", why);
   return output_close(outs) && output_commit(outs) ? EXIT_OK : EXIT_FAILED;
 }
 
+/* The text grows in memory: no disk can lose a part of it. */
 static int tune_into(const request *r, cl_device_id device, output outs[MAX_OUTPUTS]) {
+  char *text = NULL;
+  size_t bytes = 0;
   if (!output_open(outs)) return EXIT_FAILED;
-  FILE *text = tmpfile();
-  if (!text) return fail(EXIT_FAILED, "temporary file: %s", strerror(errno));
-  int code = tune_on(r, device, text);
-  if (!code) code = deliver(text, outs);
-  fclose(text);
+  FILE *memory = open_memstream(&text, &bytes);
+  if (!memory) return fail(EXIT_FAILED, "out of memory");
+  int code = tune_on(r, device, memory);
+  const bool good = !ferror(memory);
+  if ((fclose(memory) || !good) && !code) code = fail(EXIT_FAILED, "out of memory");
+  if (!code) code = deliver(text, bytes, outs);
+  free(text);
   return code;
 }
 
@@ -289,7 +292,7 @@ int tune_main(int argc, char **argv) {
   if (parse(&r, argc, argv)) return EXIT_USAGE;
   output_watch_signals();
   if (!devices_find(&list)) return EXIT_FAILED;
-  output outs[MAX_OUTPUTS] = {{.path = r.out}};
+  output outs[MAX_OUTPUTS] = {{.file.path = r.out}};
   const int code = !list.n ? fail(EXIT_FAILED, "no OpenCL device")
                    : r.device >= list.n
                        ? fail(EXIT_USAGE, "--device %zu: the last is %zu", r.device, list.n - 1)

@@ -74,6 +74,17 @@ grep -qE '^  MSE / triad +40 × 25 +[0-9.]+ +[0-9.]+ … [0-9.]+ +≤ 1.30  (met
   fail "mse has no target: $(cat "$work/table")"
 if grep -q "$(printf '\033')" "$work/table" "$work/err"; then fail 'escape sequences in a pipe'; fi
 
+# What can't be printed is a failure.
+if [ -c /dev/full ]; then
+  for options in --help --list --first-result '--rows 3 --classes 5 --reps 2 --case backward'; do
+    rc=0
+    # shellcheck disable=SC2086
+    "$clloss" bench $options >/dev/full 2>"$work/err" || rc=$?
+    { [ $rc -eq 1 ] && grep -q '^clloss bench: standard output: ' "$work/err"; } ||
+      fail "a full stdout, $options: exit status $rc: $(cat "$work/err")"
+  done
+fi
+
 "$clloss" bench --list >"$work/list" || fail "--list: exit status $?"
 [ "$(wc -l <"$work/list")" -eq 12 ] || fail "--list: $(cat "$work/list")"
 "$clloss" bench --help >"$work/help" || fail "--help: exit status $?"
@@ -194,6 +205,13 @@ if command -v gnuplot >/dev/null 2>&1; then
   grep -q '"command": "clloss bench --rows 3 --classes 5,9 --reps 2 --report ' "$work/report/run.json" ||
     fail "--report: $(cat "$work/report/run.json")"
   grep -qF "$(sed -n '$p' "$work/out")" "$work/report/table.txt" || fail "--report: the table isn't the terminal's"
+  # A plot of one V, and of a single case: gnuplot 5.4 dies of labels that have no place.
+  for cases in xent_f forward; do
+    "$clloss" bench --rows 3 --classes 5 --reps 2 --case $cases --plot "$work/one.svg" >"$work/out" 2>"$work/err" ||
+      fail "--plot of one V, $cases: exit status $?: $(cat "$work/err")"
+    grep -q '</svg>' "$work/one.svg" || fail "--plot drew nothing of one V, $cases"
+    rm -f "$work/one.svg"
+  done
   # Of one V there is no curve to draw; folders are made.
   "$clloss" bench --rows 3 --classes 5 --reps 2 --report "$work/new/at/all" >"$work/out" 2>"$work/err" ||
     fail "--report of one V: exit status $?: $(cat "$work/err")"
@@ -201,13 +219,57 @@ if command -v gnuplot >/dev/null 2>&1; then
     fail "--report of one V: $(ls "$work/new/at/all")"
 
   # A plot that has nowhere to go is refused too, without an attempt that is left behind.
-  for plot in "$work/none/at/all.svg" "$work/none"; do
+  mkfifo "$work/pipe.svg"
+  for plot in "$work/none/at/all.svg" "$work/none" "$work/pipe.svg"; do
     rc=0
-    "$clloss" bench --plot "$plot" >"$work/out" 2>"$work/err" || rc=$?
-    { [ $rc -eq 1 ] && [ ! -s "$work/out" ] && grep -q -- "--plot $plot: [NI]" "$work/err"; } ||
+    "$clloss" bench --rows 3 --classes 5 --reps 2 --plot "$plot" >"$work/out" 2>"$work/err" || rc=$?
+    { [ $rc -eq 1 ] && [ ! -s "$work/out" ] && grep -qE -- "--plot $plot: (No such|not a regular) file" "$work/err"; } ||
       fail "--plot $plot: exit status $rc: $(cat "$work/err")"
-    [ ! -e "$plot.part" ] || fail "--plot $plot leaves $plot.part"
   done
+  [ -p "$work/pipe.svg" ] || fail '--plot takes the place of a FIFO'
+  [ "$(find "$work" -name '*.svg?*' | wc -l)" -eq 0 ] || fail "--plot leaves $(find "$work" -name '*.svg?*')"
+
+  # The rule: plot and report appear whole or not at all, and the exit status says which.
+  echo old >"$work/p.svg"
+  for file in table.txt results.jsonl run.json roofline.svg classes.svg; do echo old >"$work/report/$file"; done
+  # spoils_nothing WHAT FILE COMMAND…: a failure of one line that names the file; what was there is there, and nothing else.
+  spoils_nothing() {
+    what=$1 file=$2
+    shift 2
+    ls "$work" "$work/report" >"$work.before"
+    rc=0
+    "$@" >/dev/null 2>"$work/err" || rc=$?
+    [ $rc -eq 1 ] || fail "$what: exit status $rc"
+    [ "$(grep -vc 'warning: ' "$work/err")" -eq 1 ] || fail "$what: not one line: $(cat "$work/err")"
+    grep -q "^clloss bench: $work/$file: " "$work/err" || fail "$what: doesn't name $file: $(cat "$work/err")"
+    ls "$work" "$work/report" | cmp -s - "$work.before" || fail "$what: leaves $(ls "$work" "$work/report")"
+    rm "$work.before"
+    for file in p.svg report/table.txt report/results.jsonl report/run.json report/roofline.svg report/classes.svg; do
+      [ "$(cat "$work/$file")" = old ] || fail "$what: $file is another"
+    done
+  }
+  fused='bench --rows 3 --classes 5,9 --reps 2 --case xent_fused'
+  # gnuplot_is HOW COMMAND…: from here on what stands for gnuplot runs these, and then neither plot nor report may appear.
+  mkdir "$work/bin"
+  gnuplot_is() {
+    how=$1
+    shift
+    printf '%s\n' '#!/bin/sh' "$@" >"$work/bin/gnuplot"
+    chmod +x "$work/bin/gnuplot"
+    # shellcheck disable=SC2086
+    {
+      spoils_nothing "$how, --plot" p.svg env "PATH=$work/bin:$PATH" "$clloss" $fused --plot "$work/p.svg"
+      spoils_nothing "$how, --report" report/roofline.svg \
+        env "PATH=$work/bin:$PATH" "$clloss" $fused --report "$work/report"
+    }
+  }
+  gnuplot_is 'half a picture' 'cat >/dev/null' 'echo "<?xml?><svg><path"'
+  # As on a full disk: a file may have 4096 bytes, from when it is drawn, for a driver writes programs before. gnuplot would
+  # end with success.
+  if command -v prlimit >/dev/null; then
+    # shellcheck disable=SC2016
+    gnuplot_is 'a full disk' 'trap "" XFSZ' 'prlimit --pid $PPID --fsize=4096:' 'ulimit -f 8' "exec $(command -v gnuplot)"
+  fi
 fi
 
 [ $failed -eq 0 ] && echo 'bench: all as it should be'

@@ -178,7 +178,25 @@ bad_input() { bad_file "$1" "$2" "$1" t.npy; }
 
 bad_file missing.npy "No such file" missing.npy t.npy
 bad_file missing.npy "No such file" x.npy missing.npy
-bad_file none "not a regular file" none t.npy
+# An input is a regular file, or refused at once: opening a FIFO waits for whoever writes into it, and a device may never end.
+mkfifo pipe.npy
+ln -s nowhere.npy dangling.npy
+limited=$clloss
+printf '#!/bin/sh\nexec timeout 20 "%s" "$@"\n' "$limited" >limited
+chmod +x limited
+clloss=./limited
+for place in "FILE t.npy" "x.npy FILE" "x.npy t.npy --weight FILE" "x.npy t.npy --row-weight FILE" \
+  "x.npy t.npy --reduction none --upstream FILE"; do
+  for file in none pipe.npy /dev/zero dangling.npy; do
+    [ $file != /dev/zero ] || [ -c $file ] || continue
+    reason="not a regular file"
+    [ $file != dangling.npy ] || reason="No such file"
+    # shellcheck disable=SC2046
+    bad_file $file "$reason" $(echo "$place" | sed "s|FILE|$file|")
+  done
+done
+clloss=$limited
+rm pipe.npy dangling.npy limited
 : >empty.npy
 bad_input empty.npy "ends too early"
 head -c 5 x.npy >short5.npy

@@ -122,6 +122,24 @@ chmod +x bin/gnuplot
 )
 check "a gnuplot that fails is a failure" test $? = 0
 check "and the old file is still there" contents old.npy old
+
+# The rule: a plot appears whole or not at all, and the exit status says which. gnuplot ends with success also where it
+# couldn't write all of it; and what comes through more than one pipe's room arrives.
+echo old >old.svg
+# gnuplot_draws COMMAND: that one's output, after it has read the script.
+gnuplot_draws() { printf '#!/bin/sh\ncat >/dev/null\n%s\n' "$1" >bin/gnuplot; }
+gnuplot_draws 'echo "<?xml?><svg><path"'
+(
+  PATH=$work/bin failures=0
+  refused 1 "--plot old.svg: " eval --loss softmax x.npy t.npy --reference --plot old.svg --grad old.npy
+  [ $failures = 0 ]
+)
+check "half a picture is a failure, whatever gnuplot says" test $? = 0
+check "and the old picture is still there" contents old.svg old
+check "and the old gradient" contents old.npy old
+gnuplot_draws 'head -c 200000 /dev/zero | tr "\0" " "; echo "</svg>"'
+(PATH=$work/bin:$PATH && softmax x.npy t.npy --reference --plot large.svg) >out 2>err
+check "a large picture: $(cat err)" test "$?$(wc -c <large.svg)" = 0200007
 refused 2 "--plot x.npy: is an input" eval --loss softmax x.npy t.npy --plot x.npy
 refused 2 "--plot ./new: is the --grad file too" eval --loss softmax x.npy t.npy --plot ./new --grad new
 refused 1 "no/such/a.svg" eval --loss softmax x.npy t.npy --reference --plot no/such/a.svg
@@ -139,6 +157,20 @@ if command -v gnuplot >/dev/null; then
   done
   softmax many.npy many_t.npy --reference --ignore-index -1 --plot b.svg >out 2>err
   check "draws what has rows without a loss: $(cat err)" test $? = 0
+  npy one.npy f4 '(1, 2)' 0 1
+  npy one_t.npy i4 '(1,)' 1
+  softmax one.npy one_t.npy --reference --plot one.svg >out 2>err
+  check "draws a single row: $(cat err)" grep -qF "</svg>" one.svg
+  # A file may have 8 blocks here, as on a disk that is full but for them; a picture has tens.
+  (
+    trap '' XFSZ
+    ulimit -f 8
+    softmax x.npy t.npy --reference --plot old.svg >out 2>err
+  )
+  check "a full disk is a failure" test $? = 1
+  check "of one line that names the file: $(cat err)" test "$(grep -c '^clloss eval: --plot old.svg: ' err)$(wc -l <err)" = 11
+  check "that leaves nothing" test "$(find . -name 'old.svg?*' | wc -l)" = 0
+  check "and spoils nothing" contents old.svg old
   npy none.npy f4 '(0, 3)'
   npy none_t.npy i4 '(0,)'
   softmax none.npy none_t.npy --reference --plot c.svg >out 2>err
