@@ -127,6 +127,7 @@ typedef struct harness_device {
   cl_context context;
   cl_device_id device;
   cl_command_queue queue;
+  uint64_t stray; /* not 0: what views that aren't bound hold beside their NULL is drawn from it */
 } harness_device;
 
 /* Results of one run, packed, by array; NULL where the array is no output. */
