@@ -172,9 +172,13 @@ static const struct {
   size_t share;
   const char *name;
 } kinds[] = {
-    {fuzz_xent, 45, "xent"},
+    {fuzz_xent, 40, "xent"},
     {fuzz_xent_factors, 10, "xent with extreme factors"},
-    {fuzz_xent_host, 25, "xent_host"},
+    {fuzz_xent_host, 20, "xent_host"},
+    {fuzz_pointwise, 12, "pointwise"},
+    {fuzz_softmax, 6, "softmax"},
+    {fuzz_distill, 8, "distill"},
+    {fuzz_information, 4, "information"},
 };
 
 static size_t draw_kind(uint64_t *state) {
