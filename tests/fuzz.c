@@ -5,7 +5,7 @@
  *
  *   test_fuzz [--calls N] [--seed N] [--only K] [--all-types] [--moderate] [--tidy] [--device N]
  *
- * --calls     how many (500)            --only K  makes call K alone
+ * --calls     how many (400)            --only K  makes call K alone
  * --all-types draws from all combinations of element types and local sizes, each of which is a program to compile;
  *             else from those that other tests compile too, which their cache then holds
  * --moderate  leaves out factors of extreme magnitude (fuzz_xent_factors)
@@ -22,7 +22,7 @@
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
 /* Call number MANY_CLASSES is one of more classes than f32 can count, which takes 200 MB. */
-enum { CALLS = 500, MANY_CLASSES = 99 };
+enum { CALLS = 400, MANY_CLASSES = 99 };
 
 /* ---- drawing ---- */
 
@@ -67,10 +67,10 @@ static void draw_tuning(fuzz_setting *setting, uint64_t *state) {
   }
 }
 
-/* Four for each family and local size, the first of them plain: a ctx reads its programs anew, which takes longer than
+/* Three for each family and local size, the first of them plain: a ctx reads its programs anew, which takes longer than
  * most calls. */
 fuzz_setting fuzz_draw_setting(fuzz *f, const uint32_t *local_sizes, uint64_t *state) {
-  enum { VARIANTS = 4 };
+  enum { VARIANTS = 3 };
   size_t n = 0;
   while (local_sizes[n]) n++;
   const uint32_t size = local_sizes[harness_pick(state, n)];

@@ -5,7 +5,7 @@
 
 #include "case_xent.h"
 
-enum { FUZZ_TUNING = 600, FUZZ_SETTINGS = 40 };
+enum { FUZZ_TUNING = 600, FUZZ_SETTINGS = 80 };
 
 /* What a ctx is made with. */
 typedef struct fuzz_setting {
