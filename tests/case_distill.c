@@ -29,13 +29,13 @@ static void describe(const harness_case *c, const void *shape, char *text, size_
   snprintf(text, size,
            "%s %zu x %zu, inner %zu, fill %d, student %u, teacher %u, grad %u, reduction %u, flags %#x, "
            "temperature "
-           "%.9g, divisor %.9g, upstream %d%s%s, offset %zu, pad %zu, class_pad %zu, row_pad %zu, with %u, "
+           "%.9g, divisor %.9g, upstream %d%s%s%s, offset %zu, pad %zu, class_pad %zu, row_pad %zu, with %u, "
            "without %u",
            c->name, s->rows, s->classes, s->inner ? s->inner : 1, (int)s->fill, distill_dtype(s),
            or_dtype(s, s->teacher_dtype), or_dtype(s, s->grad_dtype), s->options.reduction, s->options.flags,
            distill_temperature(s), s->options.divisor, (int)s->upstream, s->in_place ? ", in place" : "",
-           s->workspace ? ", own workspace" : "", s->offset, s->pad, s->class_pad, s->row_pad, s->with,
-           s->without);
+           s->workspace ? ", own workspace" : "", s->workspace && s->blind ? " of unbound views" : "",
+           s->offset, s->pad, s->class_pad, s->row_pad, s->with, s->without);
 }
 
 static bool has_loss(const distill_shape *s) {
@@ -111,9 +111,11 @@ static clloss_status arrays(const harness_case *c, const void *shape, clloss_ctx
   size_t bytes = 0;
   clloss_distill x = {.struct_size = sizeof x, .rows = s->rows, .classes = s->classes, .inner = s->inner};
   const clloss_distill_options o = options_of(s);
-  set_view(&x.student, &a[DISTILL_STUDENT]);
-  set_view(&x.teacher, &a[DISTILL_TEACHER]);
-  set_view(&x.grad, &a[DISTILL_GRAD]);
+  if (!s->blind) {
+    set_view(&x.student, &a[DISTILL_STUDENT]);
+    set_view(&x.teacher, &a[DISTILL_TEACHER]);
+    set_view(&x.grad, &a[DISTILL_GRAD]);
+  }
   const clloss_status status = clloss_distill_workspace(ctx, &x, &o, &bytes);
   a[DISTILL_WORKSPACE] = array(s, "workspace", HARNESS_SCRATCH, 1, bytes, 0);
   a[DISTILL_WORKSPACE].dtype = CLLOSS_U8;

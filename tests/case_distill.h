@@ -60,7 +60,8 @@ typedef struct distill_shape {
   enum distill_fill fill;
   enum distill_upstream upstream;
   bool in_place;
-  bool workspace; /* the caller's own */
+  bool workspace; /* the caller's own, */
+  bool blind;     /* its size asked for with all views unbound */
   size_t offset, pad, class_pad,
       row_pad; /* elements before the first, between rows, classes, values per row */
 } distill_shape;

@@ -27,13 +27,14 @@ static void describe(const harness_case *c, const void *shape, char *text, size_
   snprintf(text, size,
            "%s %s %zu x %zu, %s, %s, types %u, %u, %u, flags %#x, delta %g, gamma %g, alpha %g, clip %g, "
            "divisor %g, "
-           "grad_alpha %g, grad_beta %g, weight %s%s, pos_weight %d, upstream %s, outputs %u%s%s, offset "
+           "grad_alpha %g, grad_beta %g, weight %s%s, pos_weight %d, upstream %s, outputs %u%s%s%s, offset "
            "%zu, pad %zu",
            c->name, clloss_pointwise_name(s->kind), s->rows, s->classes, reductions[o->reduction],
            fills[s->fill], pointwise_dtype(s), pointwise_target_dtype(s), pointwise_grad_dtype(s), o->flags,
            o->delta, o->gamma, o->alpha, o->clip, o->divisor, o->grad_alpha, o->grad_beta, spreads[s->weight],
            s->zero_weights ? " of 0" : "", s->pos_weight, spreads[s->upstream], s->outputs,
-           s->in_place ? ", in place" : "", s->workspace ? ", own workspace" : "", s->offset, s->pad);
+           s->in_place ? ", in place" : "", s->workspace ? ", own workspace" : "",
+           s->workspace && s->blind ? " of unbound views" : "", s->offset, s->pad);
 }
 
 pointwise_strides pointwise_strides_of(const pointwise_shape *s, enum pointwise_spread spread) {
@@ -83,7 +84,7 @@ static clloss_status own_workspace(const pointwise_shape *s, clloss_ctx *ctx, ha
   clloss_pointwise x = problem(s);
   const clloss_pointwise_options o = options_of(s);
   size_t bytes = 0;
-  x.input.dtype = pointwise_dtype(s);
+  if (!s->blind) x.input.dtype = pointwise_dtype(s);
   const clloss_status status = clloss_pointwise_workspace(ctx, &x, &o, &bytes);
   *a = matrix(s, "workspace", HARNESS_SCRATCH, CLLOSS_U8, 1, bytes);
   a->offset = (s->offset + 7) / 8 * 8;

@@ -50,7 +50,8 @@ typedef struct pointwise_shape {
   bool pos_weight, zero_weights;
   uint32_t outputs; /* POINTWISE_NO_… */
   bool in_place;
-  bool workspace; /* the caller's own */
+  bool workspace; /* the caller's own, */
+  bool blind;     /* its size asked for with all views unbound */
   size_t offset;  /* elements before the first of every array; a workspace rounds it up to 8 */
   size_t pad;     /* elements between rows of matrices */
 } pointwise_shape;

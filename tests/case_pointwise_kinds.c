@@ -90,10 +90,12 @@ static pointwise_error error_bce_logits(const pointwise_shape *s, double x, doub
 }
 
 /* A logarithm: 3 of it, and 1 where 1 − x was rounded. y of it: 2; (1 − y): 1 and 2. The derivative: x − y, x (1 − x) 2, the
- * division, and 1. An x that is flushed is 2^-126 off, which the derivative may multiply by 1e12. */
+ * division, and 1. Limits of the logarithms are rounded constants, less than a
+ * logarithm is off. An x that is flushed is 2^-126 off, which the derivative may multiply by 1e12. */
 static pointwise_error error_bce(const pointwise_shape *s, double x, double y, double pos) {
-  const double most = s->options.clip > 0 ? -log(s->options.clip) : 100, rest = 1 - x;
-  const double log_x = fmin(most, -log(x)), log_rest = fmin(most, -log1p(-x));
+  const double clip = s->options.clip, most = clip > 0 ? -log(clip) : 100, least = -log1p(-clip),
+               rest = 1 - x;
+  const double log_x = fmax(least, fmin(most, -log(x))), log_rest = fmax(least, fmin(most, -log1p(-x)));
   (void)pos;
   return (pointwise_error){.loss = 5 * fabs(y * log_x) + fabs(1 - y) * (6 * log_rest + (x > 0.29)),
                            .grad = 9 * fabs(x - y) / fmax(x * rest, 1e-12),

@@ -65,6 +65,13 @@ enum {
   XENT_WITH_ENTROPY = 256
 };
 
+/* What the factors of losses and gradients are: of random numbers 0 to 2, some of them 0, times 2 to a power; or weights
+ * that are all one number, which changes no mean. */
+typedef struct xent_factors {
+  bool constant;
+  int class_weight, row_weight, upstream, divisor; /* powers of 2 */
+} xent_factors;
+
 /* All zero but rows and classes: f32, packed, the default options, i32 targets, no upstream gradient, out of
  * place, random data, the ctx's pool for workspace, the usual outputs bound. */
 typedef struct xent_shape {
@@ -77,7 +84,9 @@ typedef struct xent_shape {
   enum xent_fill fill;
   enum xent_upstream upstream;
   bool in_place;
-  bool workspace;   /* the caller's own */
+  xent_factors factors;
+  bool workspace;   /* the caller's own, */
+  bool blind;       /* its size asked for with all views unbound */
   size_t offset;    /* elements before the first of every array; a workspace rounds it up to 8 */
   size_t pad;       /* elements between rows of logits, grad and probabilities (outer rows where inner > 1) */
   size_t class_pad; /* and between their classes */

@@ -32,12 +32,15 @@
  * and the absolute error of L. Together R + |d| + T + 3 L + 28. The target's own entry (p − 1) g adds the
  * subtraction and products. All is multiplied by dz/dx = scale (1 − (z / cap)²), which is off by 54 at most.
  *
- * The reduced results: the rows' own errors, one rounding per addition (rows of a work-group one after the
- * other, sums of work-groups in blocks of 256, then a tree), a division, and the error of the divisor, a sum
- * of weights.
+ * D doesn't grow with the classes: a chain has at most 256 additions (harness_chain), in each lane and accumulator; then
+ * come accumulators and lanes, items, and the blocks or slices of a row, 64 at most.
  *
- * In f64 the truth is as inexact as the kernel: the reference adds blocks of 256, which counts into D, and
- * all is taken twice. What is stored in 16 bits is rounded once more, which the harness allows. */
+ * The reduced results: the rows' own errors, a division, the error of the divisor, which is a sum of weights, and what
+ * summing costs. That doesn't grow with the rows either: sums of rows are compensated (kernels/sums.clh).
+ *
+ * The f32 reference is no part of the allowance (case_xent_ref.c): it adds up sums of blocks one after the other, and so
+ * would hide a kernel that does. In f64 the truth is as inexact as the kernel: the reference's blocks count into D and
+ * into sums of rows, and all is taken twice. What is stored in 16 bits is rounded once more, which the harness allows. */
 #include <math.h>
 #include <string.h>
 
@@ -63,6 +66,7 @@ static double transform_error(const xent_shape *s) {
 
 typedef struct chain {
   double additions, carries; /* D, K */
+  double of_q;               /* D of Q, which backward adds up over a row in one go */
 } chain;
 
 /* The longest chain of additions of kernels/lane.clh, group.clh or xent_rows.clh under this plan. */
@@ -70,24 +74,28 @@ static chain chain_of(const xent_shape *s, const clloss_plan *plan, const xent_n
   const bool split = plan->slices > 1;
   const double slices = (double)plan->slices, classes = (double)s->classes;
   const double n = split ? 16 * ceil(ceil(classes / slices) / 16) : classes;
-  chain k = {n, 0};
+  chain k = {harness_chain(n), 0, harness_chain(n)};
   if (strstr(plan->variant, "_rows")) {
-    k.additions = n;
+    /* one accumulator of as many lanes as rows */
   } else if (strncmp(plan->variant, "lane", 4) == 0) {
     const double block = fmax(2048, 64 * ceil(ceil(n / 64) / 64)), blocks = ceil(n / block);
     /* one accumulator of sixteen lanes, or four of them, a tail, 6 to join them and the lanes, the blocks */
-    k.additions = ceil(fmin(n, block) / 16) + 1 + 6 + blocks;
+    k.additions = harness_chain(ceil(fmin(n, block) / 16)) + 1 + 6 + blocks;
+    k.of_q = fmax(k.additions, harness_chain(ceil(n / 16)) + 1 + 4);
     k.carries = fmin(note->records, blocks - 1);
   } else {
     /* an accumulator of four lanes per item, 2 to join the lanes, the items */
-    k.additions = ceil(n / 4 / plan->local_size) + 1 + 4 + ceil(log2(plan->local_size));
+    k.of_q = k.additions = harness_chain(ceil(n / 4 / plan->local_size)) + 1 + 4 +
+                           ceil(log2(plan->local_size));
   }
-  if (is_wide(s)) k.additions = fmax(k.additions, 256 + ceil(classes / 256));
-  k.additions = fmin(k.additions, n);
   if (split) {
     k.additions += slices;
+    k.of_q += slices;
     k.carries += 1;
   }
+  const double most = is_wide(s) ? harness_reference_chain(classes) : 0;
+  k.additions = fmin(fmax(k.additions, most), n + slices);
+  k.of_q = fmin(fmax(k.of_q, most), n + slices);
   return k;
 }
 
@@ -113,7 +121,7 @@ static row_errors errors_of(const xent_shape *s, const clloss_plan *plan, const 
   e.lse = e.max + e.log_sum + lse;
   const double nll = note->to_target + L, spread = note->gap + L * note->q;
   e.nll = e.log_sum + e.transform + note->to_target + nll;
-  e.q = 4 + joined;
+  e.q = 4 + k.of_q + 7 * k.carries;
   e.spread = (6 + joined) * note->gap + e.transform * note->q + e.log_sum * note->q +
              L * note->q * (e.q + 1) + spread;
   e.loss_size = note->row_weight * ((hard > 0 ? hard * nll : 0) + spread);
@@ -135,19 +143,19 @@ static double lost(const xent_shape *s, const xent_note *note) {
 
 /* ---- sums over rows ---- */
 
-/* Relative error of a divisor: weights of valid rows, added up in at most 64 parts. */
-static double divisor_error(const xent_shape *s) {
-  const bool weighs = s->with & (XENT_WITH_CLASS_WEIGHT | XENT_WITH_ROW_WEIGHT | XENT_WITH_ONE_ROW_WEIGHT);
-  const bool given = s->options.divisor != 0 || (s->with & XENT_WITH_DIVISOR);
-  const double rows = (double)s->rows, parts = fmin(64, ceil(rows / 4096));
-  if (s->options.reduction != CLLOSS_MEAN || given) return 0;
-  return weighs ? fmin(rows, ceil(rows / parts) + parts) + 2 : 1;
+/* Roundings between a row's number and the sum over all: sixteen rows in lanes, 4; the items; and three compensated sums
+ * at most, of an item, of a work-group and of all of them. */
+static double rows_chain(const xent_shape *s, const clloss_plan *plan) {
+  const double rows = (double)s->rows, longest = 4 + ceil(log2(plan->local_size)) + 3 + rows * 0x1p-24;
+  return is_wide(s) ? fmax(longest, harness_reference_chain(rows)) : fmin(rows + 3, longest);
 }
 
-static double rows_chain(const xent_shape *s, const clloss_plan *plan) {
-  const double owned = (double)plan->rows_per_group, groups = (double)plan->groups;
-  const double longest = plan->slices > 1 ? (double)s->rows : owned + fmin(groups, 256 + groups / 256) + 16;
-  return fmin((double)s->rows, is_wide(s) ? fmax(longest, 256 + (double)s->rows / 256) : longest);
+/* Relative error of a divisor: the number of rows, or the sum of their weights, of which each is a product. */
+static double divisor_error(const xent_shape *s, const clloss_plan *plan) {
+  const bool weighs = s->with & (XENT_WITH_CLASS_WEIGHT | XENT_WITH_ROW_WEIGHT | XENT_WITH_ONE_ROW_WEIGHT);
+  const bool given = s->options.divisor != 0 || (s->with & XENT_WITH_DIVISOR);
+  if (s->options.reduction != CLLOSS_MEAN || given) return 0;
+  return weighs ? 1 + rows_chain(s, plan) : 1;
 }
 
 /* Σ over valid rows of errors and magnitudes. */
@@ -177,7 +185,7 @@ static totals totals_of(const xent_shape *s, const clloss_plan *plan, const xent
 static double loss_error(const xent_shape *s, const clloss_plan *plan, const xent_notes *notes,
                          double truth) {
   const totals t = totals_of(s, plan, notes);
-  const double more = rows_chain(s, plan) + 5 + divisor_error(s);
+  const double more = rows_chain(s, plan) + 5 + divisor_error(s, plan);
   const double d = fabs(notes->divisor), z = fabs(notes->z_divisor);
   if (d == 0 || z == 0) return 0; /* NaN, inf or exactly 0 */
   const double error = (t.loss + more * t.loss_size) / d + (t.z + more * t.z_size) / z + fabs(truth);
@@ -186,7 +194,7 @@ static double loss_error(const xent_shape *s, const clloss_plan *plan, const xen
 
 static void metric_errors(const xent_shape *s, const clloss_plan *plan, const xent_notes *notes, double *to) {
   const totals t = totals_of(s, plan, notes);
-  const double n = rows_chain(s, plan), divisor = unit(s) * divisor_error(s);
+  const double n = rows_chain(s, plan), divisor = unit(s) * divisor_error(s, plan);
   to[CLLOSS_METRIC_LOSS] = unit(s) * (t.plain + n * t.plain_size) + t.lost;
   to[CLLOSS_METRIC_ENTROPY] = unit(s) * (t.entropy + n * t.entropy_size) + 128 * t.lost;
   to[CLLOSS_METRIC_CONFIDENCE] = unit(s) * (t.confidence + n * t.confidence_size);
@@ -233,7 +241,7 @@ static void grad_error(const xent_shape *s, const clloss_plan *plan, const harne
   const grad_sizes k = sizes_of(s, notes, note);
   const int64_t target = xent_has_probabilities(s) ? -1 : xent_target(s, d->data[XENT_TARGETS], row);
   const bool spreads = xent_has_probabilities(s) || s->options.label_smoothing != 0;
-  const double of_divisor = divisor_error(s),
+  const double of_divisor = divisor_error(s, plan),
                common = e.sum + e.transform + 3 * note->log_sum + 28 + of_divisor;
   const double scale = s->options.logit_scale == 0 ? 1 : fabs(s->options.logit_scale),
                beta = s->options.grad_beta;

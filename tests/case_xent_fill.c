@@ -142,14 +142,20 @@ static void fill_upstream(const xent_shape *s, uint64_t *state, void *grad_loss)
   for (size_t i = 0; i < n; i++) {
     const float value = either_sign(state, magnitudes[harness_pick(state, 3)]);
     /* a factor of 1 would hide a factor that is missing */
-    harness_put(real, grad_loss, i, value == 1.0f ? -0.75 : (double)value);
+    harness_put(real, grad_loss, i, ldexp(value == 1.0f ? -0.75 : (double)value, s->factors.upstream));
   }
 }
 
-/* Weights from 0 to 2, some of them 0 where `zeros`. */
-static void fill_weights(uint32_t real, void *weights, size_t n, bool zeros, uint64_t *state) {
-  for (size_t i = 0; weights && i < n; i++)
-    harness_put(real, weights, i, zeros && harness_pick(state, 8) == 0 ? 0 : 2 * harness_uniform(state));
+/* Weights from 0 to 2, some of them 0, times 2 to the power; or all of them one number. */
+static void fill_weights(const xent_shape *s, void *weights, size_t n, int power, uint64_t *state) {
+  const uint32_t real = xent_dtype(s) == CLLOSS_F64 ? CLLOSS_F64 : CLLOSS_F32;
+  const double all = 0.05 + 2 * harness_uniform(state);
+  for (size_t i = 0; weights && i < n; i++) {
+    const double weight = s->factors.constant           ? all
+                          : harness_pick(state, 8) == 0 ? 0
+                                                        : 2 * harness_uniform(state);
+    harness_put(real, weights, i, ldexp(weight, power));
+  }
 }
 
 /* One row of probabilities, which need not sum to 1: those of a class alone, of a few, of all, or none at
@@ -190,11 +196,14 @@ clloss_status xent_fill(const xent_shape *s, uint64_t seed, harness_data *d) {
     store_logits(s, x, d->data[XENT_LOGITS], &state);
     for (size_t row = 0; !whole && row < s->rows; row++)
       fill_probabilities(s, x + row * s->classes, d->data[XENT_TARGETS], row, &state);
-    fill_weights(real, d->data[XENT_CLASS_WEIGHT], s->classes, true, &state);
-    fill_weights(real, d->data[XENT_ROW_WEIGHT], s->with & XENT_WITH_ONE_ROW_WEIGHT ? 1 : s->rows, true,
-                 &state);
-    if (s->with & XENT_WITH_ONE_ROW_WEIGHT) harness_put(real, d->data[XENT_ROW_WEIGHT], 0, 1.75);
-    if (d->data[XENT_DIVISOR]) harness_put(real, d->data[XENT_DIVISOR], 0, 1 + 16 * harness_uniform(&state));
+    fill_weights(s, d->data[XENT_CLASS_WEIGHT], s->classes, s->factors.class_weight, &state);
+    fill_weights(s, d->data[XENT_ROW_WEIGHT], s->with & XENT_WITH_ONE_ROW_WEIGHT ? 1 : s->rows,
+                 s->factors.row_weight, &state);
+    if ((s->with & XENT_WITH_ONE_ROW_WEIGHT) && !s->factors.constant)
+      harness_put(real, d->data[XENT_ROW_WEIGHT], 0, ldexp(1.75, s->factors.row_weight));
+    if (d->data[XENT_DIVISOR])
+      harness_put(real, d->data[XENT_DIVISOR], 0,
+                  ldexp(1 + 16 * harness_uniform(&state), s->factors.divisor));
     if (d->data[XENT_GRAD_LOSS]) fill_upstream(s, &state, d->data[XENT_GRAD_LOSS]);
     for (size_t i = 0; d->data[XENT_GRAD] && i < n; i++)
       harness_put(xent_grad_dtype(s), d->data[XENT_GRAD], i, (double)either_sign(&state, 1));

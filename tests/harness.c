@@ -171,11 +171,22 @@ static cl_int transfer(experiment *e, const harness_device *device, int run, boo
   return CL_SUCCESS;
 }
 
+/* A view without a buffer is not bound, whatever else stands in it. */
+static clloss_view unbound(const harness_device *device, int array) {
+  uint64_t state = device->stray + (uint64_t)array;
+  if (!device->stray) return (clloss_view){0};
+  return (clloss_view){.offset = (size_t)(harness_random(&state) >> harness_pick(&state, 64)),
+                       .row_stride = (size_t)(harness_random(&state) >> harness_pick(&state, 64)),
+                       .class_stride = (size_t)(harness_random(&state) >> harness_pick(&state, 64)),
+                       .dtype = (uint32_t)harness_pick(&state, 12),
+                       .flags = (uint32_t)harness_pick(&state, 16)};
+}
+
 static bool run_once(experiment *e, const harness_device *device, clloss_ctx *ctx, int run) {
   clloss_view views[HARNESS_ARRAYS];
-  memset(views, 0, sizeof views);
   for (int i = 0; i < HARNESS_ARRAYS; i++) {
     const layout *l = &e->layouts[i];
+    views[i] = unbound(device, i);
     if (l->array.role == HARNESS_UNBOUND) continue;
     views[i] = (clloss_view){.mem = l->mem,
                              .offset = l->first,

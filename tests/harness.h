@@ -66,6 +66,13 @@ double harness_get(uint32_t dtype, const void *array, size_t i);
 void harness_put(uint32_t dtype, void *array, size_t i, double value);
 double harness_half_ulp(uint32_t dtype, double x);
 
+/* The longest chain of roundings in a sum of n terms, by the law that the kernels keep over rows and classes: at most 256
+ * additions one after the other; what is longer is cut into such pieces, whose sums go through a compensated sum
+ * (kernels/sums.clh). That rounds its value once and what it has lost once, and errs by n u² beside that. And of the
+ * scalar reference, which adds up the sums of blocks of 256: that of f64 is the truth, which in f64 is as inexact. */
+double harness_chain(double n);
+double harness_reference_chain(double n);
+
 /* Of a call with these arrays: every one moved once, an updated one twice, and no scratch. */
 double harness_ideal_bytes(const harness_array arrays[HARNESS_ARRAYS]);
 
@@ -127,6 +134,7 @@ typedef struct harness_device {
   cl_context context;
   cl_device_id device;
   cl_command_queue queue;
+  uint64_t stray; /* not 0: what views that aren't bound hold beside their NULL is drawn from it */
 } harness_device;
 
 /* Results of one run, packed, by array; NULL where the array is no output. */

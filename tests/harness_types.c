@@ -80,6 +80,10 @@ void harness_put(uint32_t dtype, void *array, size_t i, double value) {
   }
 }
 
+double harness_chain(double n) { return n <= 256 ? n : 256 + 2 + n * 0x1p-24; }
+
+double harness_reference_chain(double n) { return fmin(n, 256) + ceil(n / 256); }
+
 double harness_half_ulp(uint32_t dtype, double x) {
   const small *t = small_of(dtype);
   return t && isfinite(x) ? ldexp(0.5, exponent_near(t, x) - t->fraction) : 0;

@@ -197,7 +197,7 @@ void harness_report(harness *h, const harness_case *c, const void *shape, const 
                     const harness_result *result) {
   if (result->max_used > h->max_used) h->max_used = result->max_used;
   if (!harness_fired(result)) return;
-  char words[500];
+  char words[800];
   c->describe(c, shape, words, sizeof words);
   h->failed++;
   fprintf(stderr, "FAILED %s; %s, local size %u, %llu rows per group, %llu slices (0: as planned)\n", words,

@@ -207,6 +207,31 @@ static xent_shape shape_at(const size_t *at, uint64_t *state) {
   return s;
 }
 
+/* ---- long sums ---- */
+
+/* Weights of more rows than one chain of additions bears, and classes likewise where they aren't neighbours. */
+static void long_sums(harness *h) {
+  static const harness_plan few[] = {{0}, {SPLIT, 0, 0, 3}, {GROUP, 64, 0, 0}};
+  static const xent_shape shapes[] = {
+      {.rows = 150001, .classes = 2, .with = WEIGHTS | XENT_WITH_METRICS},
+      {.rows = 150001, .classes = 2, .with = XENT_WITH_CLASS_WEIGHT, .factors.constant = true},
+      {.rows = 120000,
+       .classes = 3,
+       .with = XENT_WITH_ROW_WEIGHT,
+       .factors.constant = true,
+       .upstream = XENT_UPSTREAM_ONE},
+      {.rows = 4, .classes = 32768, .inner = 4, .fill = XENT_EQUAL, .with = METRICS},
+      {.rows = 4,
+       .classes = 32768,
+       .inner = 4,
+       .options.label_smoothing = 0.25,
+       .with = XENT_WITH_CLASS_WEIGHT},
+      {.rows = 2, .classes = 131072, .class_pad = 1, .options.label_smoothing = 0.5},
+      {.rows = 1, .classes = 600000, .options.label_smoothing = 0.5, .with = WEIGHTS},
+  };
+  for (size_t i = 0; i < COUNT(shapes); i++) harness_sweep(h, &xent_passes, &shapes[i], few, COUNT(few));
+}
+
 int main(int argc, char **argv) {
   harness h;
   if (!harness_open(&h, argc, argv)) return 2;
@@ -222,6 +247,7 @@ int main(int argc, char **argv) {
     const xent_shape s = shape_at(at, &state);
     harness_sweep(&h, &xent_passes, &s, &builds[at[BUILD]].plan, 1);
   }
+  long_sums(&h);
   printf("%zu pairs, %zu not met\n", pairs, left);
   h.failed += left != 0;
   return harness_close(&h);

@@ -1,0 +1,250 @@
+/* Softmax and log-softmax as the harness sees them: arrays, data, truth by the scalar reference in f64, call and bound.
+ *
+ * The bound, in units of u = 2^-24 (f64: 2^-53), to first order and with 1 % on top for the rest; D roundings in the longest
+ * chain of a sum over classes, whose blocks are carried over to larger maxima, 8 each; exp 4, log 3, a quotient 5
+ * (case_xent_bound.c); d = |z − m| from rounding the difference, and |z| + |m| where scale rounds z, together r. A row's sum
+ * inherits S = Σ p r relatively:
+ *
+ *   softmax   y (D + S + 16 + r)                       log-softmax   D + S + 16 + r + 4 log s + |y|
+ *   backward  |scale| y (D Σ|dy y| + 4 |dy − Σ|)       log           |scale| (e (D Σ|dy| + 9 |Σ|) + 2 |dy − e Σ|), e = exp y
+ *
+ * and what underflows, the least normal number for each term. In f64 the truth is as inexact: its blocks count into D, and
+ * all is taken twice. */
+#include "case_softmax.h"
+
+#include <clloss/clloss_ref.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FORWARD, BACKWARD };
+
+static uint32_t read_of(const softmax_shape *s) { return s->read ? s->read : CLLOSS_F32; }
+static uint32_t write_of(const softmax_shape *s) { return s->write ? s->write : read_of(s); }
+static size_t inner_of(const softmax_shape *s) { return s->inner ? s->inner : 1; }
+static bool is_wide(const softmax_shape *s) { return s->read == CLLOSS_F64; }
+
+static void describe(const harness_case *c, const void *shape, char *text, size_t size) {
+  const softmax_shape *s = shape;
+  snprintf(
+      text, size,
+      "%s%s %zu x %zu, inner %zu, types %u to %u, fill %d, scale %.9g%s, offset %zu, pad %zu, class_pad %zu",
+      s->is_log ? "log-" : "", c->name, s->rows, s->classes, inner_of(s), read_of(s), write_of(s),
+      (int)s->fill, s->scale, s->in_place ? ", in place" : "", s->offset, s->pad, s->class_pad);
+}
+
+/* ---- arrays ---- */
+
+/* No two of them have one layout, but in place. */
+static harness_array matrix(const softmax_shape *s, const char *name, harness_role role, uint32_t dtype,
+                            size_t skew) {
+  harness_array a = {.name = name,
+                     .role = role,
+                     .dtype = dtype,
+                     .rows = s->rows,
+                     .columns = s->classes,
+                     .inner = inner_of(s),
+                     .offset = s->offset + skew};
+  a.class_stride = s->class_pad ? a.inner + s->class_pad + skew : 0;
+  if (s->pad)
+    a.row_stride = (s->classes - 1) * (a.class_stride ? a.class_stride : a.inner) + a.inner + s->pad + skew;
+  return a;
+}
+
+static clloss_status arrays(const harness_case *c, const void *shape, clloss_ctx *ctx, harness_array *a) {
+  const softmax_shape *s = shape;
+  const bool back = c->pass == BACKWARD;
+  const int to = back ? SOFTMAX_GRAD_INPUT : SOFTMAX_OUTPUT, in = back ? SOFTMAX_GRAD_OUTPUT : SOFTMAX_INPUT;
+  (void)ctx;
+  if (back) a[SOFTMAX_OUTPUT] = matrix(s, "output", HARNESS_INPUT, read_of(s), 1);
+  a[in] = matrix(s, back ? "grad_output" : "input", HARNESS_INPUT, read_of(s), 0);
+  a[to] = matrix(s, back ? "grad_input" : "output", HARNESS_OUTPUT, write_of(s), s->in_place ? 0 : 2);
+  if (s->in_place) a[to].in_place = &a[in];
+  return CLLOSS_SUCCESS;
+}
+
+/* ---- data ---- */
+
+static void fill_row(const softmax_shape *s, double *x, enum softmax_fill fill, uint64_t *state) {
+  static const double magnitudes[] = {0.1, 1, 10, 75};
+  const double magnitude = magnitudes[harness_pick(state, 4)], inf = (double)INFINITY;
+  const size_t place = harness_pick(state, s->classes), bad = harness_pick(state, 3);
+  for (size_t c = 0; c < s->classes; c++) {
+    x[c] = magnitude * (2 * harness_uniform(state) - 1);
+    if (fill == SOFTMAX_MASKED && c != place && harness_pick(state, 2)) x[c] = -inf;
+    if (fill == SOFTMAX_BAD && bad == 2) x[c] = -inf;
+  }
+  if (fill == SOFTMAX_BAD && bad < 2) x[place] = bad ? inf : (double)NAN;
+}
+
+static clloss_ref_softmax reference_of(const softmax_shape *s, double *input, double *output) {
+  return (clloss_ref_softmax){.rows = s->rows,
+                              .classes = s->classes,
+                              .flags = s->is_log ? CLLOSS_LOG_SOFTMAX : 0,
+                              .scale = s->scale,
+                              .input = input,
+                              .output = output};
+}
+
+static clloss_status fill(const harness_case *c, const void *shape, uint64_t seed, harness_data *d) {
+  const softmax_shape *s = shape;
+  const size_t n = s->rows * s->classes;
+  const bool back = c->pass == BACKWARD;
+  double *x = malloc((n + 1) * sizeof *x);
+  for (size_t r = 0; x && r < s->rows; r++) {
+    const enum softmax_fill kind = s->fill == SOFTMAX_MIXED
+                                       ? (enum softmax_fill)harness_pick(&seed, SOFTMAX_MIXED)
+                                       : s->fill;
+    fill_row(s, x + r * s->classes, kind, &seed);
+  }
+  const clloss_ref_softmax ref = reference_of(s, x, x);
+  if (x && back) clloss_ref_softmax_forward_f64(&ref);
+  for (size_t i = 0; x && i < n; i++) {
+    harness_put(read_of(s), d->data[back ? SOFTMAX_OUTPUT : SOFTMAX_INPUT], i, x[i]);
+    if (back) harness_put(read_of(s), d->data[SOFTMAX_GRAD_OUTPUT], i, harness_uniform(&seed) * 4 - 2.5);
+  }
+  free(x);
+  return x ? CLLOSS_SUCCESS : CL_OUT_OF_HOST_MEMORY;
+}
+
+static clloss_status reference(const harness_case *c, const void *shape, harness_data *d) {
+  const softmax_shape *s = shape;
+  const size_t n = s->rows * s->classes;
+  const bool back = c->pass == BACKWARD;
+  const int to = back ? SOFTMAX_GRAD_INPUT : SOFTMAX_OUTPUT;
+  double *x = malloc((n + 1) * sizeof *x), *dy = malloc((n + 1) * sizeof *dy);
+  clloss_ref_softmax ref = reference_of(s, x, d->truth[to]);
+  for (size_t i = 0; x && dy && i < n; i++) {
+    x[i] = harness_get(read_of(s), d->data[back ? SOFTMAX_OUTPUT : SOFTMAX_INPUT], i);
+    if (back) dy[i] = harness_get(read_of(s), d->data[SOFTMAX_GRAD_OUTPUT], i);
+  }
+  if (back) ref.output = x, ref.grad_output = dy, ref.grad_input = d->truth[to];
+  if (x && dy) (back ? clloss_ref_softmax_backward_f64 : clloss_ref_softmax_forward_f64)(&ref);
+  memcpy(d->plain[to], d->truth[to], n * sizeof(double));
+  free(x), free(dy);
+  return x && dy ? CLLOSS_SUCCESS : CL_OUT_OF_HOST_MEMORY;
+}
+
+/* ---- bound ---- */
+
+static double chain_of(const softmax_shape *s, const clloss_plan *plan) {
+  const double n = (double)s->classes, block = fmax(2048, 64 * ceil(ceil(n / 64) / 64));
+  const double of_truth = is_wide(s) ? harness_reference_chain(n) : 0;
+  double d = harness_chain(ceil(n / 4 / plan->local_size)) + 5 + ceil(log2(plan->local_size));
+  if (strstr(plan->variant, "_rows"))
+    d = harness_chain(n);
+  else if (strncmp(plan->variant, "lane", 4) == 0)
+    d = harness_chain(ceil(fmin(n, block) / 16)) + 7 + 8 * ceil(n / block);
+  return fmax(d, of_truth);
+}
+
+static double z_of(const softmax_shape *s, double x) { return s->scale == 0 || isinf(x) ? x : s->scale * x; }
+
+static double rounding_of_z(const softmax_shape *s, double z, double max) {
+  return fabs(z - max) + (s->scale == 0 ? 0 : fabs(z) + fabs(max));
+}
+
+static void forward_bound(const softmax_shape *s, double D, const double *x, const double *y, double *units) {
+  double max = -(double)INFINITY, sum = 0, inherited = 0;
+  for (size_t c = 0; c < s->classes; c++) max = fmax(max, z_of(s, x[c]));
+  for (size_t c = 0; c < s->classes; c++) {
+    const double z = z_of(s, x[c]), e = exp(z - max);
+    sum += e;
+    if (e > 0) inherited += e * rounding_of_z(s, z, max);
+  }
+  for (size_t c = 0; c < s->classes; c++) {
+    const double z = z_of(s, x[c]), own = isinf(z) ? 0 : rounding_of_z(s, z, max);
+    const double shared = D + inherited / sum + 16 + own;
+    units[c] = s->is_log ? shared + 4 * log(sum) + fabs(y[c]) : y[c] * shared;
+  }
+}
+
+/* Returns the magnitude of the sum's terms. */
+static double backward_bound(const softmax_shape *s, double D, const double *y, const double *dy,
+                             double *units) {
+  double sum = 0, magnitude = 0;
+  for (size_t c = 0; c < s->classes; c++) {
+    const double term = s->is_log ? dy[c] : dy[c] * y[c];
+    sum += term;
+    magnitude += fabs(term);
+  }
+  for (size_t c = 0; c < s->classes; c++) {
+    const double e = exp(y[c]);
+    units[c] = s->is_log ? e * (D * magnitude + 9 * fabs(sum)) + 2 * fabs(dy[c] - e * sum)
+                         : y[c] * (D * magnitude + 4 * fabs(dy[c] - sum));
+    units[c] *= s->scale == 0 ? 1 : fabs(s->scale);
+  }
+  return magnitude;
+}
+
+static void bound(const harness_case *c, const void *shape, const clloss_plan *plan, const harness_data *d,
+                  int array, size_t row, double *to) {
+  const softmax_shape *s = shape;
+  const double D = chain_of(s, plan), least = is_wide(s) ? 0x1p-1020 : 0x1p-124;
+  const size_t n = s->classes;
+  double *x = malloc(2 * (n + 1) * sizeof *x), *y = x + n, magnitude = 0;
+  if (!x) abort();
+  for (size_t i = 0; i < n; i++) {
+    const int of_x = c->pass == BACKWARD ? SOFTMAX_OUTPUT : SOFTMAX_INPUT;
+    x[i] = harness_get(read_of(s), d->data[of_x], row * n + i);
+    y[i] = c->pass == BACKWARD ? harness_get(read_of(s), d->data[SOFTMAX_GRAD_OUTPUT], row * n + i)
+                               : d->truth[array][row * n + i];
+  }
+  if (c->pass == BACKWARD)
+    magnitude = backward_bound(s, D, x, y, to);
+  else
+    forward_bound(s, D, x, y, to);
+  for (size_t i = 0; i < n; i++)
+    to[i] = to[i] * 1.01 * (is_wide(s) ? 2 * 0x1p-53 : 0x1p-24) + least * (1 + magnitude);
+  free(x);
+}
+
+/* ---- the call ---- */
+
+/* That of cross-entropy on the same rows, but for splitting: a split runs whole rows on the same team. */
+static clloss_status plan_of(const harness_case *c, const void *shape, clloss_ctx *ctx, clloss_plan *plan) {
+  const softmax_shape *s = shape;
+  harness_array a[HARNESS_ARRAYS];
+  clloss_xent x = {.struct_size = sizeof x, .classes = s->classes, .inner = s->inner};
+  memset(a, 0, sizeof a);
+  arrays(c, s, NULL, a);
+  const harness_array *read = &a[c->pass == BACKWARD ? SOFTMAX_OUTPUT : SOFTMAX_INPUT];
+  x.rows = s->rows ? s->rows : inner_of(s);
+  x.logits = (clloss_view){
+      .row_stride = read->row_stride, .class_stride = read->class_stride, .dtype = read_of(s)};
+  return clloss_xent_plan(ctx, &x, plan);
+}
+
+static clloss_status call(const harness_case *c, const void *shape, clloss_ctx *ctx, const clloss_view *views,
+                          cl_command_queue queue, cl_event *done) {
+  const softmax_shape *s = shape;
+  const clloss_softmax_options o = {
+      .struct_size = sizeof o, .flags = s->is_log ? CLLOSS_LOG_SOFTMAX : 0, .scale = s->scale};
+  const clloss_softmax x = {.struct_size = sizeof x,
+                            .rows = s->rows,
+                            .classes = s->classes,
+                            .inner = s->inner,
+                            .input = views[SOFTMAX_INPUT],
+                            .output = views[SOFTMAX_OUTPUT],
+                            .grad_output = views[SOFTMAX_GRAD_OUTPUT],
+                            .grad_input = views[SOFTMAX_GRAD_INPUT]};
+  return c->pass == BACKWARD ? clloss_softmax_backward(ctx, &x, &o, queue, 0, NULL, done)
+                             : clloss_softmax_forward(ctx, &x, &o, queue, 0, NULL, done);
+}
+
+static double ideal_bytes(const harness_case *c, const void *shape) {
+  harness_array a[HARNESS_ARRAYS];
+  memset(a, 0, sizeof a);
+  arrays(c, shape, NULL, a);
+  return harness_ideal_bytes(a);
+}
+
+#define CASE(title, which)                                                                            \
+  {                                                                                                   \
+    .name = (title), .pass = (which), .describe = describe, .arrays = arrays, .fill = fill,           \
+    .reference = reference, .bound = bound, .plan = plan_of, .call = call, .ideal_bytes = ideal_bytes \
+  }
+
+const harness_case softmax_forward_case = CASE("softmax_forward", FORWARD);
+const harness_case softmax_backward_case = CASE("softmax_backward", BACKWARD);
