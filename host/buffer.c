@@ -14,7 +14,7 @@ struct clloss_tensor {
   size_t rows, classes, bytes;
   void *mapped;
   cl_command_queue map_queue; /* where the map was enqueued: destroying a mapped tensor unmaps it there */
-  clloss__held unmaps;        /* events that the caller of an unmap didn't want */
+  clloss__held held;          /* events of unmaps that the caller didn't want, and of what failed */
   long pid;
 };
 
@@ -66,11 +66,11 @@ void clloss_tensor_destroy(clloss_tensor **pointer) {
       clEnqueueUnmapMemObject(tensor->map_queue, tensor->mem, tensor->mapped, 0, NULL, NULL);
       clReleaseCommandQueue(tensor->map_queue);
     }
-    clloss__held_release(&tensor->unmaps);
+    clloss__held_release(&tensor->held);
     clReleaseMemObject(tensor->mem);
     clReleaseContext(tensor->context);
   }
-  clloss__held_free(&tensor->unmaps);
+  clloss__held_free(&tensor->held);
   free(tensor);
 }
 
@@ -110,24 +110,34 @@ static clloss_status wait_for(cl_event command) {
   return state < 0 ? CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST : waited;
 }
 
+/* Of a command that was waited for. What failed is kept with the tensor (held.h): which events that are is nothing that a
+ * caller sees of it, so that const tensors keep them too. */
+static void let_go(const clloss_tensor *tensor, cl_event command, clloss_status status) {
+  if (status == CLLOSS_SUCCESS) {
+    clReleaseEvent(command);
+  } else {
+    clloss__held_add((clloss__held *)(uintptr_t)&tensor->held, command);
+  }
+}
+
 /* The end of a call whose command has been enqueued: its event is the caller's, or the call waits for it. */
-static clloss_status hand_over(cl_event command, cl_event *done) {
+static clloss_status hand_over(const clloss_tensor *tensor, cl_event command, cl_event *done) {
   if (done) {
     *done = command;
     return CLLOSS_SUCCESS;
   }
   const clloss_status status = wait_for(command);
-  clReleaseEvent(command);
+  let_go(tensor, command, status);
   return status;
 }
 
 /* An empty transfer: OpenCL refuses zero bytes, but the caller's event must still come. */
-static clloss_status transfer_nothing(cl_command_queue queue, cl_uint n_wait, const cl_event *wait,
-                                      cl_event *done) {
+static clloss_status transfer_nothing(const clloss_tensor *tensor, cl_command_queue queue, cl_uint n_wait,
+                                      const cl_event *wait, cl_event *done) {
   cl_event command = NULL;
   if (!done) return CLLOSS_SUCCESS;
   const cl_int error = clEnqueueMarkerWithWaitList(queue, n_wait, wait, &command);
-  return error == CL_SUCCESS ? hand_over(command, done) : error;
+  return error == CL_SUCCESS ? hand_over(tensor, command, done) : error;
 }
 
 clloss_status clloss_tensor_upload(clloss_tensor *tensor, const void *host, cl_command_queue queue,
@@ -135,12 +145,12 @@ clloss_status clloss_tensor_upload(clloss_tensor *tensor, const void *host, cl_c
   const clloss_status status = check_transfer(tensor, queue, n_wait, wait);
   if (status != CLLOSS_SUCCESS) return status;
   if (tensor->mapped) return CLLOSS_MAPPED;
-  if (!tensor->bytes) return transfer_nothing(queue, n_wait, wait, done);
+  if (!tensor->bytes) return transfer_nothing(tensor, queue, n_wait, wait, done);
   if (!host) return CLLOSS_NULL_ARGUMENT;
   cl_event command = NULL;
   const cl_int error = clEnqueueWriteBuffer(queue, tensor->mem, CL_FALSE, 0, tensor->bytes, host, n_wait,
                                             wait, &command);
-  return error == CL_SUCCESS ? hand_over(command, done) : error;
+  return error == CL_SUCCESS ? hand_over(tensor, command, done) : error;
 }
 
 clloss_status clloss_tensor_download(const clloss_tensor *tensor, void *host, cl_command_queue queue,
@@ -148,21 +158,22 @@ clloss_status clloss_tensor_download(const clloss_tensor *tensor, void *host, cl
   const clloss_status status = check_transfer(tensor, queue, n_wait, wait);
   if (status != CLLOSS_SUCCESS) return status;
   if (tensor->mapped) return CLLOSS_MAPPED;
-  if (!tensor->bytes) return transfer_nothing(queue, n_wait, wait, done);
+  if (!tensor->bytes) return transfer_nothing(tensor, queue, n_wait, wait, done);
   if (!host) return CLLOSS_NULL_ARGUMENT;
   cl_event command = NULL;
   const cl_int error = clEnqueueReadBuffer(queue, tensor->mem, CL_FALSE, 0, tensor->bytes, host, n_wait, wait,
                                            &command);
-  return error == CL_SUCCESS ? hand_over(command, done) : error;
+  return error == CL_SUCCESS ? hand_over(tensor, command, done) : error;
 }
 
 /* The wait list by itself, so that a map whose list fails is never enqueued: what a driver has noted of it, an unmap would
  * have to take back, which on a device with memory of its own writes what was never read. */
-static clloss_status wait_first(cl_command_queue queue, cl_uint n_wait, const cl_event *wait) {
+static clloss_status wait_first(const clloss_tensor *tensor, cl_command_queue queue, cl_uint n_wait,
+                                const cl_event *wait) {
   cl_event list = NULL;
   if (!n_wait) return CLLOSS_SUCCESS;
   const cl_int error = clEnqueueMarkerWithWaitList(queue, n_wait, wait, &list);
-  return error == CL_SUCCESS ? hand_over(list, NULL) : error;
+  return error == CL_SUCCESS ? hand_over(tensor, list, NULL) : error;
 }
 
 /* Takes back a map that failed, or that couldn't be waited for and may still come. Should this fail too, nothing is left to
@@ -181,7 +192,7 @@ static void undo_map(const clloss_tensor *tensor, void *pointer, cl_command_queu
 /* The tensor's memory, once the wait list has completed; NULL with *error set where there is none. */
 static void *open_map(const clloss_tensor *tensor, cl_map_flags flags, cl_command_queue queue, cl_uint n_wait,
                       const cl_event *wait, cl_int *error) {
-  *error = wait_first(queue, n_wait, wait);
+  *error = wait_first(tensor, queue, n_wait, wait);
   if (*error != CL_SUCCESS) return NULL;
   cl_event map = NULL;
   void *pointer = clEnqueueMapBuffer(queue, tensor->mem, CL_FALSE, flags, 0, tensor->bytes, 0, NULL, &map,
@@ -189,7 +200,7 @@ static void *open_map(const clloss_tensor *tensor, cl_map_flags flags, cl_comman
   if (*error != CL_SUCCESS) return NULL;
   *error = wait_for(map);
   if (*error != CL_SUCCESS) undo_map(tensor, pointer, queue, map);
-  clReleaseEvent(map);
+  let_go(tensor, map, *error);
   return *error == CL_SUCCESS ? pointer : NULL;
 }
 
@@ -198,7 +209,7 @@ static clloss_status close_map(const clloss_tensor *tensor, void *pointer, cl_co
                                cl_event *done) {
   cl_event ended = NULL;
   const cl_int error = clEnqueueUnmapMemObject(queue, tensor->mem, pointer, 0, NULL, &ended);
-  return error == CL_SUCCESS ? hand_over(ended, done) : error;
+  return error == CL_SUCCESS ? hand_over(tensor, ended, done) : error;
 }
 
 static clloss_status check_conversion(const clloss_tensor *tensor, uint32_t host_dtype, const void *host,
@@ -279,8 +290,8 @@ clloss_status clloss_tensor_unmap(clloss_tensor *tensor, cl_command_queue queue,
   if (done) {
     *done = unmap;
   } else {
-    clloss__held_forget(&tensor->unmaps); /* each keeps its queue alive */
-    clloss__held_add(&tensor->unmaps, unmap);
+    clloss__held_forget(&tensor->held); /* each keeps its queue alive */
+    clloss__held_add(&tensor->held, unmap);
   }
   clReleaseCommandQueue(tensor->map_queue);
   tensor->mapped = NULL;

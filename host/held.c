@@ -8,7 +8,7 @@ void clloss__held_forget(clloss__held *held) {
   for (size_t i = 0; i < held->n; ++i) {
     cl_int state = CL_COMPLETE;
     clGetEventInfo(held->events[i], CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof state, &state, NULL);
-    if (state > CL_COMPLETE) {
+    if (state != CL_COMPLETE) {
       held->events[kept++] = held->events[i];
     } else {
       clReleaseEvent(held->events[i]);

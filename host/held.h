@@ -1,4 +1,5 @@
-/* Events that nobody else holds, kept until they end: PoCL 3.1 aborts when a command fails whose event has been released. */
+/* Events that nobody else holds, kept until they end: PoCL 3.1 aborts when a command fails whose event has been released,
+ * also a moment after it has told of the failure. So those that fail are kept as long as the list. */
 #ifndef CLLOSS_HOST_HELD_H
 #define CLLOSS_HOST_HELD_H
 
@@ -12,7 +13,7 @@ typedef struct {
 /* Takes the caller's reference over. */
 void clloss__held_add(clloss__held *held, cl_event event);
 
-/* Releases the events that have ended. */
+/* Releases the events that have ended well. */
 void clloss__held_forget(clloss__held *held);
 
 /* Releases all of them, also what hasn't ended; the list is then the owner's to free. */
