@@ -64,7 +64,8 @@ static void fill_numbers(const pointwise_shape *s, uint64_t *state, harness_data
                     : array == POINTWISE_GRAD_LOSS ? s->upstream_power
                                                    : 0;
   for (size_t i = 0; d->data[array] && i < count_of(s, array); i++) {
-    const double v = (harness_uniform(state) - 0.5) * 4;
+    /* with a power none so small that it wouldn't be a normal number */
+    const double any = (harness_uniform(state) - 0.5) * 4, v = power && fabs(any) < 1e-4 ? -0.75 : any;
     const bool is_weight = array == POINTWISE_WEIGHT || array == POINTWISE_POS_WEIGHT;
     const bool zero = is_weight &&
                       ((array == POINTWISE_WEIGHT && s->zero_weights) || harness_pick(state, 8) == 0);

@@ -62,18 +62,18 @@ static void draw_views(pointwise_shape *s, uint32_t traits, uint64_t *state) {
 
 /* Weight, upstream gradient, alpha and divisor of any magnitude that f32 has, as fuzz_xent_factors does. */
 static void draw_factors(pointwise_shape *s, uint64_t *state) {
-  enum { MOST = 120 };
+  enum { LEAST = -100, MOST = 120 };
   clloss_pointwise_options *o = &s->options;
   int of_weight, of_upstream, of_divisor, of_alpha;
   s->outputs = POINTWISE_NO_LOSS | POINTWISE_NO_ELEMENT_LOSS;
   o->grad_beta = 0;
   o->flags |= CLLOSS_GRAD_ALPHA;
   do {
-    of_weight = s->weight == POINTWISE_UNBOUND ? 0 : (int)harness_pick(state, 2 * MOST) - MOST;
-    of_upstream = s->upstream == POINTWISE_UNBOUND ? 0 : (int)harness_pick(state, 2 * MOST) - MOST;
-    of_divisor = o->reduction == CLLOSS_MEAN ? (int)harness_pick(state, 2 * MOST) - MOST : 0;
+    of_weight = s->weight == POINTWISE_UNBOUND ? 0 : (int)harness_pick(state, MOST - LEAST) + LEAST;
+    of_upstream = s->upstream == POINTWISE_UNBOUND ? 0 : (int)harness_pick(state, MOST - LEAST) + LEAST;
+    of_divisor = o->reduction == CLLOSS_MEAN ? (int)harness_pick(state, MOST - LEAST) + LEAST : 0;
     of_alpha = (int)harness_pick(state, 60) - 30 - of_weight - of_upstream + of_divisor;
-  } while (of_alpha > MOST || of_alpha < -MOST);
+  } while (of_alpha > MOST || of_alpha < LEAST);
   s->weight_power = of_weight;
   s->upstream_power = of_upstream;
   if (o->reduction == CLLOSS_MEAN) o->divisor = ldexp(1.5, of_divisor);
