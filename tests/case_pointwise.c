@@ -27,14 +27,15 @@ static void describe(const harness_case *c, const void *shape, char *text, size_
   snprintf(text, size,
            "%s %s %zu x %zu, %s, %s, types %u, %u, %u, flags %#x, delta %g, gamma %g, alpha %g, clip %g, "
            "divisor %g, "
-           "grad_alpha %g, grad_beta %g, weight %s%s, pos_weight %d, upstream %s, outputs %u%s%s%s, offset "
-           "%zu, pad %zu",
+           "grad_alpha %g, grad_beta %g, weight %s%s times 2^%d, pos_weight %d, upstream %s times 2^%d, "
+           "outputs %u%s%s%s, offset %zu, pad %zu",
            c->name, clloss_pointwise_name(s->kind), s->rows, s->classes, reductions[o->reduction],
            fills[s->fill], pointwise_dtype(s), pointwise_target_dtype(s), pointwise_grad_dtype(s), o->flags,
            o->delta, o->gamma, o->alpha, o->clip, o->divisor, o->grad_alpha, o->grad_beta, spreads[s->weight],
-           s->zero_weights ? " of 0" : "", s->pos_weight, spreads[s->upstream], s->outputs,
-           s->in_place ? ", in place" : "", s->workspace ? ", own workspace" : "",
-           s->workspace && s->blind ? " of unbound views" : "", s->offset, s->pad);
+           s->zero_weights ? " of 0" : "", s->weight_power, s->pos_weight, spreads[s->upstream],
+           s->upstream_power, s->outputs, s->in_place ? ", in place" : "",
+           s->workspace ? ", own workspace" : "", s->workspace && s->blind ? " of unbound views" : "",
+           s->offset, s->pad);
 }
 
 pointwise_strides pointwise_strides_of(const pointwise_shape *s, enum pointwise_spread spread) {

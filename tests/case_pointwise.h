@@ -48,7 +48,8 @@ typedef struct pointwise_shape {
   enum pointwise_fill fill;
   enum pointwise_spread weight, upstream;
   bool pos_weight, zero_weights;
-  uint32_t outputs; /* POINTWISE_NO_… */
+  int weight_power, upstream_power; /* of 2, which these are multiplied by */
+  uint32_t outputs;                 /* POINTWISE_NO_… */
   bool in_place;
   bool workspace; /* the caller's own, */
   bool blind;     /* its size asked for with all views unbound */

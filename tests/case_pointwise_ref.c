@@ -14,7 +14,7 @@
  *   gradient      |f w| e + |f w dl| (w 1, upstream 1, and alpha / D, 1 + 5, times all 1, D) + 2 |beta · old| + 1
  *
  * where f is upstream · alpha / D. What underflows is lost: `lost` times the smallest normal number, times what it is
- * multiplied by. */
+ * multiplied by; in a gradient that is f w as a whole, whose factors may be of any magnitude. */
 #include "case_pointwise.h"
 
 #include <clloss/clloss_ref.h>
@@ -60,15 +60,17 @@ static size_t count_of(const pointwise_shape *s, int array) {
 
 /* Numbers of both signs; weights mostly not negative, some 0, as those of real calls are. */
 static void fill_numbers(const pointwise_shape *s, uint64_t *state, harness_data *d, int array) {
+  const int power = array == POINTWISE_WEIGHT      ? s->weight_power
+                    : array == POINTWISE_GRAD_LOSS ? s->upstream_power
+                                                   : 0;
   for (size_t i = 0; d->data[array] && i < count_of(s, array); i++) {
-    const double v = (harness_uniform(state) - 0.5) * 4;
+    /* with a power none so small that it wouldn't be a normal number */
+    const double any = (harness_uniform(state) - 0.5) * 4, v = power && fabs(any) < 1e-4 ? -0.75 : any;
     const bool is_weight = array == POINTWISE_WEIGHT || array == POINTWISE_POS_WEIGHT;
     const bool zero = is_weight &&
                       ((array == POINTWISE_WEIGHT && s->zero_weights) || harness_pick(state, 8) == 0);
     harness_put(dtype_of(s, array), d->data[array], i,
-                zero                                   ? 0
-                : is_weight && harness_pick(state, 16) ? fabs(v)
-                                                       : v);
+                zero ? 0 : ldexp(is_weight && harness_pick(state, 16) ? fabs(v) : v, power));
   }
 }
 
@@ -154,7 +156,7 @@ typedef struct note {
 
 /* An element's loss and derivative, weighted, and their errors in units of u; all 0 where they aren't finite. */
 typedef struct element {
-  double loss, loss_error, grad, grad_error, lost;
+  double loss, loss_error, grad, grad_error, lost, grad_lost;
 } element;
 
 static element element_of(const pointwise_shape *s, const harness_data *d, size_t row, size_t c) {
@@ -188,6 +190,7 @@ static element element_of(const pointwise_shape *s, const harness_data *d, size_
   if (isfinite(loss)) e.loss = loss, e.loss_error = w * error.loss + fabs(loss);
   if (isfinite(grad)) e.grad = grad, e.grad_error = w * error.grad + fabs(grad);
   e.lost = error.lost * (1 + w);
+  e.grad_lost = error.lost * w;
   return e;
 }
 
@@ -261,7 +264,7 @@ static double grad_bound(const pointwise_shape *s, const harness_data *d, const 
                          ? fabs(o->grad_beta * value(s, d, POINTWISE_GRAD, row * s->classes + c, 0))
                          : 0;
   return unit(s) * (factor * (e->grad_error + (9 + k->divisor_error) * fabs(e->grad)) + 3 * old) +
-         least(s) * (1 + (1 + factor) * (1 + fabs(upstream)) * e->lost);
+         least(s) * (1 + factor * e->grad_lost);
 }
 
 void pointwise_bound(const harness_case *c, const void *shape, const clloss_plan *plan, const harness_data *d,

@@ -142,17 +142,20 @@ static void fill_upstream(const xent_shape *s, uint64_t *state, void *grad_loss)
   for (size_t i = 0; i < n; i++) {
     const float value = either_sign(state, magnitudes[harness_pick(state, 3)]);
     /* a factor of 1 would hide a factor that is missing */
-    harness_put(real, grad_loss, i, ldexp(value == 1.0f ? -0.75 : (double)value, s->factors.upstream));
+    const double factor = value == 1.0f || fabsf(value) < 1e-4f ? -0.75 : (double)value;
+    harness_put(real, grad_loss, i, ldexp(factor, s->factors.upstream));
   }
 }
 
-/* Weights from 0 to 2, some of them 0, times 2 to the power; or all of them one number. */
+/* Weights from 0 to 2, some of them 0, times 2 to the power; or all of them one number. With a power none is small
+ * beside the others, so that all are normal numbers. */
 static void fill_weights(const xent_shape *s, void *weights, size_t n, int power, uint64_t *state) {
   const uint32_t real = xent_dtype(s) == CLLOSS_F64 ? CLLOSS_F64 : CLLOSS_F32;
   const double all = 0.05 + 2 * harness_uniform(state);
   for (size_t i = 0; weights && i < n; i++) {
     const double weight = s->factors.constant           ? all
                           : harness_pick(state, 8) == 0 ? 0
+                          : power                       ? 0.25 + 1.75 * harness_uniform(state)
                                                         : 2 * harness_uniform(state);
     harness_put(real, weights, i, ldexp(weight, power));
   }

@@ -2,6 +2,8 @@
 #include "case_pointwise.h"
 #include "fuzz.h"
 
+#include <math.h>
+
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
 #define KIND(name, value, word, kernel, traits) {CLLOSS_##name, traits},
@@ -58,7 +60,27 @@ static void draw_views(pointwise_shape *s, uint32_t traits, uint64_t *state) {
   s->blind = harness_pick(state, 2);
 }
 
-void fuzz_pointwise(fuzz *f, uint64_t *state) {
+/* Weight, upstream gradient, alpha and divisor of any magnitude that f32 has, as fuzz_xent_factors does. */
+static void draw_factors(pointwise_shape *s, uint64_t *state) {
+  enum { LEAST = -100, MOST = 120 };
+  clloss_pointwise_options *o = &s->options;
+  int of_weight, of_upstream, of_divisor, of_alpha;
+  s->outputs = POINTWISE_NO_LOSS | POINTWISE_NO_ELEMENT_LOSS;
+  o->grad_beta = 0;
+  o->flags |= CLLOSS_GRAD_ALPHA;
+  do {
+    of_weight = s->weight == POINTWISE_UNBOUND ? 0 : (int)harness_pick(state, MOST - LEAST) + LEAST;
+    of_upstream = s->upstream == POINTWISE_UNBOUND ? 0 : (int)harness_pick(state, MOST - LEAST) + LEAST;
+    of_divisor = o->reduction == CLLOSS_MEAN ? (int)harness_pick(state, MOST - LEAST) + LEAST : 0;
+    of_alpha = (int)harness_pick(state, 60) - 30 - of_weight - of_upstream + of_divisor;
+  } while (of_alpha > MOST || of_alpha < LEAST);
+  s->weight_power = of_weight;
+  s->upstream_power = of_upstream;
+  if (o->reduction == CLLOSS_MEAN) o->divisor = ldexp(1.5, of_divisor);
+  o->grad_alpha = ldexp(FUZZ_NUMBER(state, 1, -0.75), of_alpha);
+}
+
+static fuzz_setting draw(fuzz *f, pointwise_shape *s, uint64_t *state) {
   static const uint32_t types[] = {CLLOSS_F32, CLLOSS_F16, CLLOSS_BF16, CLLOSS_F64},
                         sizes[] = {1, 1, FUZZ_GROUP_OF_1, 2, 3, 7, 8, 60, 64, 256, 0};
   size_t build = harness_pick(state, COUNT(builds)), kind = harness_pick(state, COUNT(kinds));
@@ -66,19 +88,35 @@ void fuzz_pointwise(fuzz *f, uint64_t *state) {
   while (!builds[build].all_kinds && !f->all_types && kinds[kind].kind != CLLOSS_MSE &&
          kinds[kind].kind != CLLOSS_BCE)
     kind = harness_pick(state, COUNT(kinds));
-  pointwise_shape s = {.kind = kinds[kind].kind,
-                       .dtype = builds[build].dtype,
-                       .target_dtype = builds[build].target_dtype,
-                       .grad_dtype = builds[build].grad_dtype,
-                       .fill = (enum pointwise_fill)harness_pick(state, POINTWISE_FILLS)};
+  *s = (pointwise_shape){.kind = kinds[kind].kind,
+                         .dtype = builds[build].dtype,
+                         .target_dtype = builds[build].target_dtype,
+                         .grad_dtype = builds[build].grad_dtype,
+                         .fill = (enum pointwise_fill)harness_pick(state, POINTWISE_FILLS)};
   const fuzz_setting setting = fuzz_draw_setting(f, f->all_types ? sizes : builds[build].local_sizes, state);
   if (f->all_types) {
-    s.dtype = types[harness_pick(state, fuzz_has_f64(f) ? 4 : 3)];
-    s.target_dtype = harness_pick(state, 2) ? s.dtype : pointwise_real(&s);
-    s.grad_dtype = harness_pick(state, 2) ? s.dtype : pointwise_real(&s);
+    s->dtype = types[harness_pick(state, fuzz_has_f64(f) ? 4 : 3)];
+    s->target_dtype = harness_pick(state, 2) ? s->dtype : pointwise_real(s);
+    s->grad_dtype = harness_pick(state, 2) ? s->dtype : pointwise_real(s);
   }
-  draw_sizes(&s, state);
-  draw_options(kinds[kind].traits, &s.options, state);
-  draw_views(&s, kinds[kind].traits, state);
+  draw_sizes(s, state);
+  draw_options(kinds[kind].traits, &s->options, state);
+  draw_views(s, kinds[kind].traits, state);
+  return setting;
+}
+
+void fuzz_pointwise(fuzz *f, uint64_t *state) {
+  pointwise_shape s;
+  const fuzz_setting setting = draw(f, &s, state);
   fuzz_check(f, &setting, &pointwise_passes, NULL, &s, state);
+}
+
+void fuzz_pointwise_factors(fuzz *f, uint64_t *state) {
+  pointwise_shape s;
+  const fuzz_setting setting = draw(f, &s, state);
+  /* the reference, f64, has room for products of f32 alone */
+  if (pointwise_dtype(&s) == CLLOSS_F64) s.dtype = s.target_dtype = s.grad_dtype = CLLOSS_F32;
+  draw_factors(&s, state);
+  fuzz_check(f, &setting, NULL, harness_pick(state, 2) ? &pointwise_backward_case : &pointwise_fused_case, &s,
+             state);
 }

@@ -4,7 +4,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
@@ -174,9 +173,10 @@ void fuzz_xent(fuzz *f, uint64_t *state) {
 
 /* Weights, upstream gradient, alpha and divisor of any magnitude that f32 has, whose product is ordinary: gradients have
  * to be right, whatever the products on the way there would be. The exponents add up to less than 30; the mean's own
- * divisor, a sum of weights, stays in range. */
+ * divisor, a sum of weights, stays in range. No factor is so small that what smoothing gives a class of it would not be a
+ * normal number. */
 void fuzz_xent_factors(fuzz *f, uint64_t *state) {
-  enum { MOST = 120 };
+  enum { LEAST = -100, MOST = 120 };
   xent_shape s;
   fuzz_setting setting = fuzz_draw_xent(f, &s, state);
   clloss_xent_options *o = &s.options;
@@ -199,10 +199,10 @@ void fuzz_xent_factors(fuzz *f, uint64_t *state) {
   do {
     sum = (int)harness_pick(state, 60) - 30;
     for (int i = 0; i < 4; i++) {
-      of[i] = there[i] && harness_pick(state, 3) ? (int)harness_pick(state, 2 * MOST) - MOST : 0;
+      of[i] = there[i] && harness_pick(state, 3) ? (int)harness_pick(state, MOST - LEAST) + LEAST : 0;
       sum += i == 3 ? of[i] : -of[i];
     }
-  } while (abs(sum) > MOST);
+  } while (sum > MOST || sum < LEAST);
   for (int i = 0; i < 4; i++) *to[i] = of[i];
   o->grad_alpha = ldexp(FUZZ_NUMBER(state, 1, -0.75), sum);
   fuzz_check(f, &setting, NULL, harness_pick(state, 2) ? &xent_backward_case : &xent_fused_case, &s, state);
