@@ -1,6 +1,7 @@
 /* Guards clloss_xent_host: arrays given to the device in parts have, bit for bit, the results of one call on the whole,
  * for every output, over families, layouts, types, reductions and options; progress comes in order and ends at the
- * whole; and what can't be computed is refused before anything is done. Both ways to move a part are tested: on the
+ * whole; an output that is asked for alone is what it is beside all others; a part is no larger than it was asked to be,
+ * or one item of the first axis; and what can't be computed is refused before anything is done. Both ways to move a part are tested: on the
  * host's own memory, where the device shares it, and by copies, which a ctx is told to need.
  *
  *   test_host [SEED] */
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { ARRAYS = 9 };
+enum { ARRAYS = 9, GRAD_OUT = 3 };
 
 /* Everything that a call may write, as arrays on the host. */
 typedef struct results {
@@ -41,6 +42,9 @@ static const point points[] = {
     {40 * 100, 5, 100, CLLOSS_F32, CLLOSS_I32, CLLOSS_FAMILY_AUTO, CLLOSS_SUM, 600, false},
     {500, 64, 1, CLLOSS_F64, CLLOSS_I32, CLLOSS_FAMILY_AUTO, CLLOSS_MEAN, 64, true},
     {0, 10, 1, CLLOSS_F32, CLLOSS_I32, CLLOSS_FAMILY_AUTO, CLLOSS_SUM, 10, false},
+    /* an odd number of chunks of sixteen in an item, which work-groups of several items have to come out even with */
+    {40 * 1001, 2, 1001, CLLOSS_F32, CLLOSS_I32, CLLOSS_FAMILY_AUTO, CLLOSS_MEAN, 1001, true},
+    {24 * 9001, 2, 9001, CLLOSS_F32, CLLOSS_I32, CLLOSS_FAMILY_AUTO, CLLOSS_MEAN, 9001, true},
 };
 
 static size_t element(uint32_t dtype) {
@@ -71,8 +75,8 @@ static void *indices(uint32_t dtype, size_t rows, size_t classes) {
     const int kind = rand() % 200;
     const int64_t t = kind == 0 ? (int64_t)classes + 3 : kind <= 20 ? -7 : (int64_t)(rand() % (int)classes);
     const int32_t narrow = (int32_t)t;
-    memcpy(p + r * element(dtype), dtype == CLLOSS_I64 ? (const void *)&t : (const void *)&narrow,
-           element(dtype));
+    if (dtype == CLLOSS_I64) memcpy(p + r * sizeof t, &t, sizeof t);
+    if (dtype == CLLOSS_I32) memcpy(p + r * sizeof narrow, &narrow, sizeof narrow);
   }
   return p;
 }
@@ -114,7 +118,7 @@ static clloss_view buffer(const fixture *f, const void *host, size_t bytes, uint
   return v;
 }
 
-/* The truth: one call on the whole. */
+/* The truth: one call on the whole, with the outputs that there are. */
 static clloss_status whole(const fixture *f, clloss_ctx *ctx, const point *p, const inputs *in,
                            const clloss_xent_options *o, results *out) {
   const uint32_t real = p->dtype == CLLOSS_F64 ? CLLOSS_F64 : CLLOSS_F32;
@@ -128,9 +132,11 @@ static clloss_status whole(const fixture *f, clloss_ctx *ctx, const point *p, co
   x.targets = buffer(f, in->targets, (dense ? all : n) * element(p->targets), p->targets);
   x.class_weight = buffer(f, in->class_weight, p->classes * width, real);
   x.row_weight = buffer(f, in->row_weight, n * width, real);
-  x.grad_loss = buffer(f, in->grad_loss, (p->reduction == CLLOSS_NONE ? n : 1) * width, real);
+  if (out->of[GRAD_OUT])
+    x.grad_loss = buffer(f, in->grad_loss, (p->reduction == CLLOSS_NONE ? n : 1) * width, real);
   for (int i = 0; i < ARRAYS; i++) *places[i] = buffer(f, out->of[i], out->bytes[i], types[i]);
-  const clloss_status status = clloss_xent_fused(ctx, &x, o, f->queue, 0, NULL, NULL);
+  const clloss_status status = out->of[GRAD_OUT] ? clloss_xent_fused(ctx, &x, o, f->queue, 0, NULL, NULL)
+                                                 : clloss_xent_forward(ctx, &x, o, f->queue, 0, NULL, NULL);
   for (int i = 0; i < ARRAYS && !status; i++) {
     if (places[i]->mem)
       CHECK_STATUS(
@@ -147,12 +153,13 @@ static clloss_status whole(const fixture *f, clloss_ctx *ctx, const point *p, co
 }
 
 typedef struct watched {
-  size_t last, calls;
+  size_t last, calls, most; /* rows of the largest step */
 } watched;
 
 static void watch(void *user, size_t done, size_t rows) {
   watched *w = user;
   CHECK(done <= rows && (done > w->last || (done == 0 && w->last == 0)));
+  w->most = done - w->last > w->most ? done - w->last : w->most;
   w->last = done;
   w->calls++;
 }
@@ -169,7 +176,7 @@ static clloss_xent_arrays arrays_of(const point *p, const inputs *in, const resu
                               .targets = in->targets,
                               .class_weight = in->class_weight,
                               .row_weight = in->row_weight,
-                              .grad_loss = in->grad_loss,
+                              .grad_loss = out->of[GRAD_OUT] ? in->grad_loss : NULL,
                               .loss = none ? NULL : out->of[0],
                               .row_loss = out->of[1],
                               .row_stats = out->of[2],
@@ -182,6 +189,37 @@ static clloss_xent_arrays arrays_of(const point *p, const inputs *in, const resu
                               .part_bytes = p->part_rows * p->classes * element(p->dtype),
                               .progress = watch,
                               .user = w};
+}
+
+static void compare(const point *p, const results *one, const results *parts, const char *how) {
+  for (int i = 0; i < ARRAYS; i++) {
+    if (!one->of[i] || memcmp(one->of[i], parts->of[i], one->bytes[i]) == 0) continue;
+    check_fail(__FILE__, __LINE__);
+    fprintf(stderr, "%s of %zu x %zu x %zu, family %u, differs between parts and whole%s\n", names[i],
+            p->rows, p->classes, p->inner, p->family, how);
+  }
+}
+
+/* Each output with no other bound, on which the choice of kernels depends. */
+static void check_alone(const fixture *f, clloss_ctx *ctx, const point *p, const inputs *in,
+                        const clloss_xent_options *o) {
+  for (int i = 1; i < ARRAYS; i++) {
+    results one, parts;
+    watched w = {0, 0, 0};
+    CHECK(make_results(&one, p) && make_results(&parts, p));
+    for (int k = 0; k < ARRAYS; k++) {
+      if (k == i) continue;
+      free(one.of[k]);
+      free(parts.of[k]);
+      one.of[k] = parts.of[k] = NULL;
+    }
+    const clloss_xent_arrays a = arrays_of(p, in, &parts, &w);
+    CHECK_STATUS(whole(f, ctx, p, in, o, &one), CLLOSS_SUCCESS);
+    CHECK_STATUS(clloss_xent_host(ctx, &a, o), CLLOSS_SUCCESS);
+    compare(p, &one, &parts, " when asked for alone");
+    free_results(&one);
+    free_results(&parts);
+  }
 }
 
 static void run_point(const fixture *f, const point *p, bool copies) {
@@ -202,7 +240,7 @@ static void run_point(const fixture *f, const point *p, bool copies) {
   CHECK_STATUS(clloss_ctx_create(&ctx, f->context, f->device, &plan), CLLOSS_SUCCESS);
   if (copies) ctx->facts.shares_memory = false;
   results one, parts;
-  watched w = {0, 0};
+  watched w = {0, 0, 0};
   CHECK(make_results(&one, p) && make_results(&parts, p));
   CHECK_STATUS(whole(f, ctx, p, &in, &o, &one), CLLOSS_SUCCESS);
   const clloss_xent_arrays a = arrays_of(p, &in, &parts, &w);
@@ -210,11 +248,15 @@ static void run_point(const fixture *f, const point *p, bool copies) {
   CHECK_STATUS(status, CLLOSS_SUCCESS);
   if (status) fprintf(stderr, "%s\n", clloss_ctx_message(ctx));
   CHECK_EQ(w.last, p->rows);
-  for (int i = 0; i < ARRAYS; i++) {
-    if (memcmp(one.of[i], parts.of[i], one.bytes[i]) == 0) continue;
+  compare(p, &one, &parts, "");
+  if (p->rows) check_alone(f, ctx, p, &in, &o);
+  /* a part has whole work-groups, of 32 KB or so; progress comes one part behind, and two are under way */
+  const size_t row_bytes = p->classes * element(p->dtype), run = p->inner > 1 ? p->inner : 1;
+  const size_t part = p->part_rows > run ? p->part_rows : run, group = 65536 / row_bytes + run;
+  if (w.most > 2 * (part + group)) {
     check_fail(__FILE__, __LINE__);
-    fprintf(stderr, "%s of %zu x %zu x %zu, family %u, differs between parts and whole\n", names[i], p->rows,
-            p->classes, p->inner, p->family);
+    fprintf(stderr, "%zu x %zu x %zu: parts of %zu rows asked for, a step of %zu\n", p->rows, p->classes,
+            p->inner, p->part_rows, w.most);
   }
   clloss_ctx_destroy(&ctx);
   free_results(&one);
