@@ -1,6 +1,6 @@
 /* A weight that is the same for each class, or for each row, changes neither a mean nor its gradient: it stands in the sum of
  * losses and in the divisor alike. Over a million rows of two classes, where a sum that loses something at each addition
- * shows, in f32 on the plans that clLoss may make (groups take half a minute on a CPU: test_xent_options has them).
+ * shows, in f32 on the plans that clLoss may make (groups take half a minute on a CPU: the fuzzer has some).
  *
  * Allowed, in units of u = 2^-24, of the mean: a row's loss times its weight 2; the weight of a row, a product, 1; the sums of
  * both, compensated, 3 each beside 4 to join sixteen lanes, of which the divisor's are exact or nearly; a division 5: 18. Of a

@@ -209,10 +209,12 @@ static xent_shape shape_at(const size_t *at, uint64_t *state) {
 
 /* ---- long sums ---- */
 
-/* Weights of more rows than one chain of additions bears, and classes likewise where they aren't neighbours. */
+/* Weights of more rows than one chain of additions bears, and classes likewise where they aren't neighbours. Many rows go
+ * to plans that clLoss may make alone: a split's work-groups each count all rows, and groups take half a minute. */
 static void long_sums(harness *h) {
-  static const harness_plan few[] = {{0}, {SPLIT, 0, 0, 3}, {GROUP, 64, 0, 0}};
-  static const xent_shape shapes[] = {
+  static const harness_plan few[] = {{0}, {SPLIT, 0, 0, 3}, {GROUP, 64, 0, 0}},
+                            whole[] = {{0}, {LANE, 0, 5000, 0}};
+  static const xent_shape rows[] = {
       {.rows = 150001, .classes = 2, .with = WEIGHTS | XENT_WITH_METRICS},
       {.rows = 150001, .classes = 2, .with = XENT_WITH_CLASS_WEIGHT, .factors.constant = true},
       {.rows = 120000,
@@ -220,6 +222,8 @@ static void long_sums(harness *h) {
        .with = XENT_WITH_ROW_WEIGHT,
        .factors.constant = true,
        .upstream = XENT_UPSTREAM_ONE},
+  };
+  static const xent_shape classes[] = {
       {.rows = 4, .classes = 32768, .inner = 4, .fill = XENT_EQUAL, .with = METRICS},
       {.rows = 4,
        .classes = 32768,
@@ -229,7 +233,8 @@ static void long_sums(harness *h) {
       {.rows = 2, .classes = 131072, .class_pad = 1, .options.label_smoothing = 0.5},
       {.rows = 1, .classes = 600000, .options.label_smoothing = 0.5, .with = WEIGHTS},
   };
-  for (size_t i = 0; i < COUNT(shapes); i++) harness_sweep(h, &xent_passes, &shapes[i], few, COUNT(few));
+  for (size_t i = 0; i < COUNT(rows); i++) harness_sweep(h, &xent_passes, &rows[i], whole, COUNT(whole));
+  for (size_t i = 0; i < COUNT(classes); i++) harness_sweep(h, &xent_passes, &classes[i], few, COUNT(few));
 }
 
 int main(int argc, char **argv) {
