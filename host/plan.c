@@ -178,32 +178,31 @@ static size_t chunk_rows(const clloss__plan *plan) {
 }
 
 static size_t chunks_per_run(const clloss__plan *plan, size_t rows, size_t inner) {
-  return ceil_div(plan->rows_in_lanes && inner > 1 ? inner : max_size(rows, 1), chunk_rows(plan));
+  return ceil_div(inner > 1 ? inner : max_size(rows, 1), chunk_rows(plan));
 }
 
-/* A work-group has whole runs, or less than one (FOR_LANES in kernels/rows.clh). */
-static void fit_runs(clloss__plan *plan, size_t rows, size_t inner) {
+void clloss__plan_fit(clloss__plan *plan, size_t rows, size_t inner) {
   const size_t chunk = chunk_rows(plan), per = chunks_per_run(plan, rows, inner);
-  const size_t runs = plan->rows_in_lanes && inner > 1 ? rows / inner : 1;
+  const size_t runs = inner > 1 ? rows / inner : 1;
   size_t share = ceil_div(plan->rows_per_group, chunk);
-  if (runs == 1) return;
-  if (share < per && runs <= BLOCKS_MOST) {
+  if (runs > 1 && share < per && runs <= BLOCKS_MOST) {
     share = max_size(share, ceil_div(per, BLOCKS_MOST / runs));
-  } else {
+  } else if (runs > 1) {
     share = max_size(ceil_div(share, per), ceil_div(runs, BLOCKS_MOST)) * per;
   }
   plan->rows_per_group = share * chunk;
+  plan->blocks = clloss__plan_blocks(plan, rows, inner);
 }
 
 size_t clloss__plan_blocks(const clloss__plan *plan, size_t rows, size_t inner) {
   const size_t chunk = chunk_rows(plan), per = chunks_per_run(plan, rows, inner);
   const size_t share = ceil_div(plan->rows_per_group, chunk);
-  const size_t runs = plan->rows_in_lanes && inner > 1 ? rows / inner : rows != 0;
+  const size_t runs = inner > 1 ? rows / inner : rows != 0;
   return share < per ? runs * ceil_div(per, share) : ceil_div(runs * per, share);
 }
 
 size_t clloss__plan_unit(const clloss__plan *plan, size_t inner) {
-  if (!plan->rows_in_lanes || inner == 1) return plan->rows_per_group;
+  if (inner == 1) return plan->rows_per_group;
   const size_t per = chunks_per_run(plan, inner, inner),
                share = ceil_div(plan->rows_per_group, chunk_rows(plan));
   return share < per ? inner : share / per * inner;
@@ -241,9 +240,10 @@ clloss__plan clloss__plan_rows(const clloss_ctx *ctx, size_t rows, size_t classe
     plan.rows_per_group = lane ? block_rows(ctx, rows, classes * element_bytes, together)
                                : ceil_div(max_size(1, ceil_div(rows, BLOCKS_MOST)), together) * together;
     if (o->rows_per_group) plan.rows_per_group = ceil_div(o->rows_per_group, together) * together;
-    fit_runs(&plan, rows, inner);
+    clloss__plan_fit(&plan, rows, inner);
+    return plan;
   }
-  plan.blocks = clloss__plan_blocks(&plan, rows, inner);
+  plan.blocks = rows;
   return plan;
 }
 

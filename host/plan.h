@@ -51,6 +51,10 @@ typedef struct {
 clloss__plan clloss__plan_rows(const clloss_ctx *ctx, size_t rows, size_t classes, size_t element_bytes,
                                bool strided, size_t inner, bool along);
 
+/* Gives each work-group whole runs of `inner` rows, or less than one (share_of in kernels/rows.clh), about rows_per_group of
+ * them, and counts the work-groups. */
+void clloss__plan_fit(clloss__plan *plan, size_t rows, size_t inner);
+
 /* Work-groups of the first `rows` rows under the plan: all of them, or as many whole units as clloss__plan_unit says. */
 size_t clloss__plan_blocks(const clloss__plan *plan, size_t rows, size_t inner);
 

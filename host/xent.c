@@ -35,12 +35,12 @@ static bool is_joined(const clloss__xent *r) {
 static bool is_nll(const clloss__xent *r) { return (r->o.flags & CLLOSS_LOG_PROBABILITIES) != 0; }
 
 /* Whole rows, whatever their layout and number: none is read but for one entry. */
-static void read_by_item(clloss__plan *plan, size_t rows) {
+static void read_by_item(clloss__plan *plan, size_t rows, size_t inner) {
   if (plan->family == CLLOSS_FAMILY_SPLIT)
     plan->family = plan->local_size > 1 ? CLLOSS_FAMILY_GROUP : CLLOSS_FAMILY_LANE;
   plan->slices = 1;
   plan->rows_in_lanes = false;
-  plan->blocks = rows / plan->rows_per_group + (rows % plan->rows_per_group != 0);
+  clloss__plan_fit(plan, rows, inner);
 }
 
 /* Local memory for the exps of so many rows, each from a whole vector on; 0 where there isn't as much. */
@@ -73,7 +73,7 @@ static void plan(clloss_ctx *ctx, clloss__xent *r, bool strided, bool along) {
   if (rows) {
     r->plan = clloss__plan_rows(ctx, rows, x->classes, clloss__dtype_bytes(x->logits.dtype), strided,
                                 x->inner, along);
-    if (is_nll(r)) read_by_item(&r->plan, rows);
+    if (is_nll(r)) read_by_item(&r->plan, rows, x->inner);
   }
   const bool spreads = r->probabilities || r->o.label_smoothing > 0;
   r->args.flags = spreads ? XENT_SPREADS : 0;
