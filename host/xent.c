@@ -9,9 +9,9 @@
  * 50,000 rows took 3.6 s instead of 2 ms. */
 enum { ROWS_COUNTED_BY_ALL = 64 };
 
-/* Rows are counted in at most so many blocks, of at least so many rows, and of at most so many however many there are: a
- * part of a call over parts has whole blocks. */
-enum { TALLIES_MOST = 64, ROWS_PER_TALLY = 4096, ROWS_PER_TALLY_MOST = 1 << 20 };
+/* Rows are counted in at most so many blocks, and so many for each compute unit, as every work-group adds them up; of at
+ * least so many rows, and of at most so many however many there are: a part of a call over parts has whole blocks. */
+enum { TALLIES_MOST = 64, TALLIES_PER_UNIT = 4, ROWS_PER_TALLY = 4096, ROWS_PER_TALLY_MOST = 1 << 20 };
 
 typedef XENT_SCALARS(cl_float) scalars_f32;
 typedef XENT_SCALARS(cl_double) scalars_f64;
@@ -81,7 +81,10 @@ static void plan(clloss_ctx *ctx, clloss__xent *r, bool strided, bool along) {
   xent_args *a = &r->args;
   size_t end = 0;
   const size_t least = rows / ROWS_PER_TALLY_MOST + (rows % ROWS_PER_TALLY_MOST != 0);
-  a->n_tallies = wanted < TALLIES_MOST ? wanted : least > TALLIES_MOST ? least : TALLIES_MOST;
+  const size_t most = ctx->facts.units > TALLIES_MOST / TALLIES_PER_UNIT
+                          ? TALLIES_MOST
+                          : ctx->facts.units * TALLIES_PER_UNIT;
+  a->n_tallies = wanted < most ? wanted : least > most ? least : most;
   a->rows_per_tally = a->n_tallies ? rows / a->n_tallies + (rows % a->n_tallies != 0) : 1;
   a->tallies = clloss__pool_region(&end, a->n_tallies * XENT_TALLIES * sizeof(cl_ulong));
   a->weights = clloss__pool_region(&end, a->n_tallies * 2 * real);

@@ -129,12 +129,6 @@ INFORMATION_KERNEL(TEAM(information_probabilities)) {
 
 /* ---- a row per lane ---- */
 
-#if LANES == 1
-#  define STORE_LANES(v, array) ((array)[0] = (v))
-#else
-#  define STORE_LANES(v, array) vstore16(v, 0, array)
-#endif
-
 #define X_LANES(c) X(load_lanes)(io->input, at + (c)*a->input.class_stride, a->input.row_stride, (uint)live)
 
 INFORMATION_KERNEL(TEAM_ROWS(information_logits)) {

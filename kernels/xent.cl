@@ -49,30 +49,54 @@ static inline tally add_tallies(tally x, tally y) {
 }
 DEFINE_TEAM_REDUCE(team_add_tallies, tally, add_tallies)
 
-static inline void tally_row(const xent_io *io, const xent_args *a, ulong r, bool weighs, tally *own) {
+/* Returns what the row weighs in the mean of the losses, and in *z in that of the z-losses. */
+static inline real tally_row(const xent_io *io, const xent_args *a, ulong r, bool weighs, tally *own,
+                             real *z) {
   const row_target row = target_of(io, a, r);
   own->of[row.kind]++;
   if (row.kind == XENT_BAD && own->of[XENT_FIRST_BAD] == ULONG_MAX) {
     own->of[XENT_FIRST_BAD] = a->first_row + r;
     own->of[XENT_BAD_TARGET] = (ulong)index_of(io, a, r);
   }
-  if (row.kind == XENT_VALID && weighs) {
-    const real w = row_weight_of(io, a, r);
-    add_exactly(&own->loss_weight, HAS_TARGET ? w * class_weight_of(io, a, row.t) : w);
-    add_exactly(&own->z_weight, w);
-  }
+  *z = 0;
+  if (row.kind != XENT_VALID || !weighs) return 0;
+  *z = row_weight_of(io, a, r);
+  return HAS_TARGET ? *z * class_weight_of(io, a, row.t) : *z;
 }
+
+/* What the rows weigh, LANES of them at a time: an exact sum takes a dozen operations that wait for one another. */
+typedef struct weights {
+  exact_lanes loss, z;
+} weights;
 
 #ifdef VECTOR_TARGETS
 /* Sixteen rows at a time as far as they go; returns the first row that is left. */
-static inline ulong tally_vectors(const xent_io *io, const xent_args *a, ulong begin, ulong end, tally *own) {
+static inline ulong tally_vectors(const xent_io *io, const xent_args *a, ulong begin, ulong end, bool weighs,
+                                  tally *own, weights *of_rows) {
   int16 ignored = (int16)0;
   ulong r = begin;
   for (; r + LANES <= end; r += LANES) {
     const vector_target of = targets_of(io, a, r);
+    const int16 invalid = of.ignored || of.bad;
     ignored -= of.ignored;
-    for (uint j = 0; j < LANES && any(of.bad); ++j)
-      if (target_of(io, a, r + j).kind == XENT_BAD) tally_row(io, a, r + j, false, own);
+    for (uint j = 0; j < LANES && any(of.bad); ++j) {
+      real none;
+      if (target_of(io, a, r + j).kind == XENT_BAD) tally_row(io, a, r + j, false, own, &none);
+    }
+    if (!weighs) continue;
+    lanes loss = (lanes)1, z = (lanes)1;
+    if (a->flags & XENT_ROW_WEIGHT)
+      z = JOIN(load_lanes, CLLOSS_REAL)(io->row_weight, at_row(&a->row_weight, r), a->row_weight.row_stride,
+                                        LANES);
+    if (a->flags & XENT_CLASS_WEIGHT) {
+      bits t[LANES];
+      real weight[LANES];
+      STORE_LANES(invalid ? (int16)0 : of.t, t);
+      for (uint j = 0; j < LANES; ++j) weight[j] = class_weight_of(io, a, (ulong)t[j]);
+      loss = LANES_OF(weight);
+    }
+    add_exactly(&of_rows->loss, invalid ? (lanes)0 : z * loss);
+    if (a->flags & XENT_ROW_WEIGHT) add_exactly(&of_rows->z, invalid ? (lanes)0 : z);
   }
   own->of[XENT_IGNORED] += (ulong)sum_of_bits(ignored);
   own->of[XENT_VALID] += (r - begin) - (ulong)sum_of_bits(ignored) - own->of[XENT_BAD];
@@ -84,11 +108,24 @@ static inline ulong tally_vectors(const xent_io *io, const xent_args *a, ulong b
 OUTLINED tally tally_of(const xent_io *io, const xent_args *a, ulong begin, ulong end) {
   const bool weighs = a->flags & (XENT_CLASS_WEIGHT | XENT_ROW_WEIGHT);
   tally own = {{0, 0, 0, ULONG_MAX, 0}, {0, 0}, {0, 0}};
+  weights of = {{(lanes)0, (lanes)0}, {(lanes)0, (lanes)0}};
   ulong r = begin + team_rank();
 #ifdef VECTOR_TARGETS
-  if (!weighs && has_vector_targets(a)) r = tally_vectors(io, a, begin, end, &own);
+  if (has_vector_targets(a)) r = tally_vectors(io, a, begin, end, weighs, &own, &of);
 #endif
-  for (; r < end; r += team_size()) tally_row(io, a, r, weighs, &own);
+  real none;
+  for (; r < end && !weighs; r += team_size()) tally_row(io, a, r, false, &own, &none);
+  while (r < end) {
+    real loss[LANES], z[LANES];
+    for (uint j = 0; j < LANES; ++j, r += team_size()) {
+      loss[j] = z[j] = 0;
+      if (r < end) loss[j] = tally_row(io, a, r, true, &own, &z[j]);
+    }
+    add_exactly(&of.loss, LANES_OF(loss));
+    add_exactly(&of.z, LANES_OF(z));
+  }
+  own.loss_weight = join_lanes(of.loss);
+  own.z_weight = join_lanes(of.z);
   return team_add_tallies(own, io->shared);
 }
 
@@ -230,7 +267,7 @@ XENT_KERNEL(TEAM(xent_fused)) {
     if (row.kind == XENT_VALID) {
       const row_one facts = {z_target, class_weight_of(io, a, row.t), row_weight_of(io, a, r)};
       o = row_results(stats, facts, a->flags, k);
-      g = row_gradient(o.max + o.log_sum, stats.q, upstream_of(io, a, r), facts, &u, k);
+      g = any_gradient(o.max + o.log_sum, stats.q, upstream_of(io, a, r), facts, &u, k);
       if (HAS_TARGET) entry = target_entry(io, k, &s, g_at, &g, o.max, o.per_sum, row.t, z_target);
     }
     team_barrier(); /* the entries that target_entry reads are overwritten now, … */
@@ -295,7 +332,7 @@ XENT_KERNEL(TEAM(xent_backward)) {
       const row_one facts = {0, class_weight_of(io, a, row.t), row_weight_of(io, a, r)};
       max = stats[0];
       per_sum = exp_neg(-stats[1]);
-      g = row_gradient(max + stats[1], q, upstream_of(io, a, r), facts, &u, k);
+      g = any_gradient(max + stats[1], q, upstream_of(io, a, r), facts, &u, k);
       if (HAS_TARGET && row.t - at.begin < at.n) z_target = z_one(&s, row.t - at.begin);
     }
     slice_grad(io, a, k, r, at, row, &s, &g, max, per_sum, z_target, 0, KEEP_NOT);
@@ -374,7 +411,7 @@ XENT_KERNEL(TEAM(xent_join)) {
     per_sum = exp_neg(-log_sum);
   }
   for (uint i = 0; i < BLOCKS_MOST; ++i) maxima[i] = tiles_of(io, a, mine)[piece].max;
-  const gradient_one g = row_gradient(max + log_sum, own.stats.q, upstream_of(io, a, mine), own.facts, &u, k);
+  const gradient_one g = any_gradient(max + log_sum, own.stats.q, upstream_of(io, a, mine), own.facts, &u, k);
   slice_grad(io, a, k, mine, at, own.row, &s, &g, max, per_sum, own.facts.z_target, maxima, keep_of(a));
   const ulong begin = alone ? 0 : mine, end = alone ? a->rows : min(mine + 1, (ulong)a->rows);
   for (ulong r = begin + team_rank(); r < ((alone ? first : piece == 0) ? end : 0); r += team_size()) {
