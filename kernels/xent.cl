@@ -239,7 +239,7 @@ static inline void row_grad(const xent_io *io, const xent_args *a, const xent_sc
 static inline real target_entry(const xent_io *io, const xent_scalars *k, const span *s, ulong g_at,
                                 const gradient_one *g, real max, real per_sum, ulong t, real z_target) {
   const real old = k->beta != 0 ? G(load1)(io->grad, g_at + t) * k->beta : 0;
-  const real entry = gradient_entry(g, exp_neg(z_target - max) * per_sum, q_one(s, t), (real)1);
+  const real entry = gradient_entry(g, exp_neg(z_target - max) * per_sum, q_one(s, t, g->unit), (real)1);
   return old + (s->softcap > 0 ? entry * slope_of(z_target, s->softcap) : entry);
 }
 

@@ -151,4 +151,7 @@ typedef struct xent_smoothing {
 } xent_smoothing;
 xent_smoothing xent_smoothing_of(const xent_shape *s);
 
+/* How large what a q of class weight 1 is made of is: Megatron's ε can take q_scale below 0, and then nearly all of it cancels. */
+double xent_q_size(xent_smoothing k, double t);
+
 #endif

@@ -21,7 +21,7 @@
  * and L by R + 3 L, the nll (m − z_t) + L by R + 3 L + T + |m − z_t| + |nll|. m is exact without a
  * transform. Below 2^-126 exp gives 0, which costs each class that much at most.
  *
- *   q_c = w_c (q_scale t_c + q_shift): 4; and the sums
+ *   q_c = w_c (q_scale t_c + q_shift): 4, of |w_c| (|q_scale t_c| + |q_shift|); and the sums
  *   G = Σ q |d|: (6 + D + 7 K) G + T Q, Q = Σ q: 4 + D; what they add to the loss, G + L Q, takes
  *   two roundings more.
  *   Entropy, L + Σ p |d|: a term is off by 4 + |d| + T and its |d| by another |d| + T, so with h2 = Σ p d²
@@ -223,14 +223,16 @@ static double value_at(uint32_t dtype, const harness_data *d, int array, size_t 
   return d->data[array] ? harness_get(dtype, d->data[array], i) : otherwise;
 }
 
-/* q of one class, not negative. */
+double xent_q_size(xent_smoothing k, double t) { return fabs(k.q_scale * t) + fabs(k.q_shift); }
+
+/* What q of one class is made of, not negative. */
 static double q_of(const xent_shape *s, const harness_data *d, size_t row, size_t c) {
   const xent_smoothing k = xent_smoothing_of(s);
   const double t = xent_has_probabilities(s)
                        ? harness_get(s->targets_dtype, d->data[XENT_TARGETS], row * s->classes + c)
                        : 0;
   const double weight = value_at(is_wide(s) ? CLLOSS_F64 : CLLOSS_F32, d, XENT_CLASS_WEIGHT, c, 1);
-  return fabs(weight * (k.q_scale * t + k.q_shift));
+  return fabs(weight) * xent_q_size(k, t);
 }
 
 static void grad_error(const xent_shape *s, const clloss_plan *plan, const harness_data *d, size_t row,
@@ -261,7 +263,8 @@ static void grad_error(const xent_shape *s, const clloss_plan *plan, const harne
     const double old = beta == 0 ? 0
                                  : beta * value_at(xent_grad_dtype(s), d, XENT_GRAD, row * s->classes + c, 0);
     if (transform_error(s) > 0) error += 54 * size;
-    to[c] = unit(s) * (error * scale + 2 * fabs(old) + (old != 0 ? scale * size : 0));
+    /* and the result itself may be flushed */
+    to[c] = unit(s) * (error * scale + 2 * fabs(old) + (old != 0 ? scale * size : 0)) + least(s) / 2;
   }
 }
 

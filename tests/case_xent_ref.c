@@ -198,8 +198,10 @@ static void note_sums(const xent_shape *s, const harness_data *d, size_t row, co
     if (e > 0) spread += e * away, spread2 += e * away * away;
     if (!spreads) continue;
     const double t = xent_has_probabilities(s) ? value_at(s, d, XENT_TARGETS, row * s->classes + c, 0) : 0;
-    const double q = fabs(value_at(s, d, XENT_CLASS_WEIGHT, c, 1) * (k.q_scale * t + k.q_shift));
-    if (q != 0) note->gap += q * away, note->q += q;
+    const double w = value_at(s, d, XENT_CLASS_WEIGHT, c, 1), size = fabs(w) * xent_q_size(k, t);
+    const bool counts = isfinite(away) || w * (k.q_scale * t + k.q_shift) != 0;
+    if (counts && size != 0) note->gap += size * away;
+    note->q += size;
   }
   note->log_sum = log(sum);
   note->spread = spread / sum;
