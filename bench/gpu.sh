@@ -65,7 +65,7 @@ openmp='' native=''
 say "building with $cc${headers:+ -I $headers} $loader${openmp:+ $openmp}"
 
 embed() { awk -v header="$2" -v symbol="$3" -v type="${5-}" -v count="${6-}" -f bench/embed.awk $4 >"$work/$1"; }
-embed sources.c program.h clloss__sources "$(echo kernels/*.cl)" clloss__source clloss__n_sources
+embed sources.c runtime/program.h clloss__sources "$(echo kernels/*/*.cl)" clloss__source clloss__n_sources
 for folder in bench tests; do
   mkdir -p "$work/made/$folder"
   sed -n 's/^clloss_embed(OUT \([^ ]*\) HEADER \([^ ]*\) SYMBOL \([^ ]*\) FILES \([^ )]*\).*/\1 \2 \3 \4/p' \
@@ -93,7 +93,7 @@ object() {
   running=$((running + 1))
   [ $((running % jobs)) != 0 ] || wait
 }
-for file in host/*.c host/ref/*.c "$work/sources.c"; do object library "$file"; done
+for file in host/*/*.c "$work/sources.c"; do object library "$file"; done
 for file in $(sed -n '/^add_library(clloss_harness/,/)/p' tests/CMakeLists.txt | tr -s ' )' '\n' | grep '\.c$'); do
   object harness "tests/$file"
 done

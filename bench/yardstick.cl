@@ -17,7 +17,7 @@
  *
  * x and y start at multiples of 128 bytes; per_group is a multiple of 64. */
 
-#include "../kernels/math.clh"
+#include "../kernels/team/math.clh"
 
 #define WIDE 64   /* elements per step of the lane form */
 #define HOT  4096 /* elements that every group of exp walks over and over: 16 KB */

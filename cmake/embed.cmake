@@ -3,9 +3,9 @@
 # Each source goes in whole. A line `#include "x.clh"` is replaced by the header's text between #line directives, so
 # that a driver's build log names the file and line that a person would open:
 #
-#   #line 1 "kernels/x.clh"            the header
+#   #line 1 "kernels/team/span.clh"    the header
 #   …
-#   #line 8 "kernels/xent.cl"          the line after the #include
+#   #line 8 "kernels/xent/xent.cl"     the line after the #include
 #
 # As in C, every #include brings the text in, and headers guard themselves: an #include may stand inside #if. One with
 # angle brackets stays as it is, for headers that host code reads too.

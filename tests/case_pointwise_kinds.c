@@ -1,7 +1,7 @@
 /* What differs from kind to kind in a test of elementwise losses: where its data come from, and what rounding may cost an
  * element. A kind is a line of the table at the end and the functions that it names.
  *
- * Errors in units of u, to first order, of the kernels' own functions (kernels/math.clh; test_math.c measures them):
+ * Errors in units of u, to first order, of the kernels' own functions (kernels/team/math.clh; test_math.c measures them):
  *
  *   exp 4, log1p of its range 4, log 3, a division 5, another operation 1; exp(−|x|) has an exact argument.
  *   σ(|x|) = 1 / (1 + e): 4/2 + 1 and 5, 8; σ(−|x|) = e σ(|x|): 4, 8 and 1, 13. log(1 + e): 4 + 4.

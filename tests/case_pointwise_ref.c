@@ -6,7 +6,7 @@
  *
  *   element_loss  |w| e + |w l|
  *   loss          Σ (|w| e + |w l|) and CHAIN additions of each, over D; then the division, 5, D itself, and storing, 1.
- *                 CHAIN: 2 · 64 − 1 additions between folds (kernels/pointwise.cl), 2 and 4 to join accumulators
+ *                 CHAIN: 2 · 64 − 1 additions between folds (kernels/pointwise/pointwise.cl), 2 and 4 to join accumulators
  *                 and lanes, 8 to join 256 items, 2 each for two compensated sums: 145. In f64 also the reference's
  *                 blocks of 256
  *   D             1 where it is a number; Σ w: pieces of 4096 in four accumulators, 66, joined by 6 and 8, three

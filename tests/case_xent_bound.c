@@ -36,7 +36,7 @@
  * come accumulators and lanes, items, and the blocks or slices of a row, 64 at most.
  *
  * The reduced results: the rows' own errors, a division, the error of the divisor, which is a sum of weights, and what
- * summing costs. That doesn't grow with the rows either: sums of rows are compensated (kernels/sums.clh).
+ * summing costs. That doesn't grow with the rows either: sums of rows are compensated (kernels/team/sums.clh).
  *
  * The f32 reference is no part of the allowance (case_xent_ref.c): it adds up sums of blocks one after the other, and so
  * would hide a kernel that does. In f64 the truth is as inexact as the kernel: the reference's blocks count into D and
@@ -69,7 +69,7 @@ typedef struct chain {
   double of_q;               /* D of Q, which backward adds up over a row in one go */
 } chain;
 
-/* The longest chain of additions of kernels/lane.clh, group.clh or xent_rows.clh under this plan. */
+/* The longest chain of additions of kernels/team/lane.clh, group.clh or xent_rows.clh under this plan. */
 static chain chain_of(const xent_shape *s, const clloss_plan *plan, const xent_note *note) {
   const bool split = plan->slices > 1;
   const double slices = (double)plan->slices, classes = (double)s->classes;

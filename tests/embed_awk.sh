@@ -8,7 +8,7 @@ shift 2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cat >"$work/dump.c" <<'END'
-#include "program.h"
+#include "runtime/program.h"
 #include <stdio.h>
 int main(void) {
   for (size_t i = 0; i < clloss__n_sources; i++) {
@@ -17,8 +17,8 @@ int main(void) {
   }
 }
 END
-awk -v header=program.h -v symbol=clloss__sources -v type=clloss__source -v count=clloss__n_sources \
-  -f bench/embed.awk kernels/*.cl >"$work/awk.c"
+awk -v header=runtime/program.h -v symbol=clloss__sources -v type=clloss__source -v count=clloss__n_sources \
+  -f bench/embed.awk kernels/*/*.cl >"$work/awk.c"
 cp "$sources" "$work/cmake.c"
 for by in awk cmake; do
   "$@" -std=c11 -DCL_TARGET_OPENCL_VERSION=120 -Ihost -Iinclude "$work/dump.c" "$work/$by.c" -o "$work/dump"

@@ -7,7 +7,7 @@ source=$1 generated=$2
 shift 2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-for file in "$source"/host/*.c "$source"/host/ref/*.c "$generated"; do
+for file in "$source"/host/*/*.c "$generated"; do
   object=$work/$(basename "$file" .c).o
   "$@" -std=c11 -O1 -fPIC -D_POSIX_C_SOURCE=200809L -DCL_TARGET_OPENCL_VERSION=120 -DCLLOSS_BUILDING \
     -I "$source/host" -I "$source/include" -c "$file" -o "$object"

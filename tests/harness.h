@@ -68,7 +68,7 @@ double harness_half_ulp(uint32_t dtype, double x);
 
 /* The longest chain of roundings in a sum of n terms, by the law that the kernels keep over rows and classes: at most 256
  * additions one after the other; what is longer is cut into such pieces, whose sums go through a compensated sum
- * (kernels/sums.clh). That rounds its value once and what it has lost once, and errs by n u² beside that. And of the
+ * (kernels/team/sums.clh). That rounds its value once and what it has lost once, and errs by n u² beside that. And of the
  * scalar reference, which adds up the sums of blocks of 256: that of f64 is the truth, which in f64 is as inexact. */
 double harness_chain(double n);
 double harness_reference_chain(double n);

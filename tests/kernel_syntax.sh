@@ -1,6 +1,6 @@
 #!/bin/sh
 # Every OpenCL source compiles as OpenCL C 1.2 without a warning; those of the library as each team and with each group
-# of storage types that the host asks for (host/program.c), and with the defaults of its macros. Headers are compiled
+# of storage types that the host asks for (host/runtime/program.c), and with the defaults of its macros. Headers are compiled
 # in their sources alone: a team's needs its width, the others a team. Unused parameters are no fault here: kernels of
 # one loss share one list of arguments. Nor are unused functions: a team of one item folds nothing. Drivers define
 # __OPENCL_VERSION__, clang by itself doesn't.
@@ -23,7 +23,7 @@ compile() {
 }
 
 # C99's plain `inline` leaves a call that isn't inlined without a function to go to; only some drivers undo that.
-if grep -nE '(^|[^A-Za-z_])inline [A-Za-z_]' kernels/* bench/*.cl examples/*.cl |
+if grep -nE '(^|[^A-Za-z_])inline [A-Za-z_]' kernels/*/* bench/*.cl examples/*.cl |
   grep -vE 'static inline|[/ ][*] '; then
   echo "kernel_syntax: inline without static"
   failed=1
@@ -48,7 +48,7 @@ END
 }
 
 # A switch that no variant above turns on would compile one way only.
-switches=$(sed -n 's/^ *# *if[nd]* *\(ef\|def\|defined\)[ (]*\(CLLOSS_[A-Z0-9_]*\).*/\2/p' kernels/*.cl kernels/*.clh |
+switches=$(sed -n 's/^ *# *if[nd]* *\(ef\|def\|defined\)[ (]*\(CLLOSS_[A-Z0-9_]*\).*/\2/p' kernels/*/*.cl kernels/*/*.clh |
   grep -v '_CLH$' | sort -u)
 for switch in $switches; do
   case $switch in
@@ -57,7 +57,7 @@ for switch in $switches; do
   esac
 done
 
-for file in kernels/*.cl; do variants "$file"; done
+for file in kernels/*/*.cl; do variants "$file"; done
 for file in bench/*.cl bench/peers/*.cl examples/*.cl; do compile "$file"; done
 [ "$count" -ge 18 ] || { echo "only $count compilations" && exit 1; }
 [ $failed = 0 ] || exit 1

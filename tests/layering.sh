@@ -10,7 +10,7 @@ failed=0
 
 # A copy without comments, under the same names.
 cd "$source"
-find include host bench cli examples tests -name '*.[ch]' >"$work/list"
+find include host kernels bench cli examples tests -name '*.[ch]' -o -path 'kernels/*.cl*' >"$work/list"
 while read -r file; do
   mkdir -p "$work/$(dirname "$file")"
   awk -f "$here/strip_comments.awk" "$file" >"$work/$file"
@@ -44,29 +44,22 @@ $found"; fi
 # The files that match, one per line.
 matching() { grep -lE "$@" /dev/null || true; }
 
-# The files of host/ that are the given modules': a loss may keep its checks in a file of their own.
-modules() {
-  for module; do
-    for file in "host/$module.c" "host/$module.h" "host/${module}_check.c"; do [ ! -f "$file" ] || echo "$file"; done
-  done
-}
+# A folder of kernels/ is a loss, but for team/; its host files are <loss>.c, <loss>_check.c and the like.
+losses=$(find kernels -mindepth 1 -type d ! -name team | sed 's,.*/,,' | sort)
+files_of() { find host/losses -name "$1.[ch]" -o -name "$1_*.[ch]"; }
 
-runtime='status ctx program plan tuning launch view pool buffer convert stream held'
-losses='xent softmax distill information pointwise rowwise'
-compositions='gemm linear vocab_mpi xent_host prebuild'
-offers='losses' # what losses offer to compositions
 libc='<(assert|ctype|errno|float|inttypes|limits|math|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string|time)[.]h>'
 cl_call='(^|[^A-Za-z0-9_])cl[A-Z][A-Za-z0-9]*[[:space:]]*[(]'
 any_loss='(xent|softmax|distill|information|pointwise|rowwise|gemm|linear_|vocab)'
 
-# The word splitting of these lists is meant: names of modules hold no blanks.
+# The word splitting of these lists is meant: names of files hold no blanks.
 # shellcheck disable=SC2046,SC2086
 check() {
-  for file in host/*.[ch]; do
-    module=$(basename "${file%.[ch]}")
-    case " $runtime $losses $compositions $offers " in
-      *" ${module%_check} "*) ;;
-      *) fail "$file is in no layer: give it one in tests/layering.sh" ;;
+  for file in $(find host -name '*.[ch]'); do
+    case $file in
+      host/runtime/*/* | host/losses/*/* | host/compose/*/* | host/ref/*/*) fail "$file: layers have no folders of their own" ;;
+      host/runtime/* | host/losses/* | host/compose/* | host/ref/*) ;;
+      *) fail "$file is in no layer: put it into the folder of one" ;;
     esac
   done
 
@@ -80,19 +73,23 @@ check() {
     "$libc|[<\"]clloss/clloss_(ref|types)[.]h[>\"]|\"[a-z_0-9]+[.]h\"" host/ref/*.[ch]
   deny '1: the reference never touches OpenCL' "$cl_call|(^|[^a-zA-Z_])(cl_|CL_)" host/ref/*.[ch]
 
-  deny '2: the runtime knows no loss' "$any_loss" $(modules $runtime)
+  deny '2: the runtime knows no loss' "$any_loss" host/runtime/*.[ch]
+  includes_only '2: the runtime includes itself, and rows.clh for what kernels are told of views' \
+    '<[^>]*>|"[a-z_0-9]+[.]h"|"../../kernels/team/[a-z_]+[.]clh"' host/runtime/*.[ch]
 
-  deny '3: losses make no cl* call' "$cl_call" $(modules $losses)
+  deny '3: losses make no cl* call' "$cl_call" host/losses/*.[ch]
   for loss in $losses; do
-    others=$(echo " $losses " | sed "s/ $loss / /; s/^ *//; s/ *\$//; s/ /|/g")
-    deny '3: losses do not know each other' "include.*\"($others)[.]h\"|clloss_{1,2}($others)_" $(modules $loss)
+    others=$(echo "$losses" | grep -v "^$loss\$" | tr '\n' '|' | sed 's/|$//')
+    deny '3: losses do not know each other' "include.*[\"/]($others)(_[a-z_]+)?[.]|clloss_{1,2}($others)_" $(files_of $loss)
+    includes_only '3: kernels include those of their own loss and of the team' '"(../team/)?[a-z_]+[.]clh"' kernels/$loss/*
   done
+  includes_only '3: the team knows no loss' '"[a-z_]+[.]clh"' kernels/team/*
 
   deny '4: nothing below calls a composition' \
-    'include.*"(gemm|linear|vocab_mpi|xent_host)[.]h"|clloss_{1,2}(gemm_|linear_|vocab_|xent_host)' $(modules $runtime $losses)
+    'include.*"compose/|clloss_{1,2}(gemm_|linear_|vocab_|xent_host)' host/runtime/*.[ch] host/losses/*.[ch]
 
   programs=$(find bench cli examples -name '*.[ch]')
-  deny '5: programs use the public headers alone' 'include.*host/|clloss__' $programs
+  deny '5: programs use the public headers alone' 'include.*(host|runtime|losses|compose)/|clloss__' $programs
   grep -nE '^[[:space:]]*#[[:space:]]*include[[:space:]]+"' /dev/null $programs |
     sed 's/^\([^:]*\):[^"]*"\([^"]*\)".*/\1 \2/' >quoted
   while read -r file name; do
@@ -111,8 +108,8 @@ check() {
     '(^|[^A-Za-z0-9_])(v?f?printf|f?puts|f?putc|putchar|fwrite|perror|abort|_?exit|_Exit|assert|(secure_)?getenv|signal|raise)[[:space:]]*[(]' \
     $(find host -name '*.[ch]')
 
-  [ "$(matching clEnqueueNDRangeKernel $(find host -name '*.[ch]'))" = host/launch.c ] ||
-    fail "clEnqueueNDRangeKernel stands in one file, host/launch.c; found in: $(
+  [ "$(matching clEnqueueNDRangeKernel $(find host -name '*.[ch]'))" = host/runtime/launch.c ] ||
+    fail "clEnqueueNDRangeKernel stands in one file, host/runtime/launch.c; found in: $(
       matching clEnqueueNDRangeKernel $(find host -name '*.[ch]') | tr '\n' ' ')"
   for header in clblast_c.h mpi.h; do
     for folder in host include examples; do

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-/* "kernels/<name>.cl:<line>:" with a line that isn't 0. */
+/* "kernels/<folder>/<name>.cl:<line>:" with a line that isn't 0. */
 static bool names_file_and_line(const char *log) {
   for (const char *at = strstr(log, "kernels/"); at; at = strstr(at + 1, "kernels/")) {
     const char *colon = strchr(at, ':');

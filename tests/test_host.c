@@ -5,7 +5,7 @@
  * host's own memory, where the device shares it, and by copies, which a ctx is told to need.
  *
  *   test_host [SEED] */
-#include "../host/ctx.h"
+#include "runtime/ctx.h"
 #include "check.h"
 #include "fixture.h"
 

@@ -1,4 +1,4 @@
-/* The errors of kernels/math.clh on every device, in both types, against libm in the next wider type, whose own error is
+/* The errors of kernels/team/math.clh on every device, in both types, against libm in the next wider type, whose own error is
  * below a thousandth of the bounds: the f32 exponentials of every x <= 0 that there is, and everything else of arguments
  * spread evenly over a range by their bits, 2^23 floats or 2^20 doubles, from a start that changes.
  *

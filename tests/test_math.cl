@@ -1,5 +1,5 @@
-/* Calls the functions of kernels/math.clh over a run of arguments, for test_math.c: one work-item per vector of 16. */
-#include "../kernels/math.clh"
+/* Calls the functions of kernels/team/math.clh over a run of arguments, for test_math.c: one work-item per vector of 16. */
+#include "../kernels/team/math.clh"
 
 #ifdef CLLOSS_REAL_F64
 #  define DEFINE_RUN(name)                                               \

@@ -1,7 +1,7 @@
 /* A device without cl_khr_fp64: calls on f64 logits are refused by their own status, and others don't notice. The
  * machine's device may have doubles, so the ctx is told otherwise. */
 #include "check.h"
-#include "ctx.h"
+#include "runtime/ctx.h"
 #include "fixture.h"
 
 static void refused(clloss_ctx *ctx, const fixture *f, const problem *p, cl_mem logits, cl_mem result) {

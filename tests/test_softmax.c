@@ -5,7 +5,7 @@
  * too, and NaN and infinities must be where the reference has them.
  *
  * Bound, in units of the arithmetic's u: n roundings of the sum (`terms`), 5 per exp (1.77 units of the last place of 1,
- * kernels/math.clh), d = |z − m| from rounding the difference, and |z| + |m| where scale rounds z. A row's sum inherits
+ * kernels/team/math.clh), d = |z − m| from rounding the difference, and |z| + |m| where scale rounds z. A row's sum inherits
  * S = Σ p (d + |z| + |m|) relatively. So
  *
  *   softmax      y (n + S + 16 + d + |z| + |m|)       log-softmax   n + S + 16 + d + |z| + |m| + 4 log s + |y|

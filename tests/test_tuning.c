@@ -4,7 +4,7 @@
 
 #include "check.h"
 #include "fixture.h"
-#include "tuning.h"
+#include "runtime/tuning.h"
 
 static fixture f;
 

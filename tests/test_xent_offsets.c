@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "harness.h"
-#include "program.h"
+#include "runtime/program.h"
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Derives the polynomial coefficients of kernels/math.clh, and prints them as hexadecimal floats.
+"""Derives the polynomial coefficients of kernels/team/math.clh, and prints them as hexadecimal floats.
 
     python3 tools/derive_math.py          (needs NumPy and mpmath)
 

@@ -1,0 +1,50 @@
+/* A call of softmax cross-entropy on its way from the caller's structs to the kernels' arguments. */
+#ifndef CLLOSS_HOST_XENT_H
+#define CLLOSS_HOST_XENT_H
+
+#include <clloss/clloss.h>
+
+#include "../../kernels/xent/xent_args.clh"
+#include "losses.h"
+#include "runtime/plan.h"
+#include "runtime/view.h"
+
+typedef struct {
+  int op;                /* CLLOSS__FORWARD … */
+  clloss_xent x;         /* inner at least 1 */
+  clloss_xent_options o; /* defaults filled in */
+  clloss__presence presence;
+  bool untyped;   /* nobody has said yet what the logits will be: f32 for now */
+  cl_ulong bound; /* XENT_… of the views that are there, or in a call over parts will be */
+  bool probabilities, in_place, has_divisor;
+  clloss__plan plan;
+  xent_args args;
+  size_t workspace_bytes;
+  size_t scratch_bytes; /* local memory for a row's exps; 0: they don't fit, or nobody would keep them */
+} clloss__xent;
+
+/* Reads and checks the caller's structs, but for what needs buffers: sizes, types, options. r->presence is given. */
+clloss_status clloss__xent_read(clloss_ctx *ctx, const clloss_xent *xent, const clloss_xent_options *options,
+                                clloss__xent *r);
+
+/* Checks the views, workspace_bytes known. */
+clloss_status clloss__xent_check_views(clloss_ctx *ctx, const clloss__xent *r);
+
+/* Chooses the kernels and lays the workspace out for the whole of the rows. */
+void clloss__xent_plan(clloss_ctx *ctx, clloss__xent *r);
+
+/* Part of a call that goes over its rows in several, all from one plan. r's views and rows are the part's; the
+ * workspace, and so the tallies and sums in it, is the whole call's. */
+typedef enum { CLLOSS__WEIGH, CLLOSS__ROWS, CLLOSS__FINISH } clloss__xent_step;
+
+clloss_status clloss__xent_run_part(clloss_ctx *ctx, clloss__xent *r, clloss__xent_step step,
+                                    size_t first_row, cl_command_queue queue);
+
+/* Derives the kernels' flags from the views that are bound, for the two questions below. */
+void clloss__xent_note_flags(clloss__xent *r);
+
+/* Whether the whole call has to weigh its rows before the first, and to finish after the last. */
+bool clloss__xent_weighs(const clloss__xent *r);
+bool clloss__xent_reduces(const clloss__xent *r);
+
+#endif

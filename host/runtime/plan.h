@@ -1,0 +1,88 @@
+/* What is known of the device, and which kernels a shape gets on it. */
+#ifndef CLLOSS_HOST_PLAN_H
+#define CLLOSS_HOST_PLAN_H
+
+#include <clloss/clloss.h>
+#include <stdbool.h>
+
+typedef struct {
+  bool cpu;
+  bool shares_memory; /* with the host: mapping copies nothing */
+  bool f64;           /* cl_khr_fp64 */
+  size_t units;       /* compute units: cores of a CPU, multiprocessors of a GPU */
+  size_t local_bytes; /* local memory of a work-group */
+  size_t local_most;  /* work-items per work-group, also bounded by the group team's local memory */
+} clloss__device;
+
+typedef struct {
+  uint32_t family, local_size;
+  size_t rows_per_group, slices;
+} clloss__overrides;
+
+/* The work-items that share a row. A team is a compilation of the same kernel source. */
+typedef struct {
+  const char *name;
+  const char *build_option;
+} clloss__team;
+
+/* Fills ctx->facts: CLLOSS_DEVICE where the device can't compile or isn't little-endian. */
+clloss_status clloss__plan_read_device(clloss_ctx *ctx);
+
+/* Checks the overrides against the device and fills ctx->overrides: CLLOSS_PLAN. */
+clloss_status clloss__plan_read_overrides(clloss_ctx *ctx, const clloss_ctx_options *options);
+
+/* The team that the device's rows are given to when nothing overrides it. */
+const clloss__team *clloss__plan_team(const clloss_ctx *ctx);
+
+typedef struct {
+  uint32_t family;
+  const clloss__team *team;
+  bool rows_in_lanes; /* sixteen rows at a time, one per vector lane … */
+  bool along;         /* … each walked along its classes, for the results alone are in lanes */
+  size_t local_size, rows_per_group, slices;
+  size_t blocks; /* of rows_per_group rows */
+  size_t past_cache_bytes,
+      past_cache_row_bytes; /* from so many on, in all and in a row: clloss__plan_past_cache */
+  const char *why;
+} clloss__plan;
+
+/* The plan for rows × classes elements of element_bytes; rows and classes are not zero. strided: a class is not next
+ * to the one before, and rows are neighbours in runs of `inner` (1: all of them). along: the caller has such kernels. */
+clloss__plan clloss__plan_rows(const clloss_ctx *ctx, size_t rows, size_t classes, size_t element_bytes,
+                               bool strided, size_t inner, bool along);
+
+/* Gives each work-group whole runs of `inner` rows, or less than one (share_of in kernels/team/rows.clh), about rows_per_group of
+ * them, and counts the work-groups. */
+void clloss__plan_fit(clloss__plan *plan, size_t rows, size_t inner);
+
+/* Work-groups of the first `rows` rows under the plan: all of them, or as many whole units as clloss__plan_unit says. */
+size_t clloss__plan_blocks(const clloss__plan *plan, size_t rows, size_t inner);
+
+/* Rows that a part of a call must be a multiple of, so that its work-groups are the whole call's. */
+size_t clloss__plan_unit(const clloss__plan *plan, size_t inner);
+
+/* Whether an output is too large to stay in cache: one that isn't in place is then written around it, unless rows are
+ * short. A row's ends share their cache lines with its neighbours, and are stored twice over: at 100 classes of f32 the
+ * fused pass took three times as long as through the cache, at 1000 from as long to 1.4 times, at 4096 three quarters. */
+bool clloss__plan_past_cache(const clloss__plan *plan, size_t rows, size_t classes, uint32_t dtype);
+
+/* The plan where no element needs another: a work-group takes whole rows, or a slice of a long one. Rows and classes are
+ * not zero. */
+clloss__plan clloss__plan_elements(const clloss_ctx *ctx, size_t rows, size_t classes, size_t element_bytes);
+
+/* Classes in each of its slices; the last may have fewer. */
+size_t clloss__plan_slice(const clloss__plan *plan, size_t classes);
+
+/* What a view may turn out to be that isn't there yet: for a workspace that suffices for each. */
+typedef struct {
+  uint32_t dtype;
+  bool strided, along;
+} clloss__guess;
+
+enum { CLLOSS__GUESSES = 12 };
+clloss__guess clloss__guess_of(const clloss_ctx *ctx, int i);
+
+/* Fills the caller's struct: CLLOSS_STRUCT_SIZE. */
+clloss_status clloss__plan_describe(clloss_ctx *ctx, const clloss__plan *plan, clloss_plan *out);
+
+#endif

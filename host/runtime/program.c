@@ -1,0 +1,135 @@
+/* Compiles embedded sources at first use and keeps programs and kernels until the ctx ends. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctx.h"
+
+static const clloss__source *find_source(const char *name) {
+  for (size_t i = 0; i < clloss__n_sources; ++i) {
+    if (strcmp(clloss__sources[i].name, name) == 0) return &clloss__sources[i];
+  }
+  return NULL;
+}
+
+/* Room for one more element at the end of an array; the old array stays valid where this fails. */
+static void *grown(void *array, size_t n, size_t size) { return realloc(array, (n + 1) * size); }
+
+/* The log's end may be cut off by the message's size; its beginning holds the first error. */
+static clloss_status build_failed(clloss_ctx *ctx, cl_int error, cl_program program, const char *source,
+                                  const char *options) {
+  size_t size = 0;
+  char *log = NULL;
+  if (clGetProgramBuildInfo(program, ctx->device, CL_PROGRAM_BUILD_LOG, 0, NULL, &size) == CL_SUCCESS &&
+      size) {
+    log = calloc(size + 1, 1);
+    if (log) clGetProgramBuildInfo(program, ctx->device, CL_PROGRAM_BUILD_LOG, size, log, NULL);
+  }
+  clloss__fail(ctx, error, "building %s with \"%s\" failed (%s):\n%s", source, options,
+               clloss_status_name(error), log ? log : "(no log)");
+  free(log);
+  return error;
+}
+
+static const char *dtype_macro(uint32_t dtype) {
+  switch (dtype) {
+  case CLLOSS_F32: return "F32";
+  case CLLOSS_F64: return "F64";
+  case CLLOSS_F16: return "F16";
+  case CLLOSS_BF16: return "BF16";
+  }
+  return "UNKNOWN";
+}
+
+/* Denormals are flushed in f32: the gradient of a class that is 75 nats behind would be one, and a processor that makes
+ * denormals in microcode took 4 times as long over a row of them (measured). Nothing above 2^-126 is lost. */
+static void write_options(const clloss_ctx *ctx, clloss__types types, char *text, size_t size) {
+  const bool f64 = types.x == CLLOSS_F64;
+  const int n = snprintf(text, size, "-cl-std=CL1.2%s%s -DCLLOSS_REAL=%s -DCLLOSS_X=%s -DCLLOSS_G=%s",
+                         clloss__plan_team(ctx)->build_option,
+                         f64 ? " -DCLLOSS_REAL_F64" : " -cl-denorms-are-zero", f64 ? "F64" : "F32",
+                         dtype_macro(types.x), dtype_macro(types.g));
+  if (types.t) snprintf(text + n, size - (size_t)n, " -DCLLOSS_T=%s", dtype_macro(types.t));
+}
+
+static clloss_status build(clloss_ctx *ctx, const clloss__source *source, clloss__types types,
+                           clloss__program **out) {
+  char options[160];
+  write_options(ctx, types, options, sizeof options);
+  clloss__programs *all = &ctx->programs;
+  clloss__program *list = grown(all->list, all->n, sizeof *list);
+  if (!list) return clloss__fail(ctx, CL_OUT_OF_HOST_MEMORY, "no memory for program %s", source->name);
+  all->list = list;
+  cl_int error;
+  cl_program program = clCreateProgramWithSource(ctx->context, 1, (const char *[]){source->text},
+                                                 (const size_t[]){source->size_bytes}, &error);
+  if (error != CL_SUCCESS) {
+    return clloss__fail(ctx, error, "creating program %s: %s", source->name, clloss_status_name(error));
+  }
+  error = clBuildProgram(program, 1, &ctx->device, options, NULL, NULL);
+  if (error != CL_SUCCESS) {
+    build_failed(ctx, error, program, source->name, options);
+    clReleaseProgram(program);
+    return error;
+  }
+  all->n_built++;
+  list[all->n] = (clloss__program){.source = source, .types = types, .program = program};
+  *out = &list[all->n++];
+  return CLLOSS_SUCCESS;
+}
+
+static bool same_types(clloss__types a, clloss__types b) { return a.x == b.x && a.g == b.g && a.t == b.t; }
+
+static clloss_status find_or_build(clloss_ctx *ctx, const char *source_name, clloss__types types,
+                                   clloss__program **out) {
+  for (size_t i = 0; i < ctx->programs.n; ++i) {
+    clloss__program *p = &ctx->programs.list[i];
+    if (strcmp(p->source->name, source_name) == 0 && same_types(p->types, types)) {
+      *out = p;
+      return CLLOSS_SUCCESS;
+    }
+  }
+  const clloss__source *source = find_source(source_name);
+  if (!source) return clloss__fail(ctx, CL_INVALID_PROGRAM, "no kernel source is called %s", source_name);
+  return build(ctx, source, types, out);
+}
+
+clloss_status clloss__program_kernel(clloss_ctx *ctx, const char *source, clloss__types types,
+                                     const char *name, clloss__kernel **out) {
+  clloss__program *program = NULL;
+  const clloss_status status = find_or_build(ctx, source, types, &program);
+  if (status != CLLOSS_SUCCESS) return status;
+  for (size_t i = 0; i < program->n_kernels; ++i) {
+    if (strcmp(program->kernels[i].name, name) == 0) {
+      *out = &program->kernels[i];
+      return CLLOSS_SUCCESS;
+    }
+  }
+  clloss__kernel *kernels = grown(program->kernels, program->n_kernels, sizeof *kernels);
+  if (!kernels) return clloss__fail(ctx, CL_OUT_OF_HOST_MEMORY, "no memory for kernel %s", name);
+  program->kernels = kernels;
+  cl_int error;
+  const cl_kernel kernel = clCreateKernel(program->program, name, &error);
+  if (error != CL_SUCCESS) {
+    return clloss__fail(ctx, error, "creating kernel %s: %s", name, clloss_status_name(error));
+  }
+  *out = &kernels[program->n_kernels++];
+  **out = (clloss__kernel){.name = name, .kernel = kernel};
+  return CLLOSS_SUCCESS;
+}
+
+void clloss__programs_release(clloss__programs *programs) {
+  for (size_t i = 0; i < programs->n; ++i) {
+    for (size_t k = 0; k < programs->list[i].n_kernels; ++k)
+      clReleaseKernel(programs->list[i].kernels[k].kernel);
+    clReleaseProgram(programs->list[i].program);
+  }
+}
+
+void clloss__programs_free(clloss__programs *programs) {
+  for (size_t i = 0; i < programs->n; ++i) {
+    for (size_t k = 0; k < programs->list[i].n_kernels; ++k) free(programs->list[i].kernels[k].set);
+    free(programs->list[i].kernels);
+  }
+  free(programs->list);
+}

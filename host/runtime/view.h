@@ -1,0 +1,88 @@
+/* Checks of the views that a call is given, from a table that each loss writes down. */
+#ifndef CLLOSS_HOST_VIEW_H
+#define CLLOSS_HOST_VIEW_H
+
+#include <clloss/clloss.h>
+#include <stdbool.h>
+
+#include "../../kernels/team/rows.clh"
+
+/* What a call does with a view. */
+typedef enum {
+  CLLOSS__REFUSED,  /* this call can't use it */
+  CLLOSS__READS,    /* and needs it */
+  CLLOSS__MAY_READ, /* where bound */
+  CLLOSS__WRITES,
+  CLLOSS__MAY_WRITE
+} clloss__role;
+
+#define CLLOSS__DTYPE(type) (1u << (type))
+
+/* One view of a call, as its loss describes it. */
+typedef struct {
+  const char *name; /* as in the public struct */
+  const clloss_view *view;
+  clloss__role role;
+  bool also_read;              /* an output whose old contents, or what it is given meanwhile, kernels read */
+  size_t rows, columns, inner; /* elements that the call touches: [rows][columns][inner], inner 0 is 1 */
+  uint32_t dtypes;             /* CLLOSS__DTYPE bits */
+  uint32_t broadcasts;         /* CLLOSS_BROADCAST… flags that it may have */
+  bool may_stride;             /* its columns may lie apart */
+  const clloss_view *same;     /* an output that may be this very input: in place */
+  size_t align_bytes;          /* of the first element; 0: the element's size */
+  clloss_status if_too_small;  /* 0: CLLOSS_BUFFER_SIZE */
+} clloss__use;
+
+/* Element size in bytes; 0 for a number that is no type. */
+size_t clloss__dtype_bytes(uint32_t dtype);
+
+/* CLLOSS_DTYPE where the type is none that a loss can be computed of, CLLOSS_DEVICE where the device can't. */
+clloss_status clloss__check_real_dtype(clloss_ctx *ctx, const char *name, uint32_t dtype);
+
+/* CLLOSS_OPTION where a number of the options isn't finite, or won't be once it is rounded to the type that logits of
+ * this type (0: f32) are computed in, or becomes less than a normal number there. Kernels may take that for 0, and a
+ * softcap of 0 is none. */
+clloss_status clloss__check_number(clloss_ctx *ctx, const char *option, double value, uint32_t dtype);
+
+/* CLLOSS_SIZE: no classes, rows × classes overflows, rows that aren't a multiple of inner, which is at least 1. Passed,
+ * no size or grid that is derived from rows can overflow either. `call` names the struct. */
+clloss_status clloss__check_sizes(clloss_ctx *ctx, const char *call, size_t rows, size_t classes,
+                                  size_t inner);
+
+/* Elements from one row to the next, and from one column to the next; 0 where that is broadcast. */
+typedef struct {
+  size_t row, column;
+} clloss__strides;
+
+/* The strides of a view on [rows][columns][inner] elements, where it leaves them to be packed too. */
+clloss__strides clloss__view_strides(const clloss_view *view, size_t columns, size_t inner);
+
+/* The same as kernels want it, for a matrix whose rows are [rows][inner]. */
+rows_at clloss__rows_at(const clloss_view *view, size_t columns, size_t inner);
+
+/* Whether a row's classes lie apart. */
+bool clloss__is_strided(const clloss_view *view, size_t columns, size_t inner);
+
+/* Whether the two views are the same elements in the same places. */
+bool clloss__same_view(const clloss_view *a, const clloss_view *b, size_t columns, size_t inner);
+
+/* What a call takes for a view that is there. */
+typedef enum {
+  CLLOSS__BOUND, /* one with a buffer: the others are as if all their fields were 0 */
+  CLLOSS__TYPED  /* one with an element type: the call is planned or compiled, not made */
+} clloss__presence;
+
+bool clloss__is_there(clloss__presence presence, const clloss_view *view);
+
+/* A struct's views from the one at byte `first` to that at byte `last`: where only buffers count, those without one are
+ * set to 0. The first is what "real" follows from: without a buffer its element type still counts, if logits can have it,
+ * and is f32 otherwise. */
+void clloss__settle_views(const clloss_ctx *ctx, clloss__presence presence, void *views, size_t first,
+                          size_t last);
+
+/* Checks every use by itself, then each output against all others for overlap; of views that are only typed, what can be
+ * checked without a buffer. `call` names the struct in messages. */
+clloss_status clloss__check_uses(clloss_ctx *ctx, const char *call, clloss__presence presence,
+                                 const clloss__use *uses, size_t n_uses);
+
+#endif

@@ -1,0 +1,430 @@
+/* Softmax cross-entropy over rows of logits, with a class index or probabilities for targets. The mathematics stands in
+ * xent_row.clh (a row) and span.clh (its statistics); in the plainest case, with m = max x and s = Σ exp(x − m),
+ *
+ *   loss = (m − x_t) + log s            grad_c = g (exp(x_c − m) / s − [c = t])
+ *
+ * never −log p, which is inf once p underflows, and never lse − x_t, which loses the loss where logits are large.
+ *
+ * A call is a short chain of these kernels, each written once over a team (lane.clh: one item; group.clh: a
+ * work-group) that the host picks, like the storage types, by a -D:
+ *
+ *   xent_weigh     mean, counts: how many rows are valid, and what they weigh; reads the targets
+ *   xent_forward   reads the logits once: row losses, statistics, partial sums per work-group
+ *   xent_fused     the same and the gradient. Bytes per logit: read b, write b. Each exp is kept
+ *                  in its logit's place or in local memory, and scaled afterwards; where neither can be it is found
+ *                  twice, the second time from cache
+ *   xent_backward  the gradient from row_stats; read b, write b
+ *   xent_finish    the partial sums, in fixed order, to the loss and the metrics
+ *
+ * Where one work-group owns all rows, its kernel does weigh's and finish's work as well.
+ *
+ * Few or very long rows are split over several work-groups: xent_partial leaves a tile, the statistics of a slice of the
+ * classes, in the workspace, and in place the exps; xent_join joins a row's tiles in order, writes the gradient slice by
+ * slice, and does weigh's and finish's work as well. Where the class axis isn't the last, or there are fewer classes
+ * than lanes, rows go into the lanes: xent_rows.clh. Few classes beyond that take sixteen rows at once: xent_along.clh.
+ * Log-probabilities need none of this: xent_nll.clh.
+ *
+ * Assumes: views checked by the host; 64-bit offsets; ids below `rows` only by this file's own masks. */
+#ifdef CLLOSS_TEAM_GROUP
+#  include "../team/group.clh"
+#else
+#  include "../team/lane.clh"
+#endif
+#include "xent_io.clh"
+
+/* ---- how many rows are valid, and what they weigh ---- */
+
+typedef struct tally {
+  ulong of[XENT_TALLIES];
+  exact_sum loss_weight, z_weight;
+} tally;
+
+static inline tally add_tallies(tally x, tally y) {
+  for (uint i = 0; i < XENT_FIRST_BAD; ++i) x.of[i] += y.of[i];
+  const bool earlier = y.of[XENT_FIRST_BAD] < x.of[XENT_FIRST_BAD];
+  for (uint i = XENT_FIRST_BAD; i < XENT_TALLIES; ++i) x.of[i] = earlier ? y.of[i] : x.of[i];
+  x.loss_weight = join_sums(x.loss_weight, y.loss_weight);
+  x.z_weight = join_sums(x.z_weight, y.z_weight);
+  return x;
+}
+DEFINE_TEAM_REDUCE(team_add_tallies, tally, add_tallies)
+
+/* Returns what the row weighs in the mean of the losses, and in *z in that of the z-losses. */
+static inline real tally_row(const xent_io *io, const xent_args *a, ulong r, bool weighs, tally *own,
+                             real *z) {
+  const row_target row = target_of(io, a, r);
+  own->of[row.kind]++;
+  if (row.kind == XENT_BAD && own->of[XENT_FIRST_BAD] == ULONG_MAX) {
+    own->of[XENT_FIRST_BAD] = a->first_row + r;
+    own->of[XENT_BAD_TARGET] = (ulong)index_of(io, a, r);
+  }
+  *z = 0;
+  if (row.kind != XENT_VALID || !weighs) return 0;
+  *z = row_weight_of(io, a, r);
+  return HAS_TARGET ? *z * class_weight_of(io, a, row.t) : *z;
+}
+
+/* What the rows weigh, LANES of them at a time: an exact sum takes a dozen operations that wait for one another. */
+typedef struct weights {
+  exact_lanes loss, z;
+} weights;
+
+#ifdef VECTOR_TARGETS
+/* Sixteen rows at a time as far as they go; returns the first row that is left. */
+static inline ulong tally_vectors(const xent_io *io, const xent_args *a, ulong begin, ulong end, bool weighs,
+                                  tally *own, weights *of_rows) {
+  int16 ignored = (int16)0;
+  ulong r = begin;
+  for (; r + LANES <= end; r += LANES) {
+    const vector_target of = targets_of(io, a, r);
+    const int16 invalid = of.ignored || of.bad;
+    ignored -= of.ignored;
+    for (uint j = 0; j < LANES && any(of.bad); ++j) {
+      real none;
+      if (target_of(io, a, r + j).kind == XENT_BAD) tally_row(io, a, r + j, false, own, &none);
+    }
+    if (!weighs) continue;
+    lanes loss = (lanes)1, z = (lanes)1;
+    if (a->flags & XENT_ROW_WEIGHT)
+      z = JOIN(load_lanes, CLLOSS_REAL)(io->row_weight, at_row(&a->row_weight, r), a->row_weight.row_stride,
+                                        LANES);
+    if (a->flags & XENT_CLASS_WEIGHT) {
+      bits t[LANES];
+      real weight[LANES];
+      STORE_LANES(invalid ? (int16)0 : of.t, t);
+      for (uint j = 0; j < LANES; ++j) weight[j] = class_weight_of(io, a, (ulong)t[j]);
+      loss = LANES_OF(weight);
+    }
+    add_exactly(&of_rows->loss, invalid ? (lanes)0 : z * loss);
+    if (a->flags & XENT_ROW_WEIGHT) add_exactly(&of_rows->z, invalid ? (lanes)0 : z);
+  }
+  own->of[XENT_IGNORED] += (ulong)sum_of_bits(ignored);
+  own->of[XENT_VALID] += (r - begin) - (ulong)sum_of_bits(ignored) - own->of[XENT_BAD];
+  return r;
+}
+#endif
+
+/* Of rows [begin, end), by the team; every item gets it. */
+OUTLINED tally tally_of(const xent_io *io, const xent_args *a, ulong begin, ulong end) {
+  const bool weighs = a->flags & (XENT_CLASS_WEIGHT | XENT_ROW_WEIGHT);
+  tally own = {{0, 0, 0, ULONG_MAX, 0}, {0, 0}, {0, 0}};
+  weights of = {{(lanes)0, (lanes)0}, {(lanes)0, (lanes)0}};
+  ulong r = begin + team_rank();
+#ifdef VECTOR_TARGETS
+  if (has_vector_targets(a)) r = tally_vectors(io, a, begin, end, weighs, &own, &of);
+#endif
+  real none;
+  for (; r < end && !weighs; r += team_size()) tally_row(io, a, r, false, &own, &none);
+  while (r < end) {
+    real loss[LANES], z[LANES];
+    for (uint j = 0; j < LANES; ++j, r += team_size()) {
+      loss[j] = z[j] = 0;
+      if (r < end) loss[j] = tally_row(io, a, r, true, &own, &z[j]);
+    }
+    add_exactly(&of.loss, LANES_OF(loss));
+    add_exactly(&of.z, LANES_OF(z));
+  }
+  own.loss_weight = join_lanes(of.loss);
+  own.z_weight = join_lanes(of.z);
+  return team_add_tallies(own, io->shared);
+}
+
+static inline void store_tally(const xent_io *io, const xent_args *a, tally t, ulong at) {
+  for (uint i = 0; i < XENT_TALLIES; ++i) ulongs(io->work, a->tallies)[i * a->n_tallies + at] = t.of[i];
+  reals(io->work, a->weights)[at] = t.loss_weight.sum;
+  reals(io->work, a->weights)[a->n_tallies + at] = t.z_weight.sum;
+}
+
+XENT_KERNEL(TEAM(xent_weigh)) {
+  const ulong block = io->block, rows = a->rows, begin = min(block * a->rows_per_tally, rows);
+  const tally t = tally_of(io, a, begin, min(begin + a->rows_per_tally, rows));
+  if (team_rank() == 0) store_tally(io, a, t, a->first_tally + block);
+}
+
+/* ---- the reduced results, by one item ---- */
+
+/* A row that has no loss is still seen in a mean over nothing. */
+static inline real quotient(real sum, real divisor, ulong flags) {
+  return divisor == 0 && (flags & XENT_EMPTY_ZERO) && sum == sum ? 0 : sum / divisor;
+}
+
+OUTLINED void finish(const xent_io *io, const xent_args *a, const xent_scalars *k) {
+  const divisors d = divisors_of(io, a, k);
+  real of[XENT_SUMS];
+  for (uint i = 0; i < XENT_SUMS; ++i) {
+    const bool wanted = i <= XENT_SUM_Z || (a->flags & XENT_METRICS);
+    of[i] = wanted ? total_real(reals(io->work, a->sums) + i * a->n_sums, a->n_sums) : 0;
+  }
+  if (a->flags & XENT_LOSS) {
+    const real z = k->z_loss == 0 ? 0 : quotient(of[XENT_SUM_Z], d.z, a->flags);
+    io->loss[a->loss] = quotient(of[XENT_SUM_LOSS], d.loss, a->flags) + z;
+  }
+  if (a->flags & XENT_METRICS) {
+    global real *metrics = io->metrics + a->metrics;
+    metrics[0] = of[XENT_SUM_PLAIN];
+    metrics[1] = of[XENT_SUM_ENTROPY];
+    metrics[2] = of[XENT_SUM_CONFIDENCE];
+    metrics[3] = d.loss;
+    metrics[4] = d.z;
+  }
+  if (!(a->flags & XENT_COUNTS)) return;
+  global long *counts = io->counts + a->counts;
+  global const ulong *tallies = ulongs(io->work, a->tallies);
+  for (uint i = 0; i < XENT_FIRST_BAD; ++i)
+    counts[i] = (long)total_ulong(tallies + i * a->n_tallies, a->n_tallies);
+  counts[3] = -1;
+  counts[4] = 0;
+  for (ulong i = a->n_tallies; i-- > 0;) {
+    const ulong row = tallies[XENT_FIRST_BAD * a->n_tallies + i];
+    if (row == ULONG_MAX) continue;
+    counts[3] = (long)row;
+    counts[4] = (long)tallies[XENT_BAD_TARGET * a->n_tallies + i];
+  }
+  for (uint i = 0; i < XENT_HITS; ++i)
+    counts[5 + i] = (long)total_ulong(ulongs(io->work, a->hits) + i * a->n_sums, a->n_sums);
+}
+
+/* At most 65,535 partial sums of each kind. */
+XENT_KERNEL(TEAM(xent_finish)) {
+  if (team_rank() == 0) finish(io, a, k);
+}
+
+/* ---- a call of one work-group ---- */
+
+/* Weighs before the kernel's rows and finishes behind them: each kernel saved is a launch saved. */
+static inline void begin_alone(const xent_io *io, const xent_args *a) {
+  if (TEAM_ALONE && (a->flags & XENT_ALONE)) store_tally(io, a, tally_of(io, a, 0, a->rows), 0);
+}
+
+static inline void end_alone(const xent_io *io, const xent_args *a, const xent_scalars *k) {
+  if (TEAM_ALONE && (a->flags & XENT_ALONE)) finish(io, a, k);
+}
+
+/* ---- whole rows ---- */
+
+XENT_KERNEL(TEAM(xent_forward)) {
+  begin_alone(io, a);
+  sums total = NO_SUMS;
+  FOR_ROWS(a, io->block, r) {
+    const row_target row = target_of(io, a, r);
+    results_one o = results_of_invalid(row.kind, a->flags);
+    const real z_target = row.kind == XENT_VALID ? target_z(io, a, k, r, row) : 0;
+    const span s = ranked_span(io, a, k, r, row, 0, a->classes, z_target);
+    const span_stats stats = span_statistics(&s, KEEP_NOT, 0, io->shared);
+    if (row.kind == XENT_VALID) {
+      const row_one facts = {z_target, class_weight_of(io, a, row.t), row_weight_of(io, a, r)};
+      o = row_results(stats, facts, a->flags, k);
+    }
+    if (team_rank() == 0) store_row(io, a, r, row.kind, o, stats.first);
+    add_row(&total, a, row.kind, o, stats.greater);
+  }
+  if (team_rank() == 0) store_sums(io, a, io->block, &total);
+  end_alone(io, a, k);
+}
+
+/* The gradient of one span of a row whose statistics are known, by the team; the target's own entry as any other. */
+static inline void row_grad(const xent_io *io, const xent_args *a, const xent_scalars *k, const span *s,
+                            ulong g_at, const gradient_one *g, real max, real per_sum, const real *maxima,
+                            int keep) {
+  const grad_terms terms = {
+      max, (g->hard + g->q + g->z) * per_sum, g->unit * s->q_unit, k->beta, g->stretched, g->near, g->far};
+  if (keep != KEEP_NOT) {
+    span_grad_kept(s, io->grad, g_at, &terms, maxima, keep, a->flags & XENT_PAST_CACHE);
+  } else {
+    span_grad(s, io->grad, g_at, &terms, a->flags & XENT_PAST_CACHE);
+  }
+}
+
+/* The target's own entry, t in the span: found before row_grad overwrites what it needs, stored after it. */
+static inline real target_entry(const xent_io *io, const xent_scalars *k, const span *s, ulong g_at,
+                                const gradient_one *g, real max, real per_sum, ulong t, real z_target) {
+  const real old = k->beta != 0 ? G(load1)(io->grad, g_at + t) * k->beta : 0;
+  const real entry = gradient_entry(g, exp_neg(z_target - max) * per_sum, q_one(s, t, g->unit), (real)1);
+  return old + (s->softcap > 0 ? entry * slope_of(z_target, s->softcap) : entry);
+}
+
+static inline int keep_of(const xent_args *a) {
+  return !TEAM_KEEPS                     ? KEEP_NOT
+         : a->flags & XENT_KEEP_IN_PLACE ? KEEP_IN_PLACE
+         : a->flags & XENT_KEEP_APART    ? KEEP_APART
+                                         : KEEP_NOT;
+}
+
+XENT_KERNEL(TEAM(xent_fused)) {
+  begin_alone(io, a);
+  const grad_unit u = unit_of(io, a, k);
+  const int keep = keep_of(a);
+  sums total = NO_SUMS;
+  FOR_ROWS(a, io->block, r) {
+    const row_target row = target_of(io, a, r);
+    const ulong g_at = a->grad.offset + r * a->grad.row_stride;
+    results_one o = results_of_invalid(row.kind, a->flags);
+    const real z_target = row.kind == XENT_VALID ? target_z(io, a, k, r, row) : 0;
+    const span s = ranked_span(io, a, k, r, row, 0, a->classes, z_target);
+    real maxima[BLOCKS_MOST], entry = 0;
+    const span_stats stats = span_statistics(&s, keep, maxima, io->shared);
+    gradient_one g = NO_GRADIENT;
+    if (row.kind == XENT_VALID) {
+      const row_one facts = {z_target, class_weight_of(io, a, row.t), row_weight_of(io, a, r)};
+      o = row_results(stats, facts, a->flags, k);
+      g = any_gradient(o.max + o.log_sum, stats.q, upstream_of(io, a, r), facts, &u, k);
+      if (HAS_TARGET) entry = target_entry(io, k, &s, g_at, &g, o.max, o.per_sum, row.t, z_target);
+    }
+    team_barrier(); /* the entries that target_entry reads are overwritten now, … */
+    if (row.kind == XENT_VALID) {
+      row_grad(io, a, k, &s, g_at, &g, o.max, o.per_sum, maxima, keep);
+    } else {
+      span_fill(io->grad, g_at, a->classes, value_of(row.kind, a->flags), k->beta);
+    }
+    team_barrier(); /* … and here one of those that row_grad wrote */
+    if (team_rank() == 0) {
+      if (HAS_TARGET && row.kind == XENT_VALID) G(store1)(entry, io->grad, g_at + row.t);
+      store_row(io, a, r, row.kind, o, stats.first);
+    }
+    add_row(&total, a, row.kind, o, stats.greater);
+  }
+  if (team_rank() == 0) store_sums(io, a, io->block, &total);
+  end_alone(io, a, k);
+}
+
+/* What a slice of a row's classes is: all of them where the row isn't split. */
+typedef struct slice {
+  ulong begin, n;
+} slice;
+
+static inline slice slice_of(const xent_io *io, const xent_args *a) {
+  const ulong size = (ceil_div(a->classes, a->slices) + 15) & ~(ulong)15, classes = a->classes;
+  const ulong begin = min(io->block % a->slices * size, classes);
+  const slice s = {begin, min(size, classes - begin)};
+  return s;
+}
+
+/* The gradient of a slice and, where it holds the target, the target's own entry, which it is told the z of. */
+static inline void slice_grad(const xent_io *io, const xent_args *a, const xent_scalars *k, ulong r, slice at,
+                              row_target row, const span *s, const gradient_one *g, real max, real per_sum,
+                              real z_target, const real *maxima, int keep) {
+  const ulong g_at = a->grad.offset + r * a->grad.row_stride + at.begin;
+  /* a target before begin wraps to a huge number */
+  const bool owned = HAS_TARGET && row.kind == XENT_VALID && row.t - at.begin < at.n;
+  const real entry = owned ? target_entry(io, k, s, g_at, g, max, per_sum, row.t - at.begin, z_target) : 0;
+  team_barrier(); /* the entry that target_entry reads is overwritten now, … */
+  if (row.kind == XENT_VALID) {
+    row_grad(io, a, k, s, g_at, g, max, per_sum, maxima, keep);
+  } else {
+    span_fill(io->grad, g_at, at.n, value_of(row.kind, a->flags), k->beta);
+  }
+  team_barrier(); /* … and here the one that row_grad wrote */
+  if (team_rank() == 0 && owned) G(store1)(entry, io->grad, g_at + (row.t - at.begin));
+}
+
+XENT_KERNEL(TEAM(xent_backward)) {
+  begin_alone(io, a);
+  const slice at = slice_of(io, a);
+  const grad_unit u = unit_of(io, a, k);
+  FOR_ROWS(a, io->block / a->slices, r) {
+    const row_target row = target_of(io, a, r);
+    const span s = span_of(io, a, k, r, at.begin, row.kind == XENT_VALID ? at.n : 0);
+    const real q = team_sum(s.spreads ? span_q(&s) : 0, io->shared);
+    real max = 0, per_sum = 0, z_target = 0;
+    gradient_one g = NO_GRADIENT;
+    if (row.kind == XENT_VALID) { /* the target of any other row is no index */
+      global const real *stats = io->row_stats + at_row(&a->row_stats, r);
+      const row_one facts = {0, class_weight_of(io, a, row.t), row_weight_of(io, a, r)};
+      max = stats[0];
+      per_sum = exp_neg(-stats[1]);
+      g = any_gradient(max + stats[1], q, upstream_of(io, a, r), facts, &u, k);
+      if (HAS_TARGET && row.t - at.begin < at.n) z_target = z_one(&s, row.t - at.begin);
+    }
+    slice_grad(io, a, k, r, at, row, &s, &g, max, per_sum, z_target, 0, KEEP_NOT);
+  }
+}
+
+/* ---- split rows ---- */
+
+/* The statistics of a slice are a tile of a larger problem; joined in order they are the row's. */
+static inline global span_stats *tiles_of(const xent_io *io, const xent_args *a, ulong r) {
+  return (global span_stats *)(io->work + a->tiles) + r * a->slices;
+}
+
+XENT_KERNEL(TEAM(xent_partial)) {
+  const ulong r = io->block / a->slices, piece = io->block % a->slices;
+  const slice at = slice_of(io, a);
+  row_target row = {0, XENT_IGNORED};
+  if (r < a->rows) row = target_of(io, a, r);
+  const bool ranked = row.kind == XENT_VALID && (a->flags & XENT_ANY_METRIC);
+  const span s = ranked_span(io, a, k, r, row, at.begin, at.n, ranked ? target_z(io, a, k, r, row) : 0);
+  const bool owned = HAS_TARGET && row.kind == XENT_VALID && row.t - at.begin < at.n;
+  const real z_target = owned ? z_one(&s, row.t - at.begin) : 0;
+  const span_stats stats = slice_statistics(&s, keep_of(a), io->shared);
+  if (team_rank() != 0) return;
+  tiles_of(io, a, r)[piece] = stats;
+  if (owned) reals(io->work, a->targets_z)[r] = z_target;
+}
+
+/* A row of which there are only tiles. */
+typedef struct joined {
+  row_target row;
+  span_stats stats;
+  row_one facts;
+  results_one o;
+} joined;
+
+static inline joined join_row(const xent_io *io, const xent_args *a, const xent_scalars *k, ulong r) {
+  joined j = {{0, XENT_IGNORED}, NO_STATS, {0, 1, 1}, {0, 0, 0, 0, 0, 0, 0}};
+  if (r < a->rows) j.row = target_of(io, a, r);
+  j.o = results_of_invalid(j.row.kind, a->flags);
+  if (j.row.kind != XENT_VALID) return j;
+  global const span_stats *const tiles = tiles_of(io, a, r);
+  for (ulong i = 0; i < a->slices; ++i) j.stats = join_stats(j.stats, tiles[i]);
+  j.facts.z_target = HAS_TARGET ? reals(io->work, a->targets_z)[r] : 0;
+  j.facts.class_weight = class_weight_of(io, a, j.row.t);
+  j.facts.row_weight = row_weight_of(io, a, r);
+  j.o = row_results(j.stats, j.facts, a->flags, k);
+  return j;
+}
+
+/* A slice's gradient, for which each work-group joins its row's tiles anew: they are few, and each kernel saved is a
+ * launch saved. Beside it a row's first work-group leaves the row's results; without a gradient that is its only one.
+ * Of few rows (XENT_ALONE) each work-group counts all rows for itself, and the first also leaves all results and the
+ * reduced ones: no other kernel is needed. */
+XENT_KERNEL(TEAM(xent_join)) {
+  const bool alone = a->flags & XENT_ALONE, first = io->block == 0, grads = a->flags & XENT_GRAD;
+  const tally t = tally_of(io, a, 0, alone ? a->rows : 0);
+  if (first && alone && team_rank() == 0) store_tally(io, a, t, 0);
+  const ulong per_row = grads ? a->slices : 1, piece = io->block % per_row, mine = io->block / per_row;
+  /* without a gradient the slice is empty, as barriers bear no branch */
+  const slice whole = slice_of(io, a), at = {whole.begin, grads ? whole.n : 0};
+  divisors d = {1, 1};
+  if (alone) {
+    d = divisors_from(io, a, k, (real)t.of[XENT_VALID], t.loss_weight.sum, t.z_weight.sum);
+  } else if (grads) {
+    d = divisors_of(io, a, k);
+  }
+  const grad_unit u = unit_from(a, k, d);
+  const joined own = join_row(io, a, k, mine);
+  const span s = span_of(io, a, k, mine, at.begin, own.row.kind == XENT_VALID ? at.n : 0);
+  real maxima[BLOCKS_MOST], max = own.o.max, log_sum = own.o.log_sum, per_sum = own.o.per_sum;
+  if (a->flags & XENT_STATS_GIVEN) {
+    global const real *given = io->row_stats + at_row(&a->row_stats, mine);
+    max = given[0];
+    log_sum = given[1];
+    per_sum = exp_neg(-log_sum);
+  }
+  for (uint i = 0; i < BLOCKS_MOST; ++i) maxima[i] = tiles_of(io, a, mine)[piece].max;
+  const gradient_one g = any_gradient(max + log_sum, own.stats.q, upstream_of(io, a, mine), own.facts, &u, k);
+  slice_grad(io, a, k, mine, at, own.row, &s, &g, max, per_sum, own.facts.z_target, maxima, keep_of(a));
+  const ulong begin = alone ? 0 : mine, end = alone ? a->rows : min(mine + 1, (ulong)a->rows);
+  for (ulong r = begin + team_rank(); r < ((alone ? first : piece == 0) ? end : 0); r += team_size()) {
+    const joined j = join_row(io, a, k, r);
+    if (!(a->flags & XENT_STATS_GIVEN)) store_row(io, a, r, j.row.kind, j.o, j.stats.first);
+    sums of_row = NO_SUMS;
+    add_row(&of_row, a, j.row.kind, j.o, j.stats.greater);
+    store_sums(io, a, r, &of_row);
+  }
+  team_barrier();
+  if (first && alone && team_rank() == 0) finish(io, a, k);
+}
+
+#include "xent_rows.clh"
+#include "xent_along.clh"
+#include "xent_nll.clh"
