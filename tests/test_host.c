@@ -238,7 +238,7 @@ static void run_point(const fixture *f, const point *p, bool copies) {
   clloss_ctx_options plan = {.struct_size = sizeof plan, .family = p->family};
   clloss_ctx *ctx = NULL;
   CHECK_STATUS(clloss_ctx_create(&ctx, f->context, f->device, &plan), CLLOSS_SUCCESS);
-  if (copies) ctx->facts.shares_memory = false;
+  if (copies) ctx->planner.facts.shares_memory = false;
   results one, parts;
   watched w = {0, 0, 0};
   CHECK(make_results(&one, p) && make_results(&parts, p));

@@ -40,7 +40,7 @@ int main(void) {
   const bool open = ctx && logits && result && problem_open(&p, f.queue, 4, 6, CLLOSS_MEAN, 3);
   CHECK(open);
   if (open) {
-    ctx->facts.f64 = false;
+    ctx->planner.facts.f64 = false;
     refused(ctx, &f, &p, logits, result);
     CHECK_STATUS(problem_run(&p, FUSED, ctx, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
     CHECK(problem_right(&p, FUSED, f.queue));

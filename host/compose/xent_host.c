@@ -125,7 +125,7 @@ static clloss_status read_job(job *j, const clloss_xent_arrays *arrays, const cl
   clloss_status status = clloss__enter(j->ctx);
   if (status != CLLOSS_SUCCESS) return status;
   if (!arrays) return clloss__fail(j->ctx, CLLOSS_NULL_ARGUMENT, "arrays: NULL");
-  status = clloss__read_struct(j->ctx, "arrays", &j->in, sizeof j->in, arrays);
+  status = clloss__read_struct(&j->ctx->message, "arrays", &j->in, sizeof j->in, arrays);
   if (status != CLLOSS_SUCCESS) return status;
   const clloss_xent_arrays *in = &j->in;
   if (in->reserved)

@@ -69,9 +69,9 @@ static clloss_status read_request(clloss_ctx *ctx, const clloss_distill *distill
   clloss_status status = clloss__enter(ctx);
   if (status != CLLOSS_SUCCESS) return status;
   if (!distill) return clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "distill: NULL");
-  status = clloss__read_struct(ctx, "distill", &r->x, sizeof r->x, distill);
+  status = clloss__read_struct(&ctx->message, "distill", &r->x, sizeof r->x, distill);
   if (status == CLLOSS_SUCCESS && options)
-    status = clloss__read_struct(ctx, "options", &r->o, sizeof r->o, options);
+    status = clloss__read_struct(&ctx->message, "options", &r->o, sizeof r->o, options);
   if (status != CLLOSS_SUCCESS) return status;
   clloss_distill *x = &r->x;
   clloss__settle_views(ctx, r->presence, x, offsetof(clloss_distill, student),
@@ -145,10 +145,10 @@ static bool is_strided(const request *r) {
 static void plan(const clloss_ctx *ctx, request *r, bool strided) {
   const clloss_distill *x = &r->x;
   distill_args *a = &r->args;
-  r->plan = (clloss__plan){.team = clloss__plan_team(ctx), .local_size = 1, .rows_per_group = 1};
+  r->plan = (clloss__plan){.team = clloss__plan_team(&ctx->planner), .local_size = 1, .rows_per_group = 1};
   if (x->rows) {
-    r->plan = clloss__plan_rows(ctx, x->rows, x->classes, clloss__dtype_bytes(x->student.dtype), strided,
-                                x->inner, false);
+    r->plan = clloss__plan_rows(&ctx->planner, x->rows, x->classes, clloss__dtype_bytes(x->student.dtype),
+                                strided, x->inner, false);
   }
   const size_t wanted = x->rows / ROWS_PER_WEIGHT + (x->rows % ROWS_PER_WEIGHT != 0);
   size_t end = 0;
@@ -333,7 +333,7 @@ clloss_status clloss_distill_workspace(clloss_ctx *ctx, const clloss_distill *di
   plan(ctx, &r, is_strided(&r));
   *bytes = r.workspace_bytes;
   for (int i = 0; i < CLLOSS__GUESSES && !r.x.student.mem; ++i) { /* whatever the views will be */
-    const clloss__guess guess = clloss__guess_of(ctx, i);
+    const clloss__guess guess = clloss__guess_of(&ctx->planner.facts, i);
     if (r.untyped) r.x.student.dtype = guess.dtype;
     plan(ctx, &r, guess.strided);
     if (r.workspace_bytes > *bytes) *bytes = r.workspace_bytes;

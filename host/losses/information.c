@@ -18,7 +18,7 @@ typedef struct {
 
 static clloss_status read_options(clloss_ctx *ctx, const clloss_information_options *options, request *r) {
   clloss_information_options o = {0};
-  const clloss_status status = options ? clloss__read_struct(ctx, "options", &o, sizeof o, options)
+  const clloss_status status = options ? clloss__read_struct(&ctx->message, "options", &o, sizeof o, options)
                                        : CLLOSS_SUCCESS;
   if (status != CLLOSS_SUCCESS) return status;
   const uint32_t known = CLLOSS_FROM_PROBABILITIES | CLLOSS_FROM_LOG_PROBABILITIES;
@@ -43,7 +43,7 @@ static clloss_status read_request(clloss_ctx *ctx, const clloss_information *inf
   clloss_status status = clloss__enter(ctx);
   if (status != CLLOSS_SUCCESS) return status;
   if (!information) return clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "information: NULL");
-  status = clloss__read_struct(ctx, "information", &r->x, sizeof r->x, information);
+  status = clloss__read_struct(&ctx->message, "information", &r->x, sizeof r->x, information);
   if (status == CLLOSS_SUCCESS) status = read_options(ctx, options, r);
   if (status != CLLOSS_SUCCESS) return status;
   clloss__settle_views(ctx, r->presence, &r->x, offsetof(clloss_information, input),
@@ -118,9 +118,9 @@ static clloss_status make_call(clloss_ctx *ctx, const request *r, clloss__call *
   call->types = (clloss__types){x->input.dtype, x->input.dtype, 0};
   if (x->rows == 0) return clloss__launch_all(ctx, call);
   /* a split's plan is one row per work-group: the family without the split */
-  const clloss__plan p = clloss__plan_rows(ctx, x->rows, x->classes, clloss__dtype_bytes(x->input.dtype),
-                                           clloss__is_strided(&x->input, x->classes, x->inner), x->inner,
-                                           false);
+  const clloss__plan p = clloss__plan_rows(
+      &ctx->planner, x->rows, x->classes, clloss__dtype_bytes(x->input.dtype),
+      clloss__is_strided(&x->input, x->classes, x->inner), x->inner, false);
   information_args a = args_of(r, &p);
   if (r->presence == CLLOSS__TYPED) a.rows.rows = 0;
   const cl_mem mems[] = {x->input.mem, x->targets.mem, x->surprisal.mem, x->entropy.mem};

@@ -73,8 +73,8 @@ static void plan_weights(const clloss__pointwise *r, pointwise_args *a) {
 }
 
 static clloss__plan plan_shape(clloss_ctx *ctx, const clloss__pointwise *r, size_t rows, size_t classes) {
-  if (!rows) return (clloss__plan){.team = clloss__plan_team(ctx), .local_size = 1, .slices = 1};
-  return clloss__plan_elements(ctx, rows, classes, clloss__dtype_bytes(r->x.input.dtype));
+  if (!rows) return (clloss__plan){.team = clloss__plan_team(&ctx->planner), .local_size = 1, .slices = 1};
+  return clloss__plan_elements(&ctx->planner, rows, classes, clloss__dtype_bytes(r->x.input.dtype));
 }
 
 /* Chooses the kernels and lays the workspace out: with room for the matrix as one row and as many, so that
@@ -289,7 +289,7 @@ clloss_status clloss_pointwise_workspace(clloss_ctx *ctx, const clloss_pointwise
   if (!bytes) return clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "bytes: NULL");
   *bytes = r.workspace_bytes;
   for (int i = 0; i < CLLOSS__GUESSES && r.untyped; ++i) { /* whatever the input will be */
-    r.x.input.dtype = clloss__guess_of(ctx, i).dtype;
+    r.x.input.dtype = clloss__guess_of(&ctx->planner.facts, i).dtype;
     make_plan(ctx, &r);
     if (r.workspace_bytes > *bytes) *bytes = r.workspace_bytes;
   }

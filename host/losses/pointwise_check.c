@@ -106,9 +106,9 @@ clloss_status clloss__pointwise_read(clloss_ctx *ctx, const clloss_pointwise *po
   if (status != CLLOSS_SUCCESS) return status;
   if (!pointwise) return clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "pointwise: NULL");
   clloss_pointwise *x = &r->x;
-  status = clloss__read_struct(ctx, "pointwise", x, sizeof *x, pointwise);
+  status = clloss__read_struct(&ctx->message, "pointwise", x, sizeof *x, pointwise);
   if (status == CLLOSS_SUCCESS && options)
-    status = clloss__read_struct(ctx, "options", &r->o, sizeof r->o, options);
+    status = clloss__read_struct(&ctx->message, "options", &r->o, sizeof r->o, options);
   if (status != CLLOSS_SUCCESS) return status;
   r->kind = clloss__pointwise_kind(x->kind);
   if (!r->kind)

@@ -37,9 +37,9 @@ static clloss_status read_request(clloss_ctx *ctx, const clloss_softmax *softmax
   clloss_status status = clloss__enter(ctx);
   if (status != CLLOSS_SUCCESS) return status;
   if (!softmax) return clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "softmax: NULL");
-  status = clloss__read_struct(ctx, "softmax", &r->x, sizeof r->x, softmax);
+  status = clloss__read_struct(&ctx->message, "softmax", &r->x, sizeof r->x, softmax);
   if (status == CLLOSS_SUCCESS && options)
-    status = clloss__read_struct(ctx, "options", &r->o, sizeof r->o, options);
+    status = clloss__read_struct(&ctx->message, "options", &r->o, sizeof r->o, options);
   if (status != CLLOSS_SUCCESS) return status;
   clloss__settle_views(ctx, r->presence, &r->x, offsetof(clloss_softmax, input),
                        offsetof(clloss_softmax, grad_input));
@@ -97,8 +97,8 @@ static clloss__plan plan(const clloss_ctx *ctx, const request *r) {
   const bool strided = clloss__is_strided(r->read, x->classes, x->inner) ||
                        clloss__is_strided(r->write, x->classes, x->inner) ||
                        (r->back && clloss__is_strided(&x->grad_output, x->classes, x->inner));
-  clloss__plan p = clloss__plan_rows(ctx, x->rows, x->classes, clloss__dtype_bytes(r->read_dtype), strided,
-                                     x->inner, false);
+  clloss__plan p = clloss__plan_rows(&ctx->planner, x->rows, x->classes, clloss__dtype_bytes(r->read_dtype),
+                                     strided, x->inner, false);
   p.slices = 1;
   return p;
 }

@@ -46,8 +46,9 @@ static void read_by_item(clloss__plan *plan, size_t rows, size_t inner) {
 /* Local memory for the exps of so many rows, each from a whole vector on; 0 where there isn't as much. */
 static size_t room_for(const clloss_ctx *ctx, const clloss__xent *r, size_t rows) {
   const size_t vectors = r->x.classes / 16 + (r->x.classes % 16 != 0);
-  return vectors <= ctx->facts.local_bytes / (16 * rows * real_bytes(r)) ? 16 * vectors * rows * real_bytes(r)
-                                                                         : 0;
+  return vectors <= ctx->planner.facts.local_bytes / (16 * rows * real_bytes(r))
+             ? 16 * vectors * rows * real_bytes(r)
+             : 0;
 }
 
 /* kernels/xent/xent_along.clh has no part for metrics, transforms and sums of gradients. */
@@ -69,10 +70,11 @@ static bool is_strided(const clloss__xent *r) {
 static void plan(clloss_ctx *ctx, clloss__xent *r, bool strided, bool along) {
   const clloss_xent *x = &r->x;
   const size_t rows = x->rows, real = real_bytes(r);
-  r->plan = (clloss__plan){.team = clloss__plan_team(ctx), .local_size = 1, .rows_per_group = 1, .slices = 1};
+  r->plan = (clloss__plan){
+      .team = clloss__plan_team(&ctx->planner), .local_size = 1, .rows_per_group = 1, .slices = 1};
   if (rows) {
-    r->plan = clloss__plan_rows(ctx, rows, x->classes, clloss__dtype_bytes(x->logits.dtype), strided,
-                                x->inner, along);
+    r->plan = clloss__plan_rows(&ctx->planner, rows, x->classes, clloss__dtype_bytes(x->logits.dtype),
+                                strided, x->inner, along);
     if (is_nll(r)) read_by_item(&r->plan, rows, x->inner);
   }
   const bool spreads = r->probabilities || r->o.label_smoothing > 0;
@@ -81,9 +83,9 @@ static void plan(clloss_ctx *ctx, clloss__xent *r, bool strided, bool along) {
   xent_args *a = &r->args;
   size_t end = 0;
   const size_t least = rows / ROWS_PER_TALLY_MOST + (rows % ROWS_PER_TALLY_MOST != 0);
-  const size_t most = ctx->facts.units > TALLIES_MOST / TALLIES_PER_UNIT
+  const size_t most = ctx->planner.facts.units > TALLIES_MOST / TALLIES_PER_UNIT
                           ? TALLIES_MOST
-                          : ctx->facts.units * TALLIES_PER_UNIT;
+                          : ctx->planner.facts.units * TALLIES_PER_UNIT;
   a->n_tallies = wanted < most ? wanted : least > most ? least : most;
   a->rows_per_tally = a->n_tallies ? rows / a->n_tallies + (rows % a->n_tallies != 0) : 1;
   a->tallies = clloss__pool_region(&end, a->n_tallies * XENT_TALLIES * sizeof(cl_ulong));
@@ -383,7 +385,7 @@ clloss_status clloss_xent_workspace(clloss_ctx *ctx, const clloss_xent *xent,
   if (!bytes) return clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "bytes: NULL");
   *bytes = r.workspace_bytes;
   for (int i = 0; i < CLLOSS__GUESSES && !r.x.logits.mem; ++i) { /* whatever the views will be */
-    const clloss__guess guess = clloss__guess_of(ctx, i);
+    const clloss__guess guess = clloss__guess_of(&ctx->planner.facts, i);
     if (r.untyped) r.x.logits.dtype = guess.dtype;
     plan(ctx, &r, guess.strided, guess.along);
     if (r.workspace_bytes > *bytes) *bytes = r.workspace_bytes;
@@ -397,5 +399,5 @@ clloss_status clloss_xent_plan(clloss_ctx *ctx, const clloss_xent *xent, clloss_
   if (status != CLLOSS_SUCCESS) return status;
   if (!out) return clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "plan: NULL");
   if (!r.x.rows) return clloss__fail(ctx, CLLOSS_SIZE, "xent.rows is 0: nothing to plan");
-  return clloss__plan_describe(ctx, &r.plan, out);
+  return clloss__plan_describe(&ctx->message, &r.plan, out);
 }

@@ -114,9 +114,9 @@ clloss_status clloss__xent_read(clloss_ctx *ctx, const clloss_xent *xent, const 
   clloss_status status = clloss__enter(ctx);
   if (status != CLLOSS_SUCCESS) return status;
   if (!xent) return clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "xent: NULL");
-  status = clloss__read_struct(ctx, "xent", &r->x, sizeof r->x, xent);
+  status = clloss__read_struct(&ctx->message, "xent", &r->x, sizeof r->x, xent);
   if (status == CLLOSS_SUCCESS && options) {
-    status = clloss__read_struct(ctx, "options", &r->o, sizeof r->o, options);
+    status = clloss__read_struct(&ctx->message, "options", &r->o, sizeof r->o, options);
   }
   if (status != CLLOSS_SUCCESS) return status;
   clloss_xent *x = &r->x;

@@ -34,7 +34,8 @@ clloss_status clloss_tensor_create(clloss_tensor **out, clloss_ctx *ctx, uint32_
   clloss_tensor *tensor = malloc(sizeof *tensor);
   if (!tensor) return clloss__fail(ctx, CL_OUT_OF_HOST_MEMORY, "no memory for a tensor");
   const size_t bytes = rows * classes * element;
-  const cl_mem_flags flags = CL_MEM_READ_WRITE | (ctx->facts.shares_memory ? CL_MEM_ALLOC_HOST_PTR : 0);
+  const cl_mem_flags flags = CL_MEM_READ_WRITE |
+                             (ctx->planner.facts.shares_memory ? CL_MEM_ALLOC_HOST_PTR : 0);
   cl_int error;
   cl_mem mem = clCreateBuffer(ctx->context, flags, bytes ? bytes : element, NULL, &error);
   if (error == CL_SUCCESS) {

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#include "view.h"
+#include "device.h"
 
 /* Of a binary format narrower than f64: sign, exponent, and the significand without its leading one. */
 typedef struct {

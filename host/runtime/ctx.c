@@ -1,8 +1,5 @@
-/* Making and ending a ctx, its messages, and the struct_size rule. */
+/* Making and ending a ctx. */
 #include "ctx.h"
-#include "launch.h"
-
-#include "view.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,10 +15,9 @@ long clloss__pid(void) { return (long)getpid(); }
 #endif
 
 clloss_status clloss__fail(clloss_ctx *ctx, clloss_status status, const char *format, ...) {
-  if (!ctx) return status;
   va_list args;
   va_start(args, format);
-  vsnprintf(ctx->message, sizeof ctx->message, format, args);
+  clloss__vsay(ctx ? &ctx->message : NULL, status, format, args);
   va_end(args);
   return status;
 }
@@ -31,28 +27,7 @@ clloss_status clloss__enter(clloss_ctx *ctx) {
     return clloss__fail(ctx, CLLOSS_FORKED, "ctx: made by process %ld, used in its child %ld", ctx->pid,
                         clloss__pid());
   }
-  ctx->message[0] = '\0';
-  return CLLOSS_SUCCESS;
-}
-
-clloss_status clloss__read_struct(clloss_ctx *ctx, const char *name, void *to, size_t size,
-                                  const void *from) {
-  size_t given;
-  memcpy(&given, from, sizeof given);
-  if (given < sizeof given) {
-    return clloss__fail(ctx, CLLOSS_STRUCT_SIZE, "%s.struct_size is %zu: set it to sizeof the struct", name,
-                        given);
-  }
-  for (size_t i = size; i < given; ++i) {
-    if (((const unsigned char *)from)[i] != 0) {
-      return clloss__fail(
-          ctx, CLLOSS_STRUCT_SIZE,
-          "%s.struct_size is %zu, this version knows %zu bytes, and byte %zu beyond them is not zero", name,
-          given, size, i);
-    }
-  }
-  memset(to, 0, size);
-  memcpy(to, from, given < size ? given : size);
+  ctx->message.text[0] = '\0';
   return CLLOSS_SUCCESS;
 }
 
@@ -74,10 +49,21 @@ static clloss_status check_device(clloss_ctx *ctx) {
 static clloss_status set_up(clloss_ctx *ctx, const clloss_ctx_options *options) {
   ctx->pid = clloss__pid();
   clloss_status status = check_device(ctx);
-  if (status == CLLOSS_SUCCESS) status = clloss__plan_read_device(ctx);
-  if (status == CLLOSS_SUCCESS) status = clloss__plan_read_overrides(ctx, options);
-  if (status == CLLOSS_SUCCESS) status = clloss__tuning_read(ctx, options->tuning, &ctx->tuning);
-  return status;
+  if (status == CLLOSS_SUCCESS) {
+    status = clloss__device_read(&ctx->message, ctx->device, &ctx->planner.facts);
+  }
+  if (status == CLLOSS_SUCCESS) {
+    status = clloss__plan_read_overrides(&ctx->message, &ctx->planner.facts, options,
+                                         &ctx->planner.overrides);
+  }
+  if (status == CLLOSS_SUCCESS) {
+    status = clloss__tuning_read(&ctx->message, options->tuning, &ctx->planner.tuning);
+  }
+  if (status != CLLOSS_SUCCESS) return status;
+  ctx->pool.context = ctx->programs.context = ctx->context;
+  ctx->programs.device = ctx->device;
+  ctx->programs.team_option = clloss__plan_team(&ctx->planner)->build_option;
+  return CLLOSS_SUCCESS;
 }
 
 /* Into the caller's place for a message, which counts in every struct that holds it whole: one that is refused for its
@@ -107,7 +93,7 @@ clloss_status clloss_ctx_create(clloss_ctx **out, cl_context context, cl_device_
   }
   clloss_ctx_options read = {0};
   clloss_status status = CLLOSS_SUCCESS;
-  if (options) status = clloss__read_struct(ctx, "options", &read, sizeof read, options);
+  if (options) status = clloss__read_struct(&ctx->message, "options", &read, sizeof read, options);
   if (status == CLLOSS_SUCCESS && (!context || !device)) {
     status = clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "%s: NULL", context ? "device" : "context");
   }
@@ -120,7 +106,7 @@ clloss_status clloss_ctx_create(clloss_ctx **out, cl_context context, cl_device_
     const cl_int error = clRetainContext(context);
     if (error != CL_SUCCESS) status = clloss__fail(ctx, error, "context: clRetainContext answers %d", error);
   }
-  tell(options, status == CLLOSS_SUCCESS ? "" : ctx->message);
+  tell(options, status == CLLOSS_SUCCESS ? "" : ctx->message.text);
   if (status != CLLOSS_SUCCESS) {
     free(ctx);
     return status;
@@ -145,13 +131,13 @@ void clloss_ctx_destroy(clloss_ctx **pointer) {
   free(ctx);
 }
 
-const char *clloss_ctx_message(const clloss_ctx *ctx) { return ctx ? ctx->message : ""; }
+const char *clloss_ctx_message(const clloss_ctx *ctx) { return ctx ? ctx->message.text : ""; }
 
 clloss_status clloss_ctx_get_stats(clloss_ctx *ctx, clloss_ctx_stats *stats) {
   if (!ctx) return CLLOSS_NULL_ARGUMENT;
   if (!stats) return clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "stats: NULL");
   clloss_ctx_stats now = {0};
-  const clloss_status status = clloss__read_struct(ctx, "stats", &now, sizeof now, stats);
+  const clloss_status status = clloss__read_struct(&ctx->message, "stats", &now, sizeof now, stats);
   if (status != CLLOSS_SUCCESS) return status;
   now.programs_built = ctx->programs.n_built;
   now.kernels_enqueued = ctx->kernels_enqueued;

@@ -59,7 +59,8 @@ clloss_status clloss__launch_workspace(clloss_ctx *ctx, clloss__call *call, cons
   *mem = view->mem;
   *at = view->offset;
   if (view->mem) return CLLOSS_SUCCESS;
-  const clloss_status status = clloss__pool_take(ctx, bytes, call->queue, &call->block, &call->block_busy);
+  const clloss_status status = clloss__pool_take(&ctx->pool, &ctx->message, bytes, call->queue, &call->block,
+                                                 &call->block_busy);
   if (status == CLLOSS_SUCCESS) *mem = call->block->mem;
   *at = 0;
   return status;
@@ -96,7 +97,8 @@ static cl_int set_argument(clloss__kernel *k, size_t i, const clloss__arg *arg, 
 static clloss_status prepare(clloss_ctx *ctx, const clloss__call *call, const clloss__launch *launch,
                              cl_kernel *kernel) {
   clloss__kernel *k;
-  const clloss_status status = clloss__program_kernel(ctx, call->source, call->types, launch->kernel, &k);
+  const clloss_status status = clloss__program_kernel(&ctx->programs, &ctx->message, call->source,
+                                                      call->types, launch->kernel, &k);
   if (status != CLLOSS_SUCCESS) return status;
   *kernel = k->kernel;
   const size_t n = call->n_mems + call->n_args + 1;

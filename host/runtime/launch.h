@@ -4,6 +4,7 @@
 
 #include <clloss/clloss.h>
 
+#include "device.h"
 #include "pool.h"
 #include "program.h"
 
@@ -16,9 +17,6 @@ typedef struct {
   const char *kernel;
   size_t groups, local_size;
 } clloss__launch;
-
-/* Local memory that a kernel gets for each of its work-items: its last parameter. */
-#define CLLOSS__TEAM_BYTES 104
 
 typedef struct {
   const char *source;

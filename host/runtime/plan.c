@@ -4,12 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ctx.h"
-#include "launch.h"
-#include "view.h"
-
-/* Bounds that the kernels state: the lanes of kernels/xent/xent_rows.clh, the items of kernels/team/group.clh. */
-enum { LANES = 16, GROUP_MOST = 256, SLICES_MOST = 64 };
+/* LANES: a bound that kernels/xent/xent_rows.clh states. */
+enum { LANES = 16, SLICES_MOST = 64 };
 
 /* PoCL 3.1 compiles a second version of each kernel for grids above this. */
 enum { BLOCKS_MOST = 65535 };
@@ -60,85 +56,41 @@ static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
 static size_t max_size(size_t a, size_t b) { return a > b ? a : b; }
 static size_t ceil_div(size_t a, size_t b) { return a / b + (a % b != 0); }
 
-static size_t tuned(const clloss_ctx *ctx, int which) {
+static size_t tuned(const clloss__planner *planner, int which) {
   return which == ANY           ? SIZE_MAX
          : which == ONE         ? 1
          : which == BEYOND_TILE ? LANES + 1
-                                : ctx->tuning.of[which];
+                                : planner->tuning.of[which];
 }
 
-clloss_status clloss__plan_read_device(clloss_ctx *ctx) {
-  cl_device_type type = 0;
-  cl_bool available = CL_FALSE, compiler = CL_FALSE, little = CL_FALSE, shares = CL_FALSE;
-  cl_uint units = 0;
-  size_t local = 0;
-  cl_ulong local_bytes = 0;
-  cl_device_fp_config doubles = 0;
-  const struct {
-    cl_device_info what;
-    const char *name;
-    size_t size;
-    void *to;
-  } queries[] = {
-      {CL_DEVICE_TYPE, "CL_DEVICE_TYPE", sizeof type, &type},
-      {CL_DEVICE_AVAILABLE, "CL_DEVICE_AVAILABLE", sizeof available, &available},
-      {CL_DEVICE_COMPILER_AVAILABLE, "CL_DEVICE_COMPILER_AVAILABLE", sizeof compiler, &compiler},
-      {CL_DEVICE_ENDIAN_LITTLE, "CL_DEVICE_ENDIAN_LITTLE", sizeof little, &little},
-      {CL_DEVICE_HOST_UNIFIED_MEMORY, "CL_DEVICE_HOST_UNIFIED_MEMORY", sizeof shares, &shares},
-      {CL_DEVICE_MAX_COMPUTE_UNITS, "CL_DEVICE_MAX_COMPUTE_UNITS", sizeof units, &units},
-      {CL_DEVICE_MAX_WORK_GROUP_SIZE, "CL_DEVICE_MAX_WORK_GROUP_SIZE", sizeof local, &local},
-      {CL_DEVICE_LOCAL_MEM_SIZE, "CL_DEVICE_LOCAL_MEM_SIZE", sizeof local_bytes, &local_bytes},
-      {CL_DEVICE_DOUBLE_FP_CONFIG, "CL_DEVICE_DOUBLE_FP_CONFIG", sizeof doubles, &doubles},
-  };
-  for (size_t i = 0; i < sizeof queries / sizeof *queries; ++i) {
-    const cl_int error = clGetDeviceInfo(ctx->device, queries[i].what, queries[i].size, queries[i].to, NULL);
-    if (error != CL_SUCCESS) {
-      return clloss__fail(ctx, error, "device: asked for %s it answers %s", queries[i].name,
-                          clloss_status_name(error));
-    }
-  }
-  const char *lacks = !available  ? "isn't available"
-                      : !compiler ? "has no compiler"
-                      : !little   ? "is big-endian"
-                                  : NULL;
-  if (lacks) return clloss__fail(ctx, CLLOSS_DEVICE, "device: it %s", lacks);
-  const size_t fitting = local_bytes < GROUP_MOST * CLLOSS__TEAM_BYTES ? 1 : GROUP_MOST;
-  ctx->facts = (clloss__device){
-      .cpu = (type & CL_DEVICE_TYPE_CPU) != 0,
-      .shares_memory = shares != CL_FALSE,
-      .f64 = doubles != 0,
-      .units = units ? units : 1,
-      .local_bytes = (size_t)local_bytes,
-      .local_most = max_size(1, min_size(local, fitting)),
-  };
-  return CLLOSS_SUCCESS;
-}
-
-clloss_status clloss__plan_read_overrides(clloss_ctx *ctx, const clloss_ctx_options *options) {
+clloss_status clloss__plan_read_overrides(clloss__message *message, const clloss__device *facts,
+                                          const clloss_ctx_options *options, clloss__overrides *overrides) {
   const uint32_t family = options->family;
   if (family > CLLOSS_FAMILY_SPLIT) {
-    return clloss__fail(ctx, CLLOSS_PLAN, "options.family is %u: no kernel family has this number", family);
+    return clloss__say(message, CLLOSS_PLAN, "options.family is %u: no kernel family has this number",
+                       family);
   }
-  if (options->local_size > ctx->facts.local_most) {
-    return clloss__fail(ctx, CLLOSS_PLAN, "options.local_size is %u, this device takes at most %zu",
-                        options->local_size, ctx->facts.local_most);
+  if (options->local_size > facts->local_most) {
+    return clloss__say(message, CLLOSS_PLAN, "options.local_size is %u, this device takes at most %zu",
+                       options->local_size, facts->local_most);
   }
   if (options->local_size > 1 && family != CLLOSS_FAMILY_GROUP && family != CLLOSS_FAMILY_SPLIT) {
-    return clloss__fail(ctx, CLLOSS_PLAN, "options.local_size is %u: only families group and split have one",
-                        options->local_size);
+    return clloss__say(message, CLLOSS_PLAN,
+                       "options.local_size is %u: only families group and split have one",
+                       options->local_size);
   }
   if (options->rows_per_group && (family == CLLOSS_FAMILY_AUTO || family == CLLOSS_FAMILY_SPLIT)) {
-    return clloss__fail(ctx, CLLOSS_PLAN,
-                        "options.rows_per_group is %llu: only families lane and group have it",
-                        (unsigned long long)options->rows_per_group);
+    return clloss__say(message, CLLOSS_PLAN,
+                       "options.rows_per_group is %llu: only families lane and group have it",
+                       (unsigned long long)options->rows_per_group);
   }
   if (options->slices &&
       (family != CLLOSS_FAMILY_SPLIT || options->slices < 2 || options->slices > SLICES_MOST)) {
-    return clloss__fail(ctx, CLLOSS_PLAN,
-                        "options.slices is %llu: it goes with family split and from 2 to %d",
-                        (unsigned long long)options->slices, SLICES_MOST);
+    return clloss__say(message, CLLOSS_PLAN,
+                       "options.slices is %llu: it goes with family split and from 2 to %d",
+                       (unsigned long long)options->slices, SLICES_MOST);
   }
-  ctx->overrides = (clloss__overrides){
+  *overrides = (clloss__overrides){
       .family = family,
       .local_size = options->local_size,
       .rows_per_group = (size_t)min_size((size_t)options->rows_per_group, SIZE_MAX / 2),
@@ -147,10 +99,10 @@ clloss_status clloss__plan_read_overrides(clloss_ctx *ctx, const clloss_ctx_opti
   return CLLOSS_SUCCESS;
 }
 
-const clloss__team *clloss__plan_team(const clloss_ctx *ctx) {
-  const clloss__overrides *o = &ctx->overrides;
+const clloss__team *clloss__plan_team(const clloss__planner *planner) {
+  const clloss__overrides *o = &planner->overrides;
   const bool group = o->family == CLLOSS_FAMILY_GROUP ||
-                     (o->family != CLLOSS_FAMILY_LANE && !ctx->facts.cpu) ||
+                     (o->family != CLLOSS_FAMILY_LANE && !planner->facts.cpu) ||
                      (o->family == CLLOSS_FAMILY_SPLIT && o->local_size > 1);
   return group ? &group_team : &lane_team;
 }
@@ -158,18 +110,19 @@ const clloss__team *clloss__plan_team(const clloss_ctx *ctx) {
 /* Rows per lane work-group: lane_block_bytes of them, fewer where that would leave a unit without its four blocks, more
  * where there would be too many blocks; a multiple of sixteen where sixteen go together. Rows that fill no block stay
  * together: waking a second unit takes longer than they do. */
-static size_t block_rows(const clloss_ctx *ctx, size_t rows, size_t row_bytes, size_t step) {
-  size_t n = max_size(1, tuned(ctx, T(lane_block_bytes)) / row_bytes);
-  n = rows <= n ? rows : min_size(n, max_size(1, rows / (4 * ctx->facts.units)));
+static size_t block_rows(const clloss__planner *planner, size_t rows, size_t row_bytes, size_t step) {
+  size_t n = max_size(1, tuned(planner, T(lane_block_bytes)) / row_bytes);
+  n = rows <= n ? rows : min_size(n, max_size(1, rows / (4 * planner->facts.units)));
   n = max_size(n, ceil_div(rows, BLOCKS_MOST));
   return ceil_div(n, step) * step;
 }
 
 /* Enough for every unit, and so many that a slice, which is gone over twice, stays in L1. */
-static size_t slices_for(const clloss_ctx *ctx, size_t rows, size_t classes) {
+static size_t slices_for(const clloss__planner *planner, size_t rows, size_t classes) {
   enum { SLICE_MOST = 8192 };
-  const size_t wanted = max_size(ceil_div(4 * ctx->facts.units, rows), ceil_div(classes, SLICE_MOST));
-  return max_size(2, min_size(min_size(wanted, SLICES_MOST), classes / tuned(ctx, T(split_slice_classes))));
+  const size_t wanted = max_size(ceil_div(4 * planner->facts.units, rows), ceil_div(classes, SLICE_MOST));
+  return max_size(2,
+                  min_size(min_size(wanted, SLICES_MOST), classes / tuned(planner, T(split_slice_classes))));
 }
 
 /* Rows in lanes go in chunks, which don't reach over the end of a run of neighbours. */
@@ -208,36 +161,37 @@ size_t clloss__plan_unit(const clloss__plan *plan, size_t inner) {
   return share < per ? inner : share / per * inner;
 }
 
-clloss__plan clloss__plan_rows(const clloss_ctx *ctx, size_t rows, size_t classes, size_t element_bytes,
-                               bool strided, size_t inner, bool along) {
-  const clloss__device *device = &ctx->facts;
-  const clloss__overrides *o = &ctx->overrides;
-  const bool lane = clloss__plan_team(ctx) == &lane_team;
+clloss__plan clloss__plan_rows(const clloss__planner *planner, size_t rows, size_t classes,
+                               size_t element_bytes, bool strided, size_t inner, bool along) {
+  const clloss__device *device = &planner->facts;
+  const clloss__overrides *o = &planner->overrides;
+  const bool lane = clloss__plan_team(planner) == &lane_team;
   size_t i = 0;
   while (rules[i].lane != lane || rules[i].strided != strided || (rules[i].along && !along) ||
-         classes < tuned(ctx, rules[i].classes_least) || classes > tuned(ctx, rules[i].classes_most) ||
-         ceil_div(rows, device->units) > tuned(ctx, rules[i].rows_per_unit_most) ||
+         classes < tuned(planner, rules[i].classes_least) ||
+         classes > tuned(planner, rules[i].classes_most) ||
+         ceil_div(rows, device->units) > tuned(planner, rules[i].rows_per_unit_most) ||
          (o->family && rules[i].family == CLLOSS_FAMILY_SPLIT && o->family != CLLOSS_FAMILY_SPLIT)) {
     ++i;
   }
-  const size_t items = o->local_size ? o->local_size : tuned(ctx, rules[i].items);
+  const size_t items = o->local_size ? o->local_size : tuned(planner, rules[i].items);
   clloss__plan plan = {
       .family = o->family && !(strided && o->family == CLLOSS_FAMILY_SPLIT) ? o->family : rules[i].family,
-      .team = clloss__plan_team(ctx),
+      .team = clloss__plan_team(planner),
       .local_size = lane ? 1 : min_size(items, device->local_most),
       .slices = 1,
-      .past_cache_bytes = tuned(ctx, T(past_cache_bytes)),
+      .past_cache_bytes = tuned(planner, T(past_cache_bytes)),
       .past_cache_row_bytes = 8192,
       .why = o->family ? "overridden" : rules[i].why,
   };
   if (plan.family == CLLOSS_FAMILY_SPLIT) {
-    plan.slices = o->slices ? o->slices : slices_for(ctx, rows, classes);
+    plan.slices = o->slices ? o->slices : slices_for(planner, rows, classes);
     plan.rows_per_group = 1;
   } else {
     plan.rows_in_lanes = rules[i].rows_in_lanes;
     plan.along = rules[i].along;
     const size_t together = !plan.rows_in_lanes ? 1 : lane ? LANES : plan.local_size;
-    plan.rows_per_group = lane ? block_rows(ctx, rows, classes * element_bytes, together)
+    plan.rows_per_group = lane ? block_rows(planner, rows, classes * element_bytes, together)
                                : ceil_div(max_size(1, ceil_div(rows, BLOCKS_MOST)), together) * together;
     if (o->rows_per_group) plan.rows_per_group = ceil_div(o->rows_per_group, together) * together;
     clloss__plan_fit(&plan, rows, inner);
@@ -258,43 +212,44 @@ size_t clloss__plan_slice(const clloss__plan *plan, size_t classes) {
   return ceil_div(ceil_div(classes, plan->slices), 4 * LANES) * 4 * LANES;
 }
 
-clloss__plan clloss__plan_elements(const clloss_ctx *ctx, size_t rows, size_t classes, size_t element_bytes) {
+clloss__plan clloss__plan_elements(const clloss__planner *planner, size_t rows, size_t classes,
+                                   size_t element_bytes) {
   enum { LEAST_BYTES = 4096 }; /* below that launching a work-group shows */
-  const clloss__device *device = &ctx->facts;
-  const clloss__overrides *o = &ctx->overrides;
-  const bool lane = clloss__plan_team(ctx) == &lane_team;
+  const clloss__device *device = &planner->facts;
+  const clloss__overrides *o = &planner->overrides;
+  const bool lane = clloss__plan_team(planner) == &lane_team;
   const size_t row_bytes = classes * element_bytes, per_unit = ceil_div(4 * device->units, rows);
-  size_t slices = max_size(row_bytes / tuned(ctx, T(lane_block_bytes)),
+  size_t slices = max_size(row_bytes / tuned(planner, T(lane_block_bytes)),
                            min_size(per_unit, row_bytes / LEAST_BYTES));
   slices = max_size(1, min_size(slices, BLOCKS_MOST / rows));
   if (o->rows_per_group) slices = 1;
   if (o->slices) slices = o->slices;
   clloss__plan plan = {
       .family = lane ? CLLOSS_FAMILY_LANE : CLLOSS_FAMILY_GROUP,
-      .team = clloss__plan_team(ctx),
+      .team = clloss__plan_team(planner),
       .local_size = lane ? 1
-                         : min_size(o->local_size ? o->local_size : tuned(ctx, T(group_items)),
+                         : min_size(o->local_size ? o->local_size : tuned(planner, T(group_items)),
                                     device->local_most),
       .slices = slices,
-      .past_cache_bytes = tuned(ctx, T(past_cache_bytes)),
+      .past_cache_bytes = tuned(planner, T(past_cache_bytes)),
       .past_cache_row_bytes = 2048,
       .rows_per_group = slices > 1          ? 1
                         : o->rows_per_group ? o->rows_per_group
-                                            : block_rows(ctx, rows, row_bytes, 1),
+                                            : block_rows(planner, rows, row_bytes, 1),
   };
   plan.slices = ceil_div(classes, clloss__plan_slice(&plan, classes));
   plan.blocks = ceil_div(rows, plan.rows_per_group);
   return plan;
 }
 
-clloss__guess clloss__guess_of(const clloss_ctx *ctx, int i) {
-  const uint32_t dtypes[] = {CLLOSS_F32, CLLOSS_F16, ctx->facts.f64 ? CLLOSS_F64 : CLLOSS_F32};
+clloss__guess clloss__guess_of(const clloss__device *facts, int i) {
+  const uint32_t dtypes[] = {CLLOSS_F32, CLLOSS_F16, facts->f64 ? CLLOSS_F64 : CLLOSS_F32};
   return (clloss__guess){dtypes[i / 4], (i & 2) != 0, (i & 1) != 0};
 }
 
-clloss_status clloss__plan_describe(clloss_ctx *ctx, const clloss__plan *plan, clloss_plan *out) {
+clloss_status clloss__plan_describe(clloss__message *message, const clloss__plan *plan, clloss_plan *out) {
   clloss_plan now;
-  const clloss_status status = clloss__read_struct(ctx, "plan", &now, sizeof now, out);
+  const clloss_status status = clloss__read_struct(message, "plan", &now, sizeof now, out);
   if (status != CLLOSS_SUCCESS) return status;
   now.family = plan->family;
   now.local_size = (uint32_t)plan->local_size;

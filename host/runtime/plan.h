@@ -1,23 +1,25 @@
-/* What is known of the device, and which kernels a shape gets on it. */
+/* Which kernels a shape gets on a device. */
 #ifndef CLLOSS_HOST_PLAN_H
 #define CLLOSS_HOST_PLAN_H
 
 #include <clloss/clloss.h>
 #include <stdbool.h>
 
-typedef struct {
-  bool cpu;
-  bool shares_memory; /* with the host: mapping copies nothing */
-  bool f64;           /* cl_khr_fp64 */
-  size_t units;       /* compute units: cores of a CPU, multiprocessors of a GPU */
-  size_t local_bytes; /* local memory of a work-group */
-  size_t local_most;  /* work-items per work-group, also bounded by the group team's local memory */
-} clloss__device;
+#include "device.h"
+#include "message.h"
+#include "tuning.h"
 
 typedef struct {
   uint32_t family, local_size;
   size_t rows_per_group, slices;
 } clloss__overrides;
+
+/* What plans are made from. */
+typedef struct {
+  clloss__device facts;
+  clloss__overrides overrides;
+  clloss__tuning tuning;
+} clloss__planner;
 
 /* The work-items that share a row. A team is a compilation of the same kernel source. */
 typedef struct {
@@ -25,14 +27,12 @@ typedef struct {
   const char *build_option;
 } clloss__team;
 
-/* Fills ctx->facts: CLLOSS_DEVICE where the device can't compile or isn't little-endian. */
-clloss_status clloss__plan_read_device(clloss_ctx *ctx);
-
-/* Checks the overrides against the device and fills ctx->overrides: CLLOSS_PLAN. */
-clloss_status clloss__plan_read_overrides(clloss_ctx *ctx, const clloss_ctx_options *options);
+/* The overrides, checked against the device: CLLOSS_PLAN. */
+clloss_status clloss__plan_read_overrides(clloss__message *message, const clloss__device *facts,
+                                          const clloss_ctx_options *options, clloss__overrides *overrides);
 
 /* The team that the device's rows are given to when nothing overrides it. */
-const clloss__team *clloss__plan_team(const clloss_ctx *ctx);
+const clloss__team *clloss__plan_team(const clloss__planner *planner);
 
 typedef struct {
   uint32_t family;
@@ -48,8 +48,8 @@ typedef struct {
 
 /* The plan for rows × classes elements of element_bytes; rows and classes are not zero. strided: a class is not next
  * to the one before, and rows are neighbours in runs of `inner` (1: all of them). along: the caller has such kernels. */
-clloss__plan clloss__plan_rows(const clloss_ctx *ctx, size_t rows, size_t classes, size_t element_bytes,
-                               bool strided, size_t inner, bool along);
+clloss__plan clloss__plan_rows(const clloss__planner *planner, size_t rows, size_t classes,
+                               size_t element_bytes, bool strided, size_t inner, bool along);
 
 /* Gives each work-group whole runs of `inner` rows, or less than one (share_of in kernels/team/rows.clh), about rows_per_group of
  * them, and counts the work-groups. */
@@ -68,7 +68,8 @@ bool clloss__plan_past_cache(const clloss__plan *plan, size_t rows, size_t class
 
 /* The plan where no element needs another: a work-group takes whole rows, or a slice of a long one. Rows and classes are
  * not zero. */
-clloss__plan clloss__plan_elements(const clloss_ctx *ctx, size_t rows, size_t classes, size_t element_bytes);
+clloss__plan clloss__plan_elements(const clloss__planner *planner, size_t rows, size_t classes,
+                                   size_t element_bytes);
 
 /* Classes in each of its slices; the last may have fewer. */
 size_t clloss__plan_slice(const clloss__plan *plan, size_t classes);
@@ -80,9 +81,9 @@ typedef struct {
 } clloss__guess;
 
 enum { CLLOSS__GUESSES = 12 };
-clloss__guess clloss__guess_of(const clloss_ctx *ctx, int i);
+clloss__guess clloss__guess_of(const clloss__device *facts, int i);
 
 /* Fills the caller's struct: CLLOSS_STRUCT_SIZE. */
-clloss_status clloss__plan_describe(clloss_ctx *ctx, const clloss__plan *plan, clloss_plan *out);
+clloss_status clloss__plan_describe(clloss__message *message, const clloss__plan *plan, clloss_plan *out);
 
 #endif

@@ -1,9 +1,9 @@
 /* The workspace pool. A block may serve the next call at once where nothing that used it can still run: its last use
  * has ended, or the call goes to the same in-order queue. Otherwise another block is taken while there are fewer than
  * CLLOSS__POOL_BLOCKS, and only then does a call wait, on the device, for another's end. */
-#include <stdbool.h>
+#include "pool.h"
 
-#include "ctx.h"
+#include <stdbool.h>
 
 #define LEAST_BYTES ((size_t)64 << 10) /* so that small shapes share one block */
 
@@ -28,26 +28,25 @@ static bool is_free_for(const clloss__block *block, cl_command_queue queue) {
   return last == queue && !(properties & CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE);
 }
 
-static clloss_status allocate(clloss_ctx *ctx, clloss__block *block, size_t bytes) {
+static clloss_status allocate(clloss__pool *pool, clloss__message *message, clloss__block *block,
+                              size_t bytes) {
   size_t rounded = LEAST_BYTES;
   while (rounded < bytes && rounded <= SIZE_MAX / 2) rounded *= 2;
   if (rounded < bytes) rounded = bytes;
   cl_int error;
-  cl_mem mem = clCreateBuffer(ctx->context, CL_MEM_READ_WRITE, rounded, NULL, &error);
+  cl_mem mem = clCreateBuffer(pool->context, CL_MEM_READ_WRITE, rounded, NULL, &error);
   if (error != CL_SUCCESS) {
-    return clloss__fail(ctx, error, "workspace of %zu bytes: %s", rounded, clloss_status_name(error));
+    return clloss__say(message, error, "workspace of %zu bytes: %s", rounded, clloss_status_name(error));
   }
   *block = (clloss__block){.mem = mem, .bytes = rounded};
-  clloss__pool *pool = &ctx->pool;
   pool->allocations++;
   pool->bytes += rounded;
   if (pool->bytes > pool->peak_bytes) pool->peak_bytes = pool->bytes;
   return CLLOSS_SUCCESS;
 }
 
-clloss_status clloss__pool_take(clloss_ctx *ctx, size_t bytes, cl_command_queue queue, clloss__block **out,
-                                cl_event *wait_for) {
-  clloss__pool *pool = &ctx->pool;
+clloss_status clloss__pool_take(clloss__pool *pool, clloss__message *message, size_t bytes,
+                                cl_command_queue queue, clloss__block **out, cl_event *wait_for) {
   clloss__block *fitting = NULL, *empty = NULL, *small = NULL, *busy = NULL;
   for (size_t i = 0; i < CLLOSS__POOL_BLOCKS; ++i) {
     clloss__block *b = &pool->blocks[i];
@@ -68,7 +67,7 @@ clloss_status clloss__pool_take(clloss_ctx *ctx, size_t bytes, cl_command_queue 
   if (small || empty) {
     clloss__block *place = small ? small : empty;
     clloss__block fresh;
-    const clloss_status status = allocate(ctx, &fresh, bytes);
+    const clloss_status status = allocate(pool, message, &fresh, bytes);
     if (status != CLLOSS_SUCCESS) return status;
     if (place->mem) drop(pool, place);
     *place = fresh;

@@ -4,6 +4,8 @@
 
 #include <clloss/clloss.h>
 
+#include "message.h"
+
 #define CLLOSS__POOL_BLOCKS 8
 
 typedef struct {
@@ -13,14 +15,15 @@ typedef struct {
 } clloss__block;
 
 typedef struct {
+  cl_context context; /* the owner's */
   clloss__block blocks[CLLOSS__POOL_BLOCKS];
   uint64_t bytes, peak_bytes, allocations;
 } clloss__pool;
 
 /* A block of at least `bytes` for a call on `queue`. If *wait_for isn't NULL the call's first command has to wait for
  * that event, which stays the pool's. The block stays the pool's too; the call reports its last event by _used. */
-clloss_status clloss__pool_take(clloss_ctx *ctx, size_t bytes, cl_command_queue queue, clloss__block **block,
-                                cl_event *wait_for);
+clloss_status clloss__pool_take(clloss__pool *pool, clloss__message *message, size_t bytes,
+                                cl_command_queue queue, clloss__block **block, cl_event *wait_for);
 
 /* The block is in use until `event`, which becomes the pool's. */
 void clloss__pool_used(clloss__block *block, cl_event event);

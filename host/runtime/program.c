@@ -1,9 +1,10 @@
 /* Compiles embedded sources at first use and keeps programs and kernels until the ctx ends. */
+#include "program.h"
+
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "ctx.h"
 
 static const clloss__source *find_source(const char *name) {
   for (size_t i = 0; i < clloss__n_sources; ++i) {
@@ -16,17 +17,17 @@ static const clloss__source *find_source(const char *name) {
 static void *grown(void *array, size_t n, size_t size) { return realloc(array, (n + 1) * size); }
 
 /* The log's end may be cut off by the message's size; its beginning holds the first error. */
-static clloss_status build_failed(clloss_ctx *ctx, cl_int error, cl_program program, const char *source,
-                                  const char *options) {
+static clloss_status build_failed(const clloss__programs *all, clloss__message *message, cl_int error,
+                                  cl_program program, const char *source, const char *options) {
   size_t size = 0;
   char *log = NULL;
-  if (clGetProgramBuildInfo(program, ctx->device, CL_PROGRAM_BUILD_LOG, 0, NULL, &size) == CL_SUCCESS &&
+  if (clGetProgramBuildInfo(program, all->device, CL_PROGRAM_BUILD_LOG, 0, NULL, &size) == CL_SUCCESS &&
       size) {
     log = calloc(size + 1, 1);
-    if (log) clGetProgramBuildInfo(program, ctx->device, CL_PROGRAM_BUILD_LOG, size, log, NULL);
+    if (log) clGetProgramBuildInfo(program, all->device, CL_PROGRAM_BUILD_LOG, size, log, NULL);
   }
-  clloss__fail(ctx, error, "building %s with \"%s\" failed (%s):\n%s", source, options,
-               clloss_status_name(error), log ? log : "(no log)");
+  clloss__say(message, error, "building %s with \"%s\" failed (%s):\n%s", source, options,
+              clloss_status_name(error), log ? log : "(no log)");
   free(log);
   return error;
 }
@@ -43,32 +44,30 @@ static const char *dtype_macro(uint32_t dtype) {
 
 /* Denormals are flushed in f32: the gradient of a class that is 75 nats behind would be one, and a processor that makes
  * denormals in microcode took 4 times as long over a row of them (measured). Nothing above 2^-126 is lost. */
-static void write_options(const clloss_ctx *ctx, clloss__types types, char *text, size_t size) {
+static void write_options(const clloss__programs *all, clloss__types types, char *text, size_t size) {
   const bool f64 = types.x == CLLOSS_F64;
   const int n = snprintf(text, size, "-cl-std=CL1.2%s%s -DCLLOSS_REAL=%s -DCLLOSS_X=%s -DCLLOSS_G=%s",
-                         clloss__plan_team(ctx)->build_option,
-                         f64 ? " -DCLLOSS_REAL_F64" : " -cl-denorms-are-zero", f64 ? "F64" : "F32",
-                         dtype_macro(types.x), dtype_macro(types.g));
+                         all->team_option, f64 ? " -DCLLOSS_REAL_F64" : " -cl-denorms-are-zero",
+                         f64 ? "F64" : "F32", dtype_macro(types.x), dtype_macro(types.g));
   if (types.t) snprintf(text + n, size - (size_t)n, " -DCLLOSS_T=%s", dtype_macro(types.t));
 }
 
-static clloss_status build(clloss_ctx *ctx, const clloss__source *source, clloss__types types,
-                           clloss__program **out) {
+static clloss_status build(clloss__programs *all, clloss__message *message, const clloss__source *source,
+                           clloss__types types, clloss__program **out) {
   char options[160];
-  write_options(ctx, types, options, sizeof options);
-  clloss__programs *all = &ctx->programs;
+  write_options(all, types, options, sizeof options);
   clloss__program *list = grown(all->list, all->n, sizeof *list);
-  if (!list) return clloss__fail(ctx, CL_OUT_OF_HOST_MEMORY, "no memory for program %s", source->name);
+  if (!list) return clloss__say(message, CL_OUT_OF_HOST_MEMORY, "no memory for program %s", source->name);
   all->list = list;
   cl_int error;
-  cl_program program = clCreateProgramWithSource(ctx->context, 1, (const char *[]){source->text},
+  cl_program program = clCreateProgramWithSource(all->context, 1, (const char *[]){source->text},
                                                  (const size_t[]){source->size_bytes}, &error);
   if (error != CL_SUCCESS) {
-    return clloss__fail(ctx, error, "creating program %s: %s", source->name, clloss_status_name(error));
+    return clloss__say(message, error, "creating program %s: %s", source->name, clloss_status_name(error));
   }
-  error = clBuildProgram(program, 1, &ctx->device, options, NULL, NULL);
+  error = clBuildProgram(program, 1, &all->device, options, NULL, NULL);
   if (error != CL_SUCCESS) {
-    build_failed(ctx, error, program, source->name, options);
+    build_failed(all, message, error, program, source->name, options);
     clReleaseProgram(program);
     return error;
   }
@@ -80,24 +79,24 @@ static clloss_status build(clloss_ctx *ctx, const clloss__source *source, clloss
 
 static bool same_types(clloss__types a, clloss__types b) { return a.x == b.x && a.g == b.g && a.t == b.t; }
 
-static clloss_status find_or_build(clloss_ctx *ctx, const char *source_name, clloss__types types,
-                                   clloss__program **out) {
-  for (size_t i = 0; i < ctx->programs.n; ++i) {
-    clloss__program *p = &ctx->programs.list[i];
+static clloss_status find_or_build(clloss__programs *all, clloss__message *message, const char *source_name,
+                                   clloss__types types, clloss__program **out) {
+  for (size_t i = 0; i < all->n; ++i) {
+    clloss__program *p = &all->list[i];
     if (strcmp(p->source->name, source_name) == 0 && same_types(p->types, types)) {
       *out = p;
       return CLLOSS_SUCCESS;
     }
   }
   const clloss__source *source = find_source(source_name);
-  if (!source) return clloss__fail(ctx, CL_INVALID_PROGRAM, "no kernel source is called %s", source_name);
-  return build(ctx, source, types, out);
+  if (!source) return clloss__say(message, CL_INVALID_PROGRAM, "no kernel source is called %s", source_name);
+  return build(all, message, source, types, out);
 }
 
-clloss_status clloss__program_kernel(clloss_ctx *ctx, const char *source, clloss__types types,
-                                     const char *name, clloss__kernel **out) {
+clloss_status clloss__program_kernel(clloss__programs *programs, clloss__message *message, const char *source,
+                                     clloss__types types, const char *name, clloss__kernel **out) {
   clloss__program *program = NULL;
-  const clloss_status status = find_or_build(ctx, source, types, &program);
+  const clloss_status status = find_or_build(programs, message, source, types, &program);
   if (status != CLLOSS_SUCCESS) return status;
   for (size_t i = 0; i < program->n_kernels; ++i) {
     if (strcmp(program->kernels[i].name, name) == 0) {
@@ -106,12 +105,12 @@ clloss_status clloss__program_kernel(clloss_ctx *ctx, const char *source, clloss
     }
   }
   clloss__kernel *kernels = grown(program->kernels, program->n_kernels, sizeof *kernels);
-  if (!kernels) return clloss__fail(ctx, CL_OUT_OF_HOST_MEMORY, "no memory for kernel %s", name);
+  if (!kernels) return clloss__say(message, CL_OUT_OF_HOST_MEMORY, "no memory for kernel %s", name);
   program->kernels = kernels;
   cl_int error;
   const cl_kernel kernel = clCreateKernel(program->program, name, &error);
   if (error != CL_SUCCESS) {
-    return clloss__fail(ctx, error, "creating kernel %s: %s", name, clloss_status_name(error));
+    return clloss__say(message, error, "creating kernel %s: %s", name, clloss_status_name(error));
   }
   *out = &kernels[program->n_kernels++];
   **out = (clloss__kernel){.name = name, .kernel = kernel};

@@ -4,6 +4,8 @@
 
 #include <clloss/clloss.h>
 
+#include "message.h"
+
 typedef struct {
   const char *name; /* "xent.cl" */
   const char *text; /* its headers already in place; not NUL-terminated */
@@ -37,16 +39,19 @@ typedef struct {
 
 /* One thread at a time uses a ctx, so there is no lock. The list is a few entries long. */
 typedef struct {
+  cl_context context; /* the owner's */
+  cl_device_id device;
+  const char *team_option; /* builds for the team of the device's plans; static text */
   clloss__program *list;
   size_t n;
   uint64_t n_built;
 } clloss__programs;
 
-/* The kernel called `name` of the source built for the types on the ctx's team, compiled if it isn't yet. The ctx keeps
+/* The kernel called `name` of the source built for the types on the owner's team, compiled if it isn't yet. The list keeps
  * it; the pointer holds until the next call of this function. A build failure is CL_BUILD_PROGRAM_FAILURE with the
  * compiler's log in the message, and is tried again next time. */
-clloss_status clloss__program_kernel(clloss_ctx *ctx, const char *source, clloss__types types,
-                                     const char *name, clloss__kernel **kernel);
+clloss_status clloss__program_kernel(clloss__programs *programs, clloss__message *message, const char *source,
+                                     clloss__types types, const char *name, clloss__kernel **kernel);
 
 void clloss__programs_release(clloss__programs *programs); /* the OpenCL objects */
 void clloss__programs_free(clloss__programs *programs);    /* the lists */

@@ -55,8 +55,8 @@ clloss_status clloss__stream_array(clloss__stream *s, size_t place, size_t which
   *mem = NULL;
   if (!host || !bytes) return CLLOSS_SUCCESS;
   clloss__array *a = &s->places[place].arrays[which];
-  const cl_int error = s->ctx->facts.shares_memory ? lay_on(s, a, host, bytes, writes)
-                                                   : copy_to(s, place, a, host, bytes, reads);
+  const cl_int error = s->ctx->planner.facts.shares_memory ? lay_on(s, a, host, bytes, writes)
+                                                           : copy_to(s, place, a, host, bytes, reads);
   if (error != CL_SUCCESS) return failed(s, "a part's buffer", error);
   a->host = writes ? (void *)(uintptr_t)host : NULL;
   a->result_bytes = writes ? bytes : 0;

@@ -1,9 +1,8 @@
 /* Reads a tuning text. */
 #include "tuning.h"
 
+#include <stdbool.h>
 #include <string.h>
-
-#include "ctx.h"
 
 static const struct {
   const char *name;
@@ -29,7 +28,7 @@ static bool read_number(const char *text, size_t length, size_t *value) {
 }
 
 /* One line, its comment and line end cut off: empty, or a name and a number. */
-static clloss_status read_line(clloss_ctx *ctx, const char *line, size_t length, unsigned number,
+static clloss_status read_line(clloss__message *message, const char *line, size_t length, unsigned number,
                                clloss__tuning *tuning) {
   const char *const end = line + length;
   const char *name = line + strspn(line, blanks);
@@ -43,25 +42,25 @@ static clloss_status read_line(clloss_ctx *ctx, const char *line, size_t length,
          (strlen(known[which].name) != name_length || memcmp(known[which].name, name, name_length) != 0))
     ++which;
   if (which == CLLOSS__TUNINGS) {
-    return clloss__fail(ctx, CLLOSS_PLAN, "options.tuning, line %u: there is no value called %.*s", number,
-                        (int)(name_length > 60 ? 60 : name_length), name);
+    return clloss__say(message, CLLOSS_PLAN, "options.tuning, line %u: there is no value called %.*s", number,
+                       (int)(name_length > 60 ? 60 : name_length), name);
   }
   if (!read_number(value, value_length, &read) || rest < end || read < known[which].least ||
       read > known[which].most) {
-    return clloss__fail(ctx, CLLOSS_PLAN,
-                        "options.tuning, line %u: %s is %.*s: it takes one whole number from %zu to %zu",
-                        number, known[which].name, (int)(end - value > 60 ? 60 : end - value),
-                        value < end ? value : "", known[which].least, known[which].most);
+    return clloss__say(message, CLLOSS_PLAN,
+                       "options.tuning, line %u: %s is %.*s: it takes one whole number from %zu to %zu",
+                       number, known[which].name, (int)(end - value > 60 ? 60 : end - value),
+                       value < end ? value : "", known[which].least, known[which].most);
   }
   tuning->of[which] = read;
   return CLLOSS_SUCCESS;
 }
 
-clloss_status clloss__tuning_read(clloss_ctx *ctx, const char *text, clloss__tuning *tuning) {
+clloss_status clloss__tuning_read(clloss__message *message, const char *text, clloss__tuning *tuning) {
   for (size_t i = 0; i < CLLOSS__TUNINGS; ++i) tuning->of[i] = known[i].value;
   clloss_status status = CLLOSS_SUCCESS;
   for (unsigned line = 1; text && *text && status == CLLOSS_SUCCESS; ++line) {
-    status = read_line(ctx, text, strcspn(text, "\n#"), line, tuning);
+    status = read_line(message, text, strcspn(text, "\n#"), line, tuning);
     text += strcspn(text, "\n");
     text += *text == '\n';
   }

@@ -4,6 +4,8 @@
 
 #include <clloss/clloss.h>
 
+#include "message.h"
+
 /* Name, built-in value, least, most. The built-in ones were measured on CPUs through PoCL; those of the group team are a
  * first guess. `clloss tune` measures them on a device. */
 /* clang-format off */
@@ -33,6 +35,6 @@ typedef struct {
 
 /* The built-in values, with those of the text in their place: lines of a name and a number, # opens a comment; NULL is
  * empty. CLLOSS_PLAN, with a message that names line and word. */
-clloss_status clloss__tuning_read(clloss_ctx *ctx, const char *text, clloss__tuning *tuning);
+clloss_status clloss__tuning_read(clloss__message *message, const char *text, clloss__tuning *tuning);
 
 #endif

@@ -13,22 +13,8 @@ typedef struct {
   size_t begin, end; /* bytes in the root */
 } range;
 
-size_t clloss__dtype_bytes(uint32_t dtype) {
-  switch (dtype) {
-  case CLLOSS_F32:
-  case CLLOSS_I32: return 4;
-  case CLLOSS_I64:
-  case CLLOSS_F64: return 8;
-  case CLLOSS_U8: return 1;
-  case CLLOSS_U16:
-  case CLLOSS_F16:
-  case CLLOSS_BF16: return 2;
-  }
-  return 0;
-}
-
 clloss_status clloss__check_real_dtype(clloss_ctx *ctx, const char *name, uint32_t dtype) {
-  if (dtype == CLLOSS_F64 && !ctx->facts.f64) {
+  if (dtype == CLLOSS_F64 && !ctx->planner.facts.f64) {
     return clloss__fail(ctx, CLLOSS_DEVICE, "%s is f64: the device has no cl_khr_fp64", name);
   }
   if (dtype != CLLOSS_F32 && dtype != CLLOSS_F64 && dtype != CLLOSS_F16 && dtype != CLLOSS_BF16) {
@@ -50,7 +36,7 @@ void clloss__settle_views(const clloss_ctx *ctx, clloss__presence presence, void
     if (view.mem) continue;
     const uint32_t d = view.dtype;
     const bool usable = d == CLLOSS_F32 || d == CLLOSS_F16 || d == CLLOSS_BF16 ||
-                        (d == CLLOSS_F64 && ctx->facts.f64);
+                        (d == CLLOSS_F64 && ctx->planner.facts.f64);
     view = (clloss_view){.dtype = at != first ? 0 : usable ? d : CLLOSS_F32};
     memcpy(place, &view, sizeof view);
   }

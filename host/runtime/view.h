@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "../../kernels/team/rows.clh"
+#include "device.h"
 
 /* What a call does with a view. */
 typedef enum {
@@ -32,9 +33,6 @@ typedef struct {
   size_t align_bytes;          /* of the first element; 0: the element's size */
   clloss_status if_too_small;  /* 0: CLLOSS_BUFFER_SIZE */
 } clloss__use;
-
-/* Element size in bytes; 0 for a number that is no type. */
-size_t clloss__dtype_bytes(uint32_t dtype);
 
 /* CLLOSS_DTYPE where the type is none that a loss can be computed of, CLLOSS_DEVICE where the device can't. */
 clloss_status clloss__check_real_dtype(clloss_ctx *ctx, const char *name, uint32_t dtype);

@@ -1,0 +1,69 @@
+/* Asks a device for what plans and checks need to know of it. */
+#include "device.h"
+
+/* Bound that kernels/team/group.clh states. */
+enum { GROUP_MOST = 256 };
+
+static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
+static size_t max_size(size_t a, size_t b) { return a > b ? a : b; }
+
+size_t clloss__dtype_bytes(uint32_t dtype) {
+  switch (dtype) {
+  case CLLOSS_F32:
+  case CLLOSS_I32: return 4;
+  case CLLOSS_I64:
+  case CLLOSS_F64: return 8;
+  case CLLOSS_U8: return 1;
+  case CLLOSS_U16:
+  case CLLOSS_F16:
+  case CLLOSS_BF16: return 2;
+  }
+  return 0;
+}
+
+clloss_status clloss__device_read(clloss__message *message, cl_device_id device, clloss__device *facts) {
+  cl_device_type type = 0;
+  cl_bool available = CL_FALSE, compiler = CL_FALSE, little = CL_FALSE, shares = CL_FALSE;
+  cl_uint units = 0;
+  size_t local = 0;
+  cl_ulong local_bytes = 0;
+  cl_device_fp_config doubles = 0;
+  const struct {
+    cl_device_info what;
+    const char *name;
+    size_t size;
+    void *to;
+  } queries[] = {
+      {CL_DEVICE_TYPE, "CL_DEVICE_TYPE", sizeof type, &type},
+      {CL_DEVICE_AVAILABLE, "CL_DEVICE_AVAILABLE", sizeof available, &available},
+      {CL_DEVICE_COMPILER_AVAILABLE, "CL_DEVICE_COMPILER_AVAILABLE", sizeof compiler, &compiler},
+      {CL_DEVICE_ENDIAN_LITTLE, "CL_DEVICE_ENDIAN_LITTLE", sizeof little, &little},
+      {CL_DEVICE_HOST_UNIFIED_MEMORY, "CL_DEVICE_HOST_UNIFIED_MEMORY", sizeof shares, &shares},
+      {CL_DEVICE_MAX_COMPUTE_UNITS, "CL_DEVICE_MAX_COMPUTE_UNITS", sizeof units, &units},
+      {CL_DEVICE_MAX_WORK_GROUP_SIZE, "CL_DEVICE_MAX_WORK_GROUP_SIZE", sizeof local, &local},
+      {CL_DEVICE_LOCAL_MEM_SIZE, "CL_DEVICE_LOCAL_MEM_SIZE", sizeof local_bytes, &local_bytes},
+      {CL_DEVICE_DOUBLE_FP_CONFIG, "CL_DEVICE_DOUBLE_FP_CONFIG", sizeof doubles, &doubles},
+  };
+  for (size_t i = 0; i < sizeof queries / sizeof *queries; ++i) {
+    const cl_int error = clGetDeviceInfo(device, queries[i].what, queries[i].size, queries[i].to, NULL);
+    if (error != CL_SUCCESS) {
+      return clloss__say(message, error, "device: asked for %s it answers %s", queries[i].name,
+                         clloss_status_name(error));
+    }
+  }
+  const char *lacks = !available  ? "isn't available"
+                      : !compiler ? "has no compiler"
+                      : !little   ? "is big-endian"
+                                  : NULL;
+  if (lacks) return clloss__say(message, CLLOSS_DEVICE, "device: it %s", lacks);
+  const size_t fitting = local_bytes < GROUP_MOST * CLLOSS__TEAM_BYTES ? 1 : GROUP_MOST;
+  *facts = (clloss__device){
+      .cpu = (type & CL_DEVICE_TYPE_CPU) != 0,
+      .shares_memory = shares != CL_FALSE,
+      .f64 = doubles != 0,
+      .units = units ? units : 1,
+      .local_bytes = (size_t)local_bytes,
+      .local_most = max_size(1, min_size(local, fitting)),
+  };
+  return CLLOSS_SUCCESS;
+}

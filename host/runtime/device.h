@@ -1,0 +1,28 @@
+/* What is known of the device, and of the element types. */
+#ifndef CLLOSS_HOST_DEVICE_H
+#define CLLOSS_HOST_DEVICE_H
+
+#include <clloss/clloss.h>
+#include <stdbool.h>
+
+#include "message.h"
+
+typedef struct {
+  bool cpu;
+  bool shares_memory; /* with the host: mapping copies nothing */
+  bool f64;           /* cl_khr_fp64 */
+  size_t units;       /* compute units: cores of a CPU, multiprocessors of a GPU */
+  size_t local_bytes; /* local memory of a work-group */
+  size_t local_most;  /* work-items per work-group, also bounded by the group team's local memory */
+} clloss__device;
+
+/* Local memory that a kernel gets for each of its work-items: its last parameter. */
+#define CLLOSS__TEAM_BYTES 104
+
+/* CLLOSS_DEVICE where the device can't compile or isn't little-endian. */
+clloss_status clloss__device_read(clloss__message *message, cl_device_id device, clloss__device *facts);
+
+/* Element size in bytes; 0 for a number that is no type. */
+size_t clloss__dtype_bytes(uint32_t dtype);
+
+#endif
