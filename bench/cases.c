@@ -1,6 +1,5 @@
 /* The cases and the shapes, as tables; and the calls that both stand for, whatever the loss (losses.c). */
-#include "losses.h"
-#include "peers.h"
+#include "cases.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -75,18 +74,11 @@ const struct bench_shape bench_shapes[] = {
 };
 const size_t n_bench_shapes = sizeof bench_shapes / sizeof *bench_shapes;
 
-size_t shape_rows(const struct bench_shape *s) {
-  size_t rows = s->rows ? s->rows : s->size_bytes / (4 * s->classes);
-  return rows > 0 ? rows : 1;
-}
-
 static int is_plain(const struct bench_case *c) { return c->kind == CASE_PLAIN && c->dtype == CLLOSS_F32; }
 
 const struct bench_case *case_plain(const struct bench_case *c) {
   return c->loss != &xent_loss || is_plain(c) ? NULL : &bench_cases[FUSED_INPLACE];
 }
-
-int case_has_grad(const struct bench_case *c) { return c->harness != &xent_forward_case; }
 
 int case_needs_probabilities(const struct bench_case *c) {
   return c->loss != &xent_loss || c->kind == CASE_PROBABILITIES;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness_internal.h"
+#include "experiment.h"
 
 const char *harness_check_name(harness_check_kind kind) {
   static const char *const names[] = {

@@ -12,6 +12,7 @@ clloss_script(NAME headers COMMAND "${CMAKE_COMMAND}"
   "-DOPENCL_INCLUDE=${OpenCL_INCLUDE_DIRS}" "-DWORK=${CMAKE_CURRENT_BINARY_DIR}/headers" -P "${here}/headers.cmake")
 
 clloss_script(NAME layering COMMAND sh "${here}/layering.sh" "${source}")
+clloss_script(NAME circles COMMAND sh "${here}/circles.sh" "${source}")
 clloss_script(NAME sizes COMMAND sh "${here}/sizes.sh" "${source}")
 clloss_script(NAME globals COMMAND sh "${here}/globals.sh" "${source}" "${clLoss_BINARY_DIR}/sources.c"
   "${CMAKE_C_COMPILER}" -I "${OpenCL_INCLUDE_DIRS}")

@@ -1,13 +1,11 @@
 /* Runs a case: fill, reference, buffers with guards and poison, two calls. compare.c judges what came out. */
-#include "harness.h"
+#include "experiment.h"
 
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "harness_internal.h"
 
 enum { GUARD = 64 }; /* elements: four vectors of the widest kind */
 

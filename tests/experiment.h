@@ -1,6 +1,6 @@
-/* Between harness.c, which runs a case, and compare.c, which judges what came out. */
-#ifndef CLLOSS_TESTS_HARNESS_INTERNAL_H
-#define CLLOSS_TESTS_HARNESS_INTERNAL_H
+/* A case that is run: between experiment.c, which does, and compare.c, which judges what came out. */
+#ifndef CLLOSS_TESTS_EXPERIMENT_H
+#define CLLOSS_TESTS_EXPERIMENT_H
 
 #include "harness.h"
 
