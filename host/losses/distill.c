@@ -300,6 +300,7 @@ clloss_status clloss__distill_prebuild(clloss_ctx *ctx, int pass, const void *di
   if (status == CLLOSS_SUCCESS && r.untyped)
     status = clloss__fail(ctx, CLLOSS_MISSING_VIEW, "distill.student has no element type");
   if (status == CLLOSS_SUCCESS) status = check_views(ctx, &r);
+  clloss__forget_buffers(&r.x, offsetof(clloss_distill, student), offsetof(clloss_distill, workspace));
   clloss__call call = {.queue = queue};
   return status == CLLOSS_SUCCESS ? make_call(ctx, &r, &call) : status;
 }

@@ -151,6 +151,7 @@ clloss_status clloss__information_prebuild(clloss_ctx *ctx, int pass, const void
   clloss_status status = read_request(ctx, information, options, &r);
   (void)pass; /* it has one */
   if (status == CLLOSS_SUCCESS) status = check_views(ctx, &r);
+  clloss__forget_buffers(&r.x, offsetof(clloss_information, input), offsetof(clloss_information, entropy));
   clloss__call call = {.queue = queue};
   return status == CLLOSS_SUCCESS ? make_call(ctx, &r, &call) : status;
 }

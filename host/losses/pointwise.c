@@ -257,6 +257,7 @@ clloss_status clloss__pointwise_prebuild(clloss_ctx *ctx, int pass, const void *
   if (status == CLLOSS_SUCCESS && r.untyped)
     status = clloss__fail(ctx, CLLOSS_MISSING_VIEW, "pointwise.input has no element type");
   if (status == CLLOSS_SUCCESS) status = clloss__pointwise_check_views(ctx, &r);
+  clloss__forget_buffers(&r.x, offsetof(clloss_pointwise, input), offsetof(clloss_pointwise, workspace));
   clloss__call call = {.queue = queue};
   return status == CLLOSS_SUCCESS ? make_call(ctx, &r, &call) : status;
 }

@@ -171,6 +171,7 @@ clloss_status clloss__softmax_prebuild(clloss_ctx *ctx, int pass, const void *so
   request r = {.back = pass == CLLOSS__BACKWARD, .presence = CLLOSS__TYPED};
   clloss_status status = read_request(ctx, softmax, options, &r);
   if (status == CLLOSS_SUCCESS) status = check_views(ctx, &r);
+  clloss__forget_buffers(&r.x, offsetof(clloss_softmax, input), offsetof(clloss_softmax, grad_input));
   clloss__call call = {.queue = queue};
   return status == CLLOSS_SUCCESS ? make_call(ctx, &r, &call) : status;
 }

@@ -332,6 +332,7 @@ clloss_status clloss__xent_prebuild(clloss_ctx *ctx, int pass, const void *xent,
   if (status == CLLOSS_SUCCESS && r.untyped)
     status = clloss__fail(ctx, CLLOSS_MISSING_VIEW, "xent.logits has no element type");
   if (status == CLLOSS_SUCCESS) status = clloss__xent_check_views(ctx, &r);
+  clloss__forget_buffers(&r.x, offsetof(clloss_xent, logits), offsetof(clloss_xent, workspace));
   clloss__call call = {.queue = queue};
   return status == CLLOSS_SUCCESS ? make_call(ctx, &r, &call) : status;
 }

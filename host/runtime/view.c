@@ -27,6 +27,15 @@ bool clloss__is_there(clloss__presence presence, const clloss_view *view) {
   return view->mem || (presence == CLLOSS__TYPED && view->dtype);
 }
 
+void clloss__forget_buffers(void *views, size_t first, size_t last) {
+  for (size_t at = first; at <= last; at += sizeof(clloss_view)) {
+    clloss_view view;
+    memcpy(&view, (unsigned char *)views + at, sizeof view);
+    view.mem = NULL;
+    memcpy((unsigned char *)views + at, &view, sizeof view);
+  }
+}
+
 void clloss__settle_views(const clloss_ctx *ctx, clloss__presence presence, void *views, size_t first,
                           size_t last) {
   for (size_t at = first; at <= last && presence == CLLOSS__BOUND; at += sizeof(clloss_view)) {

@@ -72,6 +72,9 @@ typedef enum {
 
 bool clloss__is_there(clloss__presence presence, const clloss_view *view);
 
+/* Takes the buffers from the views between these bytes of a struct: nobody has checked them where a call is only compiled. */
+void clloss__forget_buffers(void *views, size_t first, size_t last);
+
 /* A struct's views from the one at byte `first` to that at byte `last`: where only buffers count, those without one are
  * set to 0. The first is what "real" follows from: without a buffer its element type still counts, if logits can have it,
  * and is f32 otherwise. */
