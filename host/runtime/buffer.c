@@ -93,9 +93,7 @@ static clloss_status check_transfer(const clloss_tensor *tensor, cl_command_queu
   if (status != CLLOSS_SUCCESS) return status;
   cl_context context = NULL;
   cl_device_id device = NULL;
-  cl_int error = clGetCommandQueueInfo(queue, CL_QUEUE_CONTEXT, sizeof context, &context, NULL);
-  if (error == CL_SUCCESS)
-    error = clGetCommandQueueInfo(queue, CL_QUEUE_DEVICE, sizeof device, &device, NULL);
+  const cl_int error = clloss__launch_read_queue(queue, &context, &device);
   if (error != CL_SUCCESS) return error;
   return context == tensor->context && device == tensor->device ? CLLOSS_SUCCESS : CLLOSS_QUEUE;
 }

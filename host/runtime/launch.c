@@ -25,6 +25,12 @@ clloss_status clloss__launch_check_wait(clloss_ctx *ctx, cl_uint n_wait, const c
   return CLLOSS_SUCCESS;
 }
 
+cl_int clloss__launch_read_queue(cl_command_queue queue, cl_context *context, cl_device_id *device) {
+  const cl_int error = clGetCommandQueueInfo(queue, CL_QUEUE_CONTEXT, sizeof *context, context, NULL);
+  if (error != CL_SUCCESS) return error;
+  return clGetCommandQueueInfo(queue, CL_QUEUE_DEVICE, sizeof *device, device, NULL);
+}
+
 clloss_status clloss__launch_check_queue(clloss_ctx *ctx, cl_command_queue queue, cl_uint n_wait,
                                          const cl_event *wait) {
   if (!queue) return clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "queue: NULL");
@@ -32,9 +38,7 @@ clloss_status clloss__launch_check_queue(clloss_ctx *ctx, cl_command_queue queue
   if (status != CLLOSS_SUCCESS) return status;
   cl_context context = NULL;
   cl_device_id device = NULL;
-  cl_int error = clGetCommandQueueInfo(queue, CL_QUEUE_CONTEXT, sizeof context, &context, NULL);
-  if (error == CL_SUCCESS)
-    error = clGetCommandQueueInfo(queue, CL_QUEUE_DEVICE, sizeof device, &device, NULL);
+  const cl_int error = clloss__launch_read_queue(queue, &context, &device);
   if (error != CL_SUCCESS) return clloss__fail(ctx, error, "queue: %s", clloss_status_name(error));
   if (context != ctx->context)
     return clloss__fail(ctx, CLLOSS_QUEUE, "queue: of another context than the ctx");

@@ -40,6 +40,9 @@ typedef struct {
  * never ends a command whose wait list had failed before the enqueue. Without a ctx there is no message. */
 clloss_status clloss__launch_check_wait(clloss_ctx *ctx, cl_uint n_wait, const cl_event *wait);
 
+/* What a queue belongs to, or OpenCL's error. */
+cl_int clloss__launch_read_queue(cl_command_queue queue, cl_context *context, cl_device_id *device);
+
 /* The same, and NULL queue, a queue of another context or device. */
 clloss_status clloss__launch_check_queue(clloss_ctx *ctx, cl_command_queue queue, cl_uint n_wait,
                                          const cl_event *wait);
