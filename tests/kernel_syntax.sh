@@ -29,9 +29,19 @@ if grep -nE '(^|[^A-Za-z_])inline [A-Za-z_]' kernels/*/* bench/*.cl examples/*.c
   failed=1
 fi
 
+# What the host finds out by a trial (host/runtime/probe.c) compiles with the processor's own front end, as far as this
+# clang has it.
+tried="-DCLLOSS_HAS_PREFETCH -DCLLOSS_HAS_NONTEMPORAL"
+if echo '__has_builtin(__builtin_elementwise_fma)' | "$clang" -E -P - | grep -q 1; then tried="$tried -DCLLOSS_HAS_FMA"; fi
+if [ "$(uname -m)" = x86_64 ] && echo __FLT16_MANT_DIG__ | "$clang" -E -P - | grep -q 11; then
+  tried="$tried -DCLLOSS_HAS_HALF -target x86_64-linux-gnu -mf16c"
+fi
+
 # The word splitting is meant: a line of types is several options.
 # shellcheck disable=SC2086
 variants() {
+  compile "$1" $tried
+  compile "$1" $tried -DCLLOSS_X=F16 -DCLLOSS_G=F16
   while read -r types; do
     compile "$1" $types
     compile "$1" -DCLLOSS_TEAM_GROUP $types
@@ -52,7 +62,7 @@ switches=$(sed -n 's/^ *# *if[nd]* *\(ef\|def\|defined\)[ (]*\(CLLOSS_[A-Z0-9_]*
   grep -v '_CLH$' | sort -u)
 for switch in $switches; do
   case $switch in
-    CLLOSS_TEAM_GROUP | CLLOSS_REAL_F64 | CLLOSS_REAL | CLLOSS_X | CLLOSS_G | CLLOSS_T) ;;
+    CLLOSS_HAS_* | CLLOSS_TEAM_GROUP | CLLOSS_REAL_F64 | CLLOSS_REAL | CLLOSS_X | CLLOSS_G | CLLOSS_T) ;;
     *) echo "kernel_syntax: no variant defines $switch" && failed=1 ;;
   esac
 done

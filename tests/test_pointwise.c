@@ -24,7 +24,7 @@ static const struct {
     {TYPES(F32, F32, F32), true, {SPLIT, 0, 0, 3}},
     {TYPES(F32, F32, F32), true, {GROUP, 64, 0, 0}},
     {TYPES(F32, F32, F32), true, {SPLIT, 64, 0, 5}},
-    {TYPES(F32, F32, F32), false, {GROUP, 1, 0, 0}},
+    {TYPES(F32, F32, F32), false, {GROUP, 2, 0, 0}},
     {TYPES(F32, F32, F32), false, {GROUP, 7, 3, 0}},
     {TYPES(F32, F32, F32), false, {GROUP, 60, 0, 0}},
     {TYPES(F32, F32, F32), false, {GROUP, 256, 0, 0}},

@@ -27,7 +27,7 @@ static const harness_plan plans[] = {
     {SPLIT, 0, 0, 64},
     {SPLIT, 7, 0, 3},
     {SPLIT, 64, 0, 8},
-    {GROUP, 1, 0, 0},
+    {GROUP, 2, 0, 0},
     {GROUP, 2, 0, 0},
     {GROUP, 3, 0, 0},
     {GROUP, 7, 0, 0},

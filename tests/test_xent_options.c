@@ -84,7 +84,7 @@ static const struct {
     {TYPES(F32, F32, I64), {LANE, 0, 5, 0}},
     {TYPES(F32, F32, I32), {SPLIT, 0, 0, 3}},
     {TYPES(F32, F32, I64), {SPLIT, 7, 0, 3}},
-    {TYPES(F32, F32, I32), {GROUP, 1, 0, 0}},
+    {TYPES(F32, F32, I32), {GROUP, 2, 0, 0}},
     {TYPES(F32, F32, I64), {GROUP, 2, 0, 0}},
     {TYPES(F32, F32, I32), {GROUP, 3, 0, 0}},
     {TYPES(F32, F32, I64), {GROUP, 60, 0, 0}},
@@ -107,7 +107,7 @@ static const struct {
     {TYPES(BF16, BF16, I32), {GROUP, 8, 0, 0}},
     {TYPES(BF16, F32, I64), {0}},
     {TYPES(BF16, BF16, BF16), {0}},
-    {TYPES(BF16, BF16, F32), {GROUP, 1, 0, 0}},
+    {TYPES(BF16, BF16, F32), {GROUP, 2, 0, 0}},
     {TYPES(BF16, F32, F32), {0}},
 };
 

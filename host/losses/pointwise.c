@@ -186,7 +186,7 @@ static void list_launches(const clloss__pointwise *r, clloss__call *call) {
       {group ? "pointwise_weigh__group" : "pointwise_weigh__lane",
        r->args.flags & POINTWISE_BY_WEIGHT ? r->args.n_tallies : 0, r->plan.local_size},
       {r->kind->kernels[group][r->pass], r->args.n_sums, r->plan.local_size},
-      {group ? "pointwise_finish__group" : "pointwise_finish__lane", reduces, 1},
+      {group ? "pointwise_finish__group" : "pointwise_finish__lane", reduces, r->plan.local_size},
   };
   for (size_t i = 0; i < sizeof all / sizeof *all; ++i) {
     if (all[i].groups) call->launches[call->n_launches++] = all[i];

@@ -7,6 +7,9 @@
 /* LANES: a bound that kernels/xent/xent_rows.clh states. */
 enum { LANES = 16, SLICES_MOST = 64 };
 
+/* A group of one item is what lanes are for. And PoCL 7 runs the rest of its kernels twice (docs/devices.md). */
+enum { GROUP_LEAST = 2 };
+
 /* PoCL 3.1 compiles a second version of each kernel for grids above this. */
 enum { BLOCKS_MOST = 65535 };
 
@@ -74,6 +77,11 @@ clloss_status clloss__plan_read_overrides(clloss__message *message, const clloss
     return clloss__say(message, CLLOSS_PLAN, "options.local_size is %u, this device takes at most %zu",
                        options->local_size, facts->local_most);
   }
+  if (family == CLLOSS_FAMILY_GROUP && (options->local_size == 1 || facts->local_most < GROUP_LEAST)) {
+    return clloss__say(message, CLLOSS_PLAN, "options.%s: a group has at least %d work-items%s",
+                       options->local_size == 1 ? "local_size is 1" : "family is group", GROUP_LEAST,
+                       options->local_size == 1 ? "" : ", this device takes one");
+  }
   if (options->local_size > 1 && family != CLLOSS_FAMILY_GROUP && family != CLLOSS_FAMILY_SPLIT) {
     return clloss__say(message, CLLOSS_PLAN,
                        "options.local_size is %u: only families group and split have one",
@@ -102,7 +110,8 @@ clloss_status clloss__plan_read_overrides(clloss__message *message, const clloss
 const clloss__team *clloss__plan_team(const clloss__planner *planner) {
   const clloss__overrides *o = &planner->overrides;
   const bool group = o->family == CLLOSS_FAMILY_GROUP ||
-                     (o->family != CLLOSS_FAMILY_LANE && !planner->facts.cpu) ||
+                     (o->family != CLLOSS_FAMILY_LANE && !planner->facts.cpu &&
+                      planner->facts.local_most >= GROUP_LEAST) ||
                      (o->family == CLLOSS_FAMILY_SPLIT && o->local_size > 1);
   return group ? &group_team : &lane_team;
 }
@@ -161,6 +170,12 @@ size_t clloss__plan_unit(const clloss__plan *plan, size_t inner) {
   return share < per ? inner : share / per * inner;
 }
 
+/* `usual`: a number of tuning.h's list, or ONE. */
+static size_t group_items(const clloss__planner *planner, int usual) {
+  const size_t wanted = planner->overrides.local_size ? planner->overrides.local_size : tuned(planner, usual);
+  return max_size(GROUP_LEAST, min_size(wanted, planner->facts.local_most));
+}
+
 clloss__plan clloss__plan_rows(const clloss__planner *planner, size_t rows, size_t classes,
                                size_t element_bytes, bool strided, size_t inner, bool along) {
   const clloss__device *device = &planner->facts;
@@ -174,11 +189,10 @@ clloss__plan clloss__plan_rows(const clloss__planner *planner, size_t rows, size
          (o->family && rules[i].family == CLLOSS_FAMILY_SPLIT && o->family != CLLOSS_FAMILY_SPLIT)) {
     ++i;
   }
-  const size_t items = o->local_size ? o->local_size : tuned(planner, rules[i].items);
   clloss__plan plan = {
       .family = o->family && !(strided && o->family == CLLOSS_FAMILY_SPLIT) ? o->family : rules[i].family,
       .team = clloss__plan_team(planner),
-      .local_size = lane ? 1 : min_size(items, device->local_most),
+      .local_size = lane ? 1 : group_items(planner, rules[i].items),
       .slices = 1,
       .past_cache_bytes = tuned(planner, T(past_cache_bytes)),
       .past_cache_row_bytes = 8192,
@@ -227,9 +241,7 @@ clloss__plan clloss__plan_elements(const clloss__planner *planner, size_t rows, 
   clloss__plan plan = {
       .family = lane ? CLLOSS_FAMILY_LANE : CLLOSS_FAMILY_GROUP,
       .team = clloss__plan_team(planner),
-      .local_size = lane ? 1
-                         : min_size(o->local_size ? o->local_size : tuned(planner, T(group_items)),
-                                    device->local_most),
+      .local_size = lane ? 1 : group_items(planner, T(group_items)),
       .slices = slices,
       .past_cache_bytes = tuned(planner, T(past_cache_bytes)),
       .past_cache_row_bytes = 2048,

@@ -46,15 +46,22 @@ static const char *dtype_macro(uint32_t dtype) {
  * denormals in microcode took 4 times as long over a row of them (measured). Nothing above 2^-126 is lost. */
 static void write_options(const clloss__programs *all, clloss__types types, char *text, size_t size) {
   const bool f64 = types.x == CLLOSS_F64;
-  const int n = snprintf(text, size, "-cl-std=CL1.2%s%s -DCLLOSS_REAL=%s -DCLLOSS_X=%s -DCLLOSS_G=%s",
-                         all->team_option, f64 ? " -DCLLOSS_REAL_F64" : " -cl-denorms-are-zero",
-                         f64 ? "F64" : "F32", dtype_macro(types.x), dtype_macro(types.g));
+  const int n = snprintf(text, size, "-cl-std=CL1.2%s%s%s -DCLLOSS_REAL=%s -DCLLOSS_X=%s -DCLLOSS_G=%s",
+                         all->team_option, all->probe_options,
+                         f64 ? " -DCLLOSS_REAL_F64" : " -cl-denorms-are-zero", f64 ? "F64" : "F32",
+                         dtype_macro(types.x), dtype_macro(types.g));
   if (types.t) snprintf(text + n, size - (size_t)n, " -DCLLOSS_T=%s", dtype_macro(types.t));
 }
 
 static clloss_status build(clloss__programs *all, clloss__message *message, const clloss__source *source,
                            clloss__types types, clloss__program **out) {
-  char options[160];
+  if (!all->probed) {
+    const clloss_status status = clloss__probe(message, all->context, all->device, all->cpu,
+                                               all->probe_options);
+    if (status != CLLOSS_SUCCESS) return status;
+    all->probed = true;
+  }
+  char options[160 + CLLOSS__PROBE_OPTIONS];
   write_options(all, types, options, sizeof options);
   clloss__program *list = grown(all->list, all->n, sizeof *list);
   if (!list) return clloss__say(message, CL_OUT_OF_HOST_MEMORY, "no memory for program %s", source->name);

@@ -5,6 +5,7 @@
 #include <clloss/clloss.h>
 
 #include "message.h"
+#include "probe.h"
 
 typedef struct {
   const char *name; /* "xent.cl" */
@@ -42,6 +43,9 @@ typedef struct {
   cl_context context; /* the owner's */
   cl_device_id device;
   const char *team_option; /* builds for the team of the device's plans; static text */
+  bool cpu;
+  bool probed; /* at the first build, so that making a ctx compiles nothing */
+  char probe_options[CLLOSS__PROBE_OPTIONS];
   clloss__program *list;
   size_t n;
   uint64_t n_built;

@@ -18,8 +18,8 @@
   X(split_rows_per_unit, 2,       0,    SIZE_MAX) /* where there are at most so many rows for each compute unit */ \
   X(past_cache_bytes,    4194304, 0,    SIZE_MAX) /* from here on an output that isn't in place is written around the cache */ \
   X(group_few_classes,   256,     0,    SIZE_MAX) /* up to so many classes a work-group has … */              \
-  X(group_few_items,     64,      1,    256)      /* … so many items, */                                      \
-  X(group_items,         256,     1,    256)      /* and else so many */
+  X(group_few_items,     64,      2,    256)      /* … so many items, */                                      \
+  X(group_items,         256,     2,    256)      /* and else so many */
 /* clang-format on */
 
 enum clloss__tuning_name {

@@ -49,8 +49,9 @@ typedef struct clloss_ctx_options {
   char *message;             /* receives, NUL-terminated, why clloss_ctx_create failed; caller's memory */
   size_t message_size_bytes; /* room there */
   /* Plan overrides: for tuning and tests. They hold for every call on the ctx. */
-  uint32_t family;         /* CLLOSS_FAMILY_… */
-  uint32_t local_size;     /* work-items per work-group of the group family; the lane family's is always 1 */
+  uint32_t family; /* CLLOSS_FAMILY_… */
+  uint32_t
+      local_size; /* work-items per work-group of the group family, at least 2; the lane family's is always 1 */
   uint64_t rows_per_group; /* rows that one work-group owns */
   uint64_t slices;         /* work-groups per row of the split family, 2 … 64 */
   const char *tuning; /* what `clloss tune` wrote for this device, NUL-terminated; read during the call */

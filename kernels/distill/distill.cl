@@ -22,11 +22,7 @@
  *
  * Element types come by -D: CLLOSS_X of the student, CLLOSS_T of the teacher (none: the student's), CLLOSS_G of the
  * gradient. Teams and rows in the lanes are those of xent.cl; in place and out of place are the same. */
-#ifdef CLLOSS_TEAM_GROUP
-#  include "../team/group.clh"
-#else
-#  include "../team/lane.clh"
-#endif
+#include "../team/team.clh"
 #ifndef CLLOSS_T
 #  define CLLOSS_T CLLOSS_X
 #endif
@@ -61,6 +57,7 @@ typedef struct distill_io {
       const distill_args a, const distill_scalars k, local ulong *shared) {                        \
     const distill_io io = {student, teacher,  grad,      row_weight, grad_loss, divisor,           \
                            loss,    row_loss, row_stats, work,       shared};                      \
+    TEAM_BEGIN                                                                                     \
     JOIN(body, name)(&io, &a, &k);                                                                 \
   }                                                                                                \
   static inline void JOIN(body, name)(const distill_io *io, const distill_args *a, const distill_scalars *k)

@@ -9,11 +9,7 @@
  *
  * Bytes per class from memory: read b. Storage type by -D: CLLOSS_X. Teams and rows in the lanes are those of xent.cl;
  * logits and probabilities have kernels of their own, as no reduction may stand in a branch (group.clh). */
-#ifdef CLLOSS_TEAM_GROUP
-#  include "../team/group.clh"
-#else
-#  include "../team/lane.clh"
-#endif
+#include "../team/team.clh"
 #include "information_args.clh"
 #include "../team/span.clh"
 
@@ -37,6 +33,7 @@ typedef struct information_io {
                                   global real *surprisal, global real *entropy, const information_args a, \
                                   local ulong *shared) {                                                  \
     const information_io io = {input, targets, surprisal, entropy, shared};                               \
+    TEAM_BEGIN                                                                                            \
     JOIN(body, name)(&io, &a);                                                                            \
   }                                                                                                       \
   static inline void JOIN(body, name)(const information_io *io, const information_args *a)

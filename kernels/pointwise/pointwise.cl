@@ -17,11 +17,7 @@
  *
  * Element types come by -D: CLLOSS_X of the input, CLLOSS_T of the target, CLLOSS_G of the gradient. In place and out of
  * place are the same: each item writes what it alone has read. */
-#ifdef CLLOSS_TEAM_GROUP
-#  include "../team/group.clh"
-#else
-#  include "../team/lane.clh"
-#endif
+#include "../team/team.clh"
 #include "../team/factors.clh"
 #include "../team/sums.clh"
 #include "../team/walk.clh"
@@ -45,16 +41,22 @@ typedef struct pointwise_io {
   local ulong *shared;
 } pointwise_io;
 
+/* One signature for all. What follows is the kernel's body. */
 #define POINTWISE_KERNEL(name)                                                                     \
+  static inline void JOIN(body, name)(const pointwise_io *io, const pointwise_args *a,             \
+                                      const pointwise_scalars *k);                                 \
   kernel TEAM_ATTRIBUTE void name(                                                                 \
       global const X(stored) * input, global const T(stored) * target, global const real *weight,  \
       global const real *pos_weight, global const real *grad_loss, global real *loss,              \
       global real *element_loss, global G(stored) * grad, global long *counts, global uchar *work, \
-      const pointwise_args a, const pointwise_scalars k, local ulong *shared)
-
-#define POINTWISE_IO                                                                  \
-  const pointwise_io io = {input,        target, weight, pos_weight, grad_loss, loss, \
-                           element_loss, grad,   counts, work,       shared}
+      const pointwise_args a, const pointwise_scalars k, local ulong *shared) {                    \
+    const pointwise_io io = {input,        target, weight, pos_weight, grad_loss, loss,            \
+                             element_loss, grad,   counts, work,       shared};                    \
+    TEAM_BEGIN                                                                                     \
+    JOIN(body, name)(&io, &a, &k);                                                                 \
+  }                                                                                                \
+  static inline void JOIN(body, name)(const pointwise_io *io, const pointwise_args *a,             \
+                                      const pointwise_scalars *k)
 
 /* ---- the divisor ---- */
 
@@ -78,16 +80,15 @@ static inline real weights_of(const pointwise_io *io, const pointwise_args *a, u
 }
 
 POINTWISE_KERNEL(TEAM(pointwise_weigh)) {
-  POINTWISE_IO;
-  const ulong across = (a.weight_classes + a.classes_per_tally - 1) / a.classes_per_tally;
-  const ulong tally = get_group_id(0), row = tally / across * a.rows_per_tally;
-  const ulong begin = tally % across * a.classes_per_tally;
-  const ulong end = min(begin + a.classes_per_tally, (ulong)a.weight_classes);
+  const ulong across = ceil_div(a->weight_classes, a->classes_per_tally);
+  const ulong tally = get_group_id(0), row = tally / across * a->rows_per_tally;
+  const ulong begin = tally % across * a->classes_per_tally;
+  const ulong end = min(begin + a->classes_per_tally, (ulong)a->weight_classes);
   exact_sum total = {0, 0};
-  for (ulong r = row, last = min(row + a.rows_per_tally, (ulong)a.weight_rows); r < last; ++r)
-    add_exactly(&total, weights_of(&io, &a, r, begin, end));
-  const real sum = team_sum(total.sum, shared);
-  if (team_rank() == 0) reals(work, a.tallies)[tally] = sum;
+  for (ulong r = row, last = min(row + a->rows_per_tally, (ulong)a->weight_rows); r < last; ++r)
+    add_exactly(&total, weights_of(io, a, r, begin, end));
+  const real sum = team_sum(total.sum, io->shared);
+  if (team_rank() == 0) reals(io->work, a->tallies)[tally] = sum;
 }
 
 static inline real divisor_of(const pointwise_io *io, const pointwise_args *a, const pointwise_scalars *k) {
@@ -172,12 +173,14 @@ static inline void store_grad(const row_walk *w, ulong i, uint n, vec grad) {
 /* What weights, options and further outputs make of an element. Of the gradient's factors no product leaves the range that
  * the result doesn't: factors.clh. */
 ALWAYS_INLINE void adorn(const row_walk *w, ulong i, uint n, int pass, vec *loss, vec *grad) {
-  const vec weight = operand_at(&w->weight, i, n);
-  const vec_bits none = (weight == (vec)0) & (*grad == *grad); /* 0 · ∞ = 0 */
-  if (w->flags & POINTWISE_WEIGHT) *loss = product(weight, *loss);
+  /* read where it is used: a vector that is found above a branch and used in it alone is what the compiler of PoCL 6.0 may
+     end the process over (docs/devices.md) */
+  if (w->flags & POINTWISE_WEIGHT) *loss = product(operand_at(&w->weight, i, n), *loss);
   if (pass != BACKWARD && (w->flags & POINTWISE_ELEMENT_LOSS))
     R(store_some)(*loss, w->io->element_loss, w->element_loss_at + i, n);
   if (pass == FORWARD) return;
+  const vec weight = operand_at(&w->weight, i, n);
+  const vec_bits none = (weight == (vec)0) & (*grad == *grad); /* 0 · ∞ = 0 */
   const vec upstream = w->upstream.varies ? operand_at(&w->upstream, i, n) : (vec)1;
   const stretch_vec by = stretch_of(&w->unit, weight, upstream);
   *grad = none ? (vec)0 : *grad * by.near;
@@ -302,33 +305,23 @@ ALWAYS_INLINE void run(const pointwise_io *io, const pointwise_args *a, const po
   }
 }
 
-#define POINTWISE_PASSES(name)                        \
-  POINTWISE_KERNEL(TEAM(pointwise_forward_##name)) {  \
-    POINTWISE_IO;                                     \
-    run(&io, &a, &k, KIND_##name, FORWARD);           \
-  }                                                   \
-  POINTWISE_KERNEL(TEAM(pointwise_backward_##name)) { \
-    POINTWISE_IO;                                     \
-    run(&io, &a, &k, KIND_##name, BACKWARD);          \
-  }                                                   \
-  POINTWISE_KERNEL(TEAM(pointwise_fused_##name)) {    \
-    POINTWISE_IO;                                     \
-    run(&io, &a, &k, KIND_##name, FUSED);             \
-  }
+#define POINTWISE_PASSES(name)                                                                \
+  POINTWISE_KERNEL(TEAM(pointwise_forward_##name)) { run(io, a, k, KIND_##name, FORWARD); }   \
+  POINTWISE_KERNEL(TEAM(pointwise_backward_##name)) { run(io, a, k, KIND_##name, BACKWARD); } \
+  POINTWISE_KERNEL(TEAM(pointwise_fused_##name)) { run(io, a, k, KIND_##name, FUSED); }
 POINTWISE_KINDS(POINTWISE_PASSES)
 
 /* ---- the reduced results, by one item ---- */
 
 POINTWISE_KERNEL(TEAM(pointwise_finish)) {
-  POINTWISE_IO;
   if (team_rank() != 0) return;
-  if (a.flags & POINTWISE_LOSS)
-    loss[a.loss] = total_real(reals(work, a.sums), a.n_sums) / divisor_of(&io, &a, &k);
-  if (a.flags & POINTWISE_COUNTS) {
-    global const ulong *faults = ulongs(work, a.faults);
+  if (a->flags & POINTWISE_LOSS)
+    io->loss[a->loss] = total_real(reals(io->work, a->sums), a->n_sums) / divisor_of(io, a, k);
+  if (a->flags & POINTWISE_COUNTS) {
+    global const ulong *faults = ulongs(io->work, a->faults);
     ulong first = ULONG_MAX;
-    for (ulong i = 0; i < a.n_sums; ++i) first = min(first, faults[a.n_sums + i]);
-    counts[a.counts] = (long)total_ulong(faults, a.n_sums);
-    counts[a.counts + 1] = first == ULONG_MAX ? -1 : (long)first;
+    for (ulong i = 0; i < a->n_sums; ++i) first = min(first, faults[a->n_sums + i]);
+    io->counts[a->counts] = (long)total_ulong(faults, a->n_sums);
+    io->counts[a->counts + 1] = first == ULONG_MAX ? -1 : (long)first;
   }
 }

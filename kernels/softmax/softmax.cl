@@ -11,19 +11,24 @@
  * after everything was read for the sums.
  *
  * Teams and rows in the lanes are those of xent.cl. */
-#ifdef CLLOSS_TEAM_GROUP
-#  include "../team/group.clh"
-#else
-#  include "../team/lane.clh"
-#endif
+#include "../team/team.clh"
 #include "../team/span.clh"
 #include "softmax_args.clh"
 
-/* d isn't there in forward. */
-#define SOFTMAX_KERNEL(name)                                                                      \
-  kernel TEAM_ATTRIBUTE void name(global const X(stored) * x, global const X(stored) * d,         \
-                                  global G(stored) * out, const softmax_args a, const real scale, \
-                                  local ulong *shared)
+/* One signature for all; d isn't there in forward. What follows is the kernel's body. */
+#define SOFTMAX_KERNEL(name)                                                                           \
+  static inline void JOIN(body, name)(global const X(stored) * x, global const X(stored) * d,          \
+                                      global G(stored) * out, const softmax_args *a, const real scale, \
+                                      local ulong *shared);                                            \
+  kernel TEAM_ATTRIBUTE void name(global const X(stored) * x, global const X(stored) * d,              \
+                                  global G(stored) * out, const softmax_args a, const real scale,      \
+                                  local ulong *shared) {                                               \
+    TEAM_BEGIN                                                                                         \
+    JOIN(body, name)(x, d, out, &a, scale, shared);                                                    \
+  }                                                                                                    \
+  static inline void JOIN(body, name)(global const X(stored) * x, global const X(stored) * d,          \
+                                      global G(stored) * out, const softmax_args *a, const real scale, \
+                                      local ulong *shared)
 
 /* ---- the mathematics of an element: of a team's vector and of a vector of rows ---- */
 
@@ -123,16 +128,16 @@ static inline row_walk walk_of(global const X(stored) * x, global const X(stored
 }
 
 SOFTMAX_KERNEL(TEAM(softmax_forward)) {
-  const bool is_log = a.flags & SOFTMAX_LOG;
-  FOR_ROWS(&a.rows, get_group_id(0), r) {
-    row_walk w = walk_of(x, d, out, &a, scale, r);
+  const bool is_log = a->flags & SOFTMAX_LOG;
+  FOR_ROWS(&a->rows, get_group_id(0), r) {
+    row_walk w = walk_of(x, d, out, a, scale, r);
     const span_stats stats = span_statistics(&w.s, KEEP_NOT, 0, shared);
     w.max = stats.max;
     w.term = row_term(stats.sum, is_log);
     if (is_log) {
-      write_row(&w, LOG_SOFTMAX_FORWARD, a.flags & SOFTMAX_PAST_CACHE);
+      write_row(&w, LOG_SOFTMAX_FORWARD, a->flags & SOFTMAX_PAST_CACHE);
     } else {
-      write_row(&w, SOFTMAX_FORWARD, a.flags & SOFTMAX_PAST_CACHE);
+      write_row(&w, SOFTMAX_FORWARD, a->flags & SOFTMAX_PAST_CACHE);
     }
   }
 }
@@ -157,14 +162,14 @@ static inline real grad_sum(const row_walk *w, bool is_log) {
 }
 
 SOFTMAX_KERNEL(TEAM(softmax_backward)) {
-  const bool is_log = a.flags & SOFTMAX_LOG;
-  FOR_ROWS(&a.rows, get_group_id(0), r) {
-    row_walk w = walk_of(x, d, out, &a, scale, r);
+  const bool is_log = a->flags & SOFTMAX_LOG;
+  FOR_ROWS(&a->rows, get_group_id(0), r) {
+    row_walk w = walk_of(x, d, out, a, scale, r);
     w.term = team_sum(is_log ? grad_sum(&w, true) : grad_sum(&w, false), shared);
     if (is_log) {
-      write_row(&w, LOG_SOFTMAX_BACKWARD, a.flags & SOFTMAX_PAST_CACHE);
+      write_row(&w, LOG_SOFTMAX_BACKWARD, a->flags & SOFTMAX_PAST_CACHE);
     } else {
-      write_row(&w, SOFTMAX_BACKWARD, a.flags & SOFTMAX_PAST_CACHE);
+      write_row(&w, SOFTMAX_BACKWARD, a->flags & SOFTMAX_PAST_CACHE);
     }
   }
 }
@@ -180,16 +185,16 @@ static inline lanes z_lanes(global const X(stored) * x, const softmax_args *a, r
 }
 
 SOFTMAX_KERNEL(TEAM_ROWS(softmax_forward)) {
-  const bool is_log = a.flags & SOFTMAX_LOG, cached = a.rows.classes <= CACHED;
-  const ulong classes = a.rows.classes;
+  const bool is_log = a->flags & SOFTMAX_LOG, cached = a->rows.classes <= CACHED;
+  const ulong classes = a->rows.classes;
   lanes cache[CACHED]; /* z, then exp(z − m) unless it is z that is needed */
-  FOR_LANES(&a.rows, get_group_id(0), r, live) {
-    const ulong x_at = row_at(&a.x, a.rows.inner, r), out_at = row_at(&a.out, a.rows.inner, r);
-#define Z_LANES(c) (cached ? cache[c] : z_lanes(x, &a, scale, x_at + (c)*a.x.class_stride, (uint)live))
+  FOR_LANES(&a->rows, get_group_id(0), r, live) {
+    const ulong x_at = row_at(&a->x, a->rows.inner, r), out_at = row_at(&a->out, a->rows.inner, r);
+#define Z_LANES(c) (cached ? cache[c] : z_lanes(x, a, scale, x_at + (c)*a->x.class_stride, (uint)live))
     lanes max = (lanes)-INFINITY;
     exact_lanes sum = {(lanes)0, (lanes)0};
     for (ulong c = 0; c < classes; ++c) {
-      const lanes v = z_lanes(x, &a, scale, x_at + c * a.x.class_stride, (uint)live);
+      const lanes v = z_lanes(x, a, scale, x_at + c * a->x.class_stride, (uint)live);
       if (cached) cache[c] = v;
       max = LARGER(v, max);
     }
@@ -206,19 +211,19 @@ SOFTMAX_KERNEL(TEAM_ROWS(softmax_forward)) {
     for (ulong c = 0; c < classes; ++c) {
       const lanes v = Z_LANES(c);
       const lanes y = is_log ? log_softmax_of(v, max, term) : cached ? v * term : softmax_of(v, max, term);
-      G(store_lanes)(y, out, out_at + c * a.out.class_stride, a.out.row_stride, (uint)live);
+      G(store_lanes)(y, out, out_at + c * a->out.class_stride, a->out.row_stride, (uint)live);
     }
   }
 }
 
 SOFTMAX_KERNEL(TEAM_ROWS(softmax_backward)) {
-  const bool is_log = a.flags & SOFTMAX_LOG;
-  const ulong classes = a.rows.classes;
-  FOR_LANES(&a.rows, get_group_id(0), r, live) {
-    const ulong y_at = row_at(&a.x, a.rows.inner, r), d_at = row_at(&a.d, a.rows.inner, r);
-    const ulong out_at = row_at(&a.out, a.rows.inner, r);
-#define Y_LANES(c)  X(load_lanes)(x, y_at + (c)*a.x.class_stride, a.x.row_stride, (uint)live)
-#define DY_LANES(c) X(load_lanes)(d, d_at + (c)*a.d.class_stride, a.d.row_stride, (uint)live)
+  const bool is_log = a->flags & SOFTMAX_LOG;
+  const ulong classes = a->rows.classes;
+  FOR_LANES(&a->rows, get_group_id(0), r, live) {
+    const ulong y_at = row_at(&a->x, a->rows.inner, r), d_at = row_at(&a->d, a->rows.inner, r);
+    const ulong out_at = row_at(&a->out, a->rows.inner, r);
+#define Y_LANES(c)  X(load_lanes)(x, y_at + (c)*a->x.class_stride, a->x.row_stride, (uint)live)
+#define DY_LANES(c) X(load_lanes)(d, d_at + (c)*a->d.class_stride, a->d.row_stride, (uint)live)
     exact_lanes total = {(lanes)0, (lanes)0};
     FOR_CLASSES(classes, begin, end) {
       lanes part = (lanes)0;
@@ -230,7 +235,7 @@ SOFTMAX_KERNEL(TEAM_ROWS(softmax_backward)) {
     for (ulong c = 0; c < classes; ++c) {
       const lanes y = Y_LANES(c), dy = DY_LANES(c);
       const lanes dx = is_log ? log_softmax_grad_of(y, dy, sum, scale) : softmax_grad_of(y, dy, sum, scale);
-      G(store_lanes)(dx, out, out_at + c * a.out.class_stride, a.out.row_stride, (uint)live);
+      G(store_lanes)(dx, out, out_at + c * a->out.class_stride, a->out.row_stride, (uint)live);
     }
   }
 }

@@ -25,11 +25,7 @@
  * Log-probabilities need none of this: xent_nll.clh.
  *
  * Assumes: views checked by the host; 64-bit offsets; ids below `rows` only by this file's own masks. */
-#ifdef CLLOSS_TEAM_GROUP
-#  include "../team/group.clh"
-#else
-#  include "../team/lane.clh"
-#endif
+#include "../team/team.clh"
 #include "xent_io.clh"
 
 /* ---- how many rows are valid, and what they weigh ---- */
