@@ -8,7 +8,8 @@
  *   log       3        0.26 · 2^-23 and less than 1 · 2^-23
  *   x / y     5        2.5 ulp: OpenCL 1.2, section 7.4
  *   z         τ |z|    τ = 0; 1 with logit_scale; 20 with softcap: two divisions, a product and
- *                      (1 − t) / (1 + t) of t = exp, each term's share of which tanh damps
+ *                      (1 − t) / (1 + t) of t = exp, each term's share of which tanh damps; in f64
+ *                      tanh itself is off by 4 (tools/derive_math.py)
  *   d         |d| + T  T = 2 τ max |z|: the maximum may be off too
  *
  * A term of s is exp of such a difference, hence off relatively by 4 + |d| + T. A term that is measured from

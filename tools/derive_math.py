@@ -18,7 +18,10 @@ f64: float64 can't fit itself, so these are interpolated at Chebyshev's points i
 factor of the minimax fit:
 exp(r) as 1 + r * P(r), P of degree 10.
 log(1 + f) as 2 atanh(s) = 2 s + s^3 * R(s^2), s = f / (2 + f), R of degree 7.
+tanh(u) as -m / (2 + m), m = exp(-2 |u|) - 1, of the same P; what its roundings come to is bounded here too.
 """
+import math
+
 import mpmath as mp
 import numpy as np
 
@@ -73,6 +76,37 @@ def interpolate(name, function, lo, hi, count, whole, step):
     print(f"{name}: relative error {mp.nstr(worst, 3)} = {mp.nstr(worst * 2**52, 2)} * 2^-52")
     for k, c in enumerate(rounded):
         print(f"  {step(k)}: {c.hex()}  ({c:.17g})")
+    return rounded
+
+
+def bound_tanh(p):
+    """The most that tanh f64 errs, in 2^-53 of its value, of the coefficients of exp: each rounding's half unit in the last
+    place at that point, carried through what follows, and the polynomial's own error relative to exp(r) - 1."""
+    points = [mp.log(2) / 2 * k / 1000 for k in range(-1000, 1001) if k]
+    own = max(abs(r * sum(mp.mpf(c) * r**k for k, c in enumerate(p)) / mp.expm1(r) - 1) for r in points)
+    print(f"exp f64 - 1: relative error {mp.nstr(own, 3)} = {mp.nstr(own * 2**52, 2)} * 2^-52")
+    own = float(own * 2**53)
+
+    def half(x):  # of a power of two that of the numbers below it, as m and tanh are never above 1
+        fraction, exponent = math.frexp(abs(x))
+        return 2.0 ** (exponent - 1 - (fraction == 0.5))
+
+    def error(u):
+        n = round(-2 * u / math.log(2))
+        r, scale = -2 * u - n * math.log(2), 2.0**n
+        of_r = half(r) if n else 0
+        q, of_q = p[-1], 0
+        for c in p[-2:0:-1]:  # q = (P - 1) / r
+            q, of_q = q * r + c, of_q * abs(r)
+            of_q += half(q)
+        rest = math.expm1(r)
+        of_rest = (of_q * abs(r) + half(q * r)) * abs(r) + half(rest) + own * abs(rest) + of_r * math.exp(r)
+        m = math.expm1(-2 * u)
+        of_m = of_rest * scale + (half(m) if n else 0) + (half(1) if n < -53 else 0)
+        return of_m / -m * 2 / (2 + m) + half(2 + m) / (2 + m) + half(m / (2 + m)) / (-m / (2 + m))
+
+    most, where = max((error(u), u) for u in (k / 50000 for k in range(1, 1000000)))
+    print(f"tanh f64: at most {most:.2f} * 2^-53, at {where}")
 
 
 def main():
@@ -86,8 +120,9 @@ def main():
 
     mp.mp.prec = 200
     half = mp.log(2) / 2
-    interpolate("exp f64", lambda r: mp.expm1(r) / r if abs(r) > 1e-30 else mp.mpf(1), -half, half, 11,
-                lambda r, p: (1 + r * p, mp.exp(r)), lambda k: f"r^{k + 1}")
+    p = interpolate("exp f64", lambda r: mp.expm1(r) / r if abs(r) > 1e-30 else mp.mpf(1), -half, half, 11,
+                    lambda r, p: (1 + r * p, mp.exp(r)), lambda k: f"r^{k + 1}")
+    bound_tanh(p)
     most = (mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)
     interpolate("log f64", lambda z: 2 * (mp.atanh(mp.sqrt(z)) / mp.sqrt(z) - 1) / z, mp.mpf(0), most**2, 8,
                 lambda z, p: (2 * mp.sqrt(z) + mp.sqrt(z)**3 * p, 2 * mp.atanh(mp.sqrt(z))), lambda k: f"s^{2 * k + 3}")
