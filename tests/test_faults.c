@@ -227,6 +227,7 @@ int main(void) {
   if (queue) clReleaseCommandQueue(queue);
   queue = f.queue;
   family = CLLOSS_FAMILY_AUTO;
+  if (open) trial_fails();
   if (open) build_and_log_fail();
   problem_close(&p);
   fixture_close(&f);
