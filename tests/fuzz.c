@@ -75,12 +75,11 @@ fuzz_setting fuzz_draw_setting(fuzz *f, const uint32_t *local_sizes, uint64_t *s
   while (local_sizes[n]) n++;
   const uint32_t size = local_sizes[harness_pick(state, n)];
   const bool lane = size == 1;
-  fuzz_setting s = {.plan.local_size = lane ? 0 : size & 0xffff};
+  fuzz_setting s = {.plan.local_size = lane ? 0 : size};
   static const uint32_t lane_families[] = {CLLOSS_FAMILY_AUTO, CLLOSS_FAMILY_AUTO, CLLOSS_FAMILY_LANE,
                                            CLLOSS_FAMILY_SPLIT},
                         group_families[] = {CLLOSS_FAMILY_GROUP, CLLOSS_FAMILY_GROUP, CLLOSS_FAMILY_SPLIT};
   s.plan.family = lane ? lane_families[harness_pick(state, 4)] : group_families[harness_pick(state, 3)];
-  if (s.plan.family == CLLOSS_FAMILY_SPLIT && s.plan.local_size == 1) s.plan.family = CLLOSS_FAMILY_GROUP;
   const size_t variant = harness_pick(state, VARIANTS);
   uint64_t own = f->h.seed ^ (uint64_t)(s.plan.family * 1000 + s.plan.local_size) << 8 ^ variant;
   if (variant == 0) return s;

@@ -31,9 +31,8 @@ typedef void fuzz_draw(fuzz *f, uint64_t *state);
 fuzz_draw fuzz_xent, fuzz_xent_factors, fuzz_xent_host, fuzz_many_classes, fuzz_pointwise,
     fuzz_pointwise_factors, fuzz_softmax, fuzz_distill, fuzz_information;
 
-/* A setting for programs of these local sizes, a list that ends with 0; 1 is the lane team as well as a group of one
- * item, which FUZZ_GROUP_OF_1 asks for. What else a plan may be overridden with, and the tuning text, are drawn. */
-enum { FUZZ_GROUP_OF_1 = 0x10001 };
+/* A setting for programs of these local sizes, a list that ends with 0; 1 is the lane team, and others
+ * are the group team's. What else a plan may be overridden with, and the tuning text, are drawn. */
 fuzz_setting fuzz_draw_setting(fuzz *f, const uint32_t *local_sizes, uint64_t *state);
 bool fuzz_splits(const fuzz_setting *setting);
 

@@ -33,7 +33,7 @@ static layout draw_layout(uint64_t *state) {
 }
 
 static fuzz_setting draw_setting(fuzz *f, const uint32_t *local_sizes, uint64_t *state) {
-  static const uint32_t sizes[] = {1, 1, FUZZ_GROUP_OF_1, 2, 3, 7, 8, 60, 64, 256, 0};
+  static const uint32_t sizes[] = {1, 1, 2, 3, 7, 8, 60, 64, 256, 0};
   return fuzz_draw_setting(f, f->all_types ? sizes : local_sizes, state);
 }
 

@@ -1,0 +1,131 @@
+/* The faults of drivers that docs/devices.md lists, each by its smallest kernel (drivers.cl): the form that clLoss uses has to
+ * be right here. `test_drivers --faults` also tries the form that one would write first, each in a process of its own, and
+ * prints what this driver makes of it: that is where the table comes from. */
+#include "check.h"
+#include "drivers.h"
+
+#include "runtime/device.h"
+#include "runtime/probe.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { ELEMENTS = 4096 };
+
+typedef struct {
+  const char *name, *what;
+  size_t items_bare, items_own; /* work-items of its one work-group */
+  cl_ulong n, flags;
+  float expected; /* in y[0], where x is 1 throughout and y was 0 */
+} fault;
+
+static const fault faults[] = {
+    {"loop", "a loop in a branch, in a kernel of one item", 1, 1, 4, 1, 5},
+    {"barrier", "a barrier in a branch, in a kernel of one item", 1, 2, 4, 1, 5},
+    {"half", "vload_half16 and vstore_half16 at any element", 1, 1, 3, 2, 8},
+    {"prefetch", "__builtin_prefetch", 1, 1, 4, 0, 5},
+    {"above", "a vector above the branch that uses it", 64, 64, 7, 1, 4},
+};
+
+typedef struct {
+  cl_context context;
+  cl_device_id device;
+  cl_command_queue queue;
+} place;
+
+static cl_int open_place(place *p) {
+  cl_platform_id platform;
+  cl_int error = clGetPlatformIDs(1, &platform, NULL);
+  if (!error) error = clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 1, &p->device, NULL);
+  if (!error) p->context = clCreateContext(NULL, 1, &p->device, NULL, NULL, &error);
+  if (!error) p->queue = clCreateCommandQueue(p->context, p->device, 0, &error);
+  return error;
+}
+
+static cl_int build(const place *p, const fault *f, bool bare, cl_kernel *kernel) {
+  clloss__message message = {0};
+  clloss__device facts;
+  char tried[CLLOSS__PROBE_OPTIONS] = "", options[400], name[32];
+  cl_int error = clloss__device_read(&message, p->device, &facts);
+  if (!error) error = clloss__probe(&message, p->context, p->device, facts.cpu, tried);
+  if (error) return error;
+  /* the flags of the library's own programs */
+  snprintf(options, sizeof options, "-cl-std=CL1.2 -cl-denorms-are-zero%s%s",
+           bare ? " -DBARE -DCASE_" : tried, bare ? f->name : "");
+  snprintf(name, sizeof name, "trial_%s", f->name);
+  const char *text = drivers_cl;
+  cl_program program = clCreateProgramWithSource(p->context, 1, &text, NULL, &error);
+  if (!error) error = clBuildProgram(program, 1, &p->device, options, NULL, NULL);
+  if (!error) *kernel = clCreateKernel(program, name, &error);
+  return error;
+}
+
+static cl_int run(const place *p, const fault *f, bool bare, float *result) {
+  const size_t items = bare ? f->items_bare : f->items_own;
+  cl_kernel kernel;
+  float ones[ELEMENTS], zeros[ELEMENTS] = {0};
+  for (size_t i = 0; i < ELEMENTS; i++) ones[i] = 1;
+  cl_int error = build(p, f, bare, &kernel);
+  if (error) return error;
+  const cl_mem_flags copied = CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR;
+  cl_mem x = clCreateBuffer(p->context, copied, sizeof ones, ones, &error), y = NULL;
+  if (!error) y = clCreateBuffer(p->context, copied, sizeof zeros, zeros, &error);
+  if (!error) error = clSetKernelArg(kernel, 0, sizeof x, &x);
+  if (!error) error = clSetKernelArg(kernel, 1, sizeof y, &y);
+  if (!error) error = clSetKernelArg(kernel, 2, sizeof f->n, &f->n);
+  if (!error) error = clSetKernelArg(kernel, 3, sizeof f->flags, &f->flags);
+  if (!error) error = clEnqueueNDRangeKernel(p->queue, kernel, 1, NULL, &items, &items, 0, NULL, NULL);
+  if (!error) error = clEnqueueReadBuffer(p->queue, y, CL_TRUE, 0, sizeof *result, result, 0, NULL, NULL);
+  return error;
+}
+
+/* In a child, as the driver may end it. */
+static void show(const fault *f, bool bare) {
+  fflush(stdout);
+  const pid_t child = fork();
+  if (child == 0) {
+    place p;
+    float result = 0;
+    cl_int error = open_place(&p);
+    if (!error) error = run(&p, f, bare, &result);
+    if (error) {
+      printf("fails: %s\n", clloss_status_name(error));
+    } else if (result == f->expected) {
+      printf("right\n");
+    } else {
+      printf("WRONG: %g, expected %g\n", (double)result, (double)f->expected);
+    }
+    fflush(stdout);
+    _exit(0);
+  }
+  int state = 0;
+  waitpid(child, &state, 0);
+  if (WIFSIGNALED(state)) printf("DIES: signal %d, %s\n", WTERMSIG(state), strsignal(WTERMSIG(state)));
+  if (WIFEXITED(state) && WEXITSTATUS(state)) printf("DIES: exits with %d\n", WEXITSTATUS(state));
+}
+
+static int show_all(void) {
+  for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+    for (int bare = 1; bare >= 0; bare--) {
+      printf("%-50s %-5s ", bare ? faults[i].what : "", bare ? "bare" : "ours");
+      show(&faults[i], bare);
+    }
+  }
+  return 0;
+}
+
+int main(int argc, char **argv) {
+  if (argc == 2 && strcmp(argv[1], "--faults") == 0) return show_all();
+  place p = {0};
+  CHECK_STATUS(open_place(&p), CLLOSS_SUCCESS);
+  for (size_t i = 0; i < sizeof faults / sizeof *faults && !check_failures; i++) {
+    float result = 0;
+    CHECK_STATUS(run(&p, &faults[i], false, &result), CLLOSS_SUCCESS);
+    if (result == faults[i].expected) continue;
+    CHECK(result == faults[i].expected);
+    fprintf(stderr, "%s: %g, expected %g\n", faults[i].name, (double)result, (double)faults[i].expected);
+  }
+  return check_done();
+}
