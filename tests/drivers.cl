@@ -15,21 +15,21 @@
 #define TRIAL(name) kernel void name(global float *x, global float *y, const ulong n, const ulong flags)
 
 #ifdef CASE_loop
-/* A loop in a branch, one work-item: y grows once by 1 and the sum of n of x. */
+/* A loop in a branch, in a kernel of one item: y grows by 1 before it. */
 TRIAL(trial_loop) {
   TEAM_BEGIN
-  float sum = 0;
-  if (flags)
-    for (ulong i = 0; i < n; ++i) sum += x[i];
-  y[get_global_id(0)] += 1 + sum;
+  if (flags) {
+    y[0] += 1;
+    for (ulong i = 0; i < n; ++i) y[4 + i] = x[i];
+  }
 }
 #endif
 
 #ifdef CASE_barrier
-/* A barrier in a branch that all items of a work-group take; clLoss has none in groups of one. */
+/* A barrier in a branch that all items of a work-group take; clLoss has none in groups of one item. */
 TRIAL(trial_barrier) {
-  if (flags) barrier(CLK_LOCAL_MEM_FENCE);
-  y[get_global_id(0)] += 1 + n;
+  if (get_local_id(0) == 0) y[0] += 1;
+  if (flags) barrier(CLK_GLOBAL_MEM_FENCE);
 }
 #endif
 

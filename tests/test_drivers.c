@@ -22,8 +22,8 @@ typedef struct {
 } fault;
 
 static const fault faults[] = {
-    {"loop", "a loop in a branch, in a kernel of one item", 1, 1, 4, 1, 5},
-    {"barrier", "a barrier in a branch, in a kernel of one item", 1, 2, 4, 1, 5},
+    {"loop", "a loop in a branch, in a kernel of one item", 1, 1, 4, 1, 1},
+    {"barrier", "a barrier in a branch, in a kernel of one item", 1, 2, 4, 1, 1},
     {"half", "vload_half16 and vstore_half16 at any element", 1, 1, 3, 2, 8},
     {"prefetch", "__builtin_prefetch", 1, 1, 4, 0, 5},
     {"above", "a vector above the branch that uses it", 64, 64, 7, 1, 4},

@@ -7,7 +7,7 @@
 /* LANES: a bound that kernels/xent/xent_rows.clh states. */
 enum { LANES = 16, SLICES_MOST = 64 };
 
-/* A group of one item is what lanes are for. And PoCL 7 runs the rest of its kernels twice (docs/devices.md). */
+/* A group of one item is what lanes are for. And PoCL 7 runs parts of its kernels twice (docs/devices.md). */
 enum { GROUP_LEAST = 2 };
 
 /* PoCL 3.1 compiles a second version of each kernel for grids above this. */

@@ -2,8 +2,8 @@
  *
  * A front end may know a builtin that the code generator behind it ends the process over: rusticl and Intel's compiler for
  * GPUs translate to SPIR-V, and the translator exits at __builtin_prefetch. So __has_builtin decides nothing by itself: only
- * where the front end compiles for a processor, and not for a translator, is there any kernel. It says so before anything
- * is at risk. And no trial relies on an error, as PoCL 3.1 prints each of those on stderr. */
+ * where the front end compiles for a processor, and not for a translator, is there any kernel, and the preprocessor tells
+ * before anything is at risk. And no trial relies on an error, as PoCL 3.1 prints each of those on stderr. */
 #include "probe.h"
 
 #include <stdio.h>
@@ -22,7 +22,8 @@ static const struct {
  * element, and a driver may know better. */
 static const char trial[] =
     "kernel void trial(global float *x) { x[0] = 1; }\n"
-    "#if !defined(__SPIR__) && !defined(__SPIRV__) && defined(__has_builtin)\n"
+    "#if defined(__has_builtin) && (defined(__x86_64__) || defined(__i386__) || defined(__aarch64__) || \\\n"
+    "                               defined(__arm__) || defined(__riscv) || defined(__powerpc64__))\n"
     "#  if __has_builtin(__builtin_prefetch)\n"
     "kernel void trial_prefetch(global float *x) { __builtin_prefetch((const void *)(size_t)(x + 64)); x[0] "
     "= 1; }\n"
