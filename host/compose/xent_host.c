@@ -5,6 +5,7 @@
 #include "runtime/ctx.h"
 #include "runtime/stream.h"
 #include "runtime/view.h"
+#include "losses/options.h"
 #include "losses/xent.h"
 
 enum { PART_BYTES = 64 << 20, WHOLE = CLLOSS__STREAM_PLACES - 1 };
@@ -34,7 +35,7 @@ enum { BINDINGS = 14 };
 static void list_bindings(const job *j, clloss__xent *r, binding *b) {
   const clloss_xent_arrays *in = &j->in;
   clloss_xent *x = &r->x;
-  const uint32_t real = in->logits_dtype == CLLOSS_F64 ? CLLOSS_F64 : CLLOSS_F32;
+  const uint32_t real = CLLOSS__REAL(in->logits_dtype);
   const bool none = r->o.reduction == CLLOSS_NONE;
   const size_t classes = in->classes, upstream = none ? 1 : 0;
   const binding all[BINDINGS] = {
@@ -97,7 +98,7 @@ static clloss_status check_pointers(job *j) {
 
 static clloss_status check_types(job *j) {
   const clloss_xent_arrays *in = &j->in;
-  const uint32_t real = in->logits_dtype == CLLOSS_F64 ? CLLOSS_F64 : CLLOSS_F32;
+  const uint32_t real = CLLOSS__REAL(in->logits_dtype);
   const uint32_t grad = in->grad_dtype ? in->grad_dtype : in->logits_dtype, targets = in->targets_dtype;
   const clloss_status status = clloss__check_real_dtype(j->ctx, "arrays.logits_dtype", in->logits_dtype);
   if (status != CLLOSS_SUCCESS) return status;
@@ -128,8 +129,8 @@ static clloss_status read_job(job *j, const clloss_xent_arrays *arrays, const cl
   status = clloss__read_struct(&j->ctx->message, "arrays", &j->in, sizeof j->in, arrays);
   if (status != CLLOSS_SUCCESS) return status;
   const clloss_xent_arrays *in = &j->in;
-  if (in->reserved)
-    return clloss__fail(j->ctx, CLLOSS_OPTION, "arrays.reserved is %u: it must be 0", in->reserved);
+  status = clloss__check_reserved(j->ctx, "arrays", in->reserved);
+  if (status != CLLOSS_SUCCESS) return status;
   clloss_xent x = {.struct_size = sizeof x, .rows = in->rows, .classes = in->classes, .inner = in->inner};
   x.logits.dtype = in->logits_dtype;
   x.targets.dtype = in->targets_dtype;

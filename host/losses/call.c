@@ -2,6 +2,7 @@
 #include "call.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/ctx.h"
@@ -15,6 +16,18 @@ bool clloss__has(const clloss__request *r, const clloss_view *view) {
 size_t clloss__list_uses(clloss__use *uses, const clloss__use *table, size_t n) {
   memcpy(uses, table, n * sizeof *uses);
   return n;
+}
+
+clloss__roles clloss__roles_of(int pass, uint32_t reduction) {
+  const bool forth = pass == CLLOSS__FORWARD, back = pass == CLLOSS__BACKWARD;
+  const clloss__role result = back ? CLLOSS__REFUSED : CLLOSS__MAY_WRITE;
+  return (clloss__roles){
+      .result = result,
+      .reduced = reduction == CLLOSS_NONE ? CLLOSS__REFUSED : result,
+      .stats = back ? CLLOSS__READS : CLLOSS__MAY_WRITE,
+      .grad = forth ? CLLOSS__REFUSED : CLLOSS__WRITES,
+      .grad_loss = forth ? CLLOSS__REFUSED : CLLOSS__MAY_READ,
+  };
 }
 
 /* ---- what the description says of a request ---- */
@@ -79,20 +92,19 @@ static void note_views(clloss__request *r, const clloss__use *uses, size_t n) {
 
 static clloss_status read(const clloss__loss *loss, clloss__request *r, const clloss__ask *ask,
                           clloss__use *uses, size_t *n) {
-  if (!ask->ctx) return CLLOSS_NULL_ARGUMENT;
   r->pass = ask->pass;
   r->presence = ask->purpose == CLLOSS__MAKE ? CLLOSS__BOUND : CLLOSS__TYPED;
   clloss_status status = clloss__enter(ask->ctx);
   if (status == CLLOSS_SUCCESS) status = read_structs(loss, r, ask);
   if (status != CLLOSS_SUCCESS) return status;
-  clloss__settle_views(ask->ctx, r->presence, part(r, loss->arrays), loss->first_view, loss->last_view);
+  clloss__settle_views(ask->ctx, r->presence, part(r, loss->arrays), loss->key.at, loss->last_view);
   clloss_view *key = key_of(loss, r);
   r->untyped = !key->mem && key->dtype == 0;
   if (r->untyped) key->dtype = CLLOSS_F32;
   status = check_shape(loss, ask->ctx, r);
-  if (status == CLLOSS_SUCCESS) status = loss->check(ask->ctx, r);
+  if (status == CLLOSS_SUCCESS) status = loss->steps.check(ask->ctx, r);
   if (status != CLLOSS_SUCCESS) return status;
-  *n = loss->views(r, uses);
+  *n = loss->steps.views(r, uses);
   note_views(r, uses, *n);
   return CLLOSS_SUCCESS;
 }
@@ -100,7 +112,7 @@ static clloss_status read(const clloss__loss *loss, clloss__request *r, const cl
 clloss_status clloss__call_read(const clloss__loss *loss, clloss__request *r, const clloss__ask *ask) {
   clloss__use uses[CLLOSS__USES_MOST];
   size_t n;
-  return read(loss, r, ask, uses, &n);
+  return ask->ctx ? read(loss, r, ask, uses, &n) : CLLOSS_NULL_ARGUMENT;
 }
 
 /* ---- check ---- */
@@ -180,7 +192,7 @@ static clloss_status submit(const clloss__loss *loss, clloss_ctx *ctx, clloss__r
 clloss_status clloss__call_submit(const clloss__loss *loss, clloss_ctx *ctx, clloss__request *r,
                                   clloss__call *call) {
   clloss__use uses[CLLOSS__USES_MOST];
-  return submit(loss, ctx, r, uses, loss->views(r, uses), call);
+  return submit(loss, ctx, r, uses, loss->steps.views(r, uses), call);
 }
 
 /* ---- the whole ---- */
@@ -189,13 +201,13 @@ static clloss_status make(const clloss__loss *loss, clloss__request *r, const cl
                           const clloss__use *uses, size_t n) {
   clloss__call call = {.queue = ask->queue, .n_wait = ask->n_wait, .wait = ask->wait, .done = ask->done};
   if (r->presence == CLLOSS__TYPED)
-    clloss__forget_buffers(part(r, loss->arrays), loss->first_view, loss->last_view);
+    clloss__forget_buffers(part(r, loss->arrays), loss->key.at, loss->last_view);
   if (loss->workspace) {
     const clloss_status status = clloss__launch_workspace(
         ask->ctx, &call, in_arrays(loss, r, loss->workspace), r->workspace_bytes, &r->work, &r->work_at);
     if (status != CLLOSS_SUCCESS) return status;
   }
-  loss->launches(r, &call);
+  loss->steps.launches(r, &call);
   return submit(loss, ask->ctx, r, uses, n, &call);
 }
 
@@ -207,22 +219,31 @@ static clloss_status size(const clloss__loss *loss, clloss__request *r, const cl
   for (int i = 0; i < CLLOSS__GUESSES && !key->mem; ++i) {
     const clloss__guess guess = clloss__guess_of(&ask->ctx->planner.facts, i);
     if (r->untyped) key->dtype = guess.dtype;
-    loss->plan(ask->ctx, r, &guess);
+    loss->steps.plan(ask->ctx, r, &guess);
     if (r->workspace_bytes > *ask->bytes) *ask->bytes = r->workspace_bytes;
   }
   return CLLOSS_SUCCESS;
 }
 
-clloss_status clloss__call_run(const clloss__loss *loss, clloss__request *r, const clloss__ask *ask) {
+static clloss_status run(const clloss__loss *loss, clloss__request *r, const clloss__ask *ask) {
   clloss__use uses[CLLOSS__USES_MOST];
   size_t n;
   clloss_status status = read(loss, r, ask, uses, &n);
   if (status != CLLOSS_SUCCESS) return status;
-  loss->plan(ask->ctx, r, NULL);
+  loss->steps.plan(ask->ctx, r, NULL);
   if (ask->purpose == CLLOSS__SIZE) return size(loss, r, ask);
   status = ask->purpose == CLLOSS__COMPILE
                ? check_typed(loss, ask->ctx, r)
                : clloss__launch_check_queue(ask->ctx, ask->queue, ask->n_wait, ask->wait);
   if (status == CLLOSS_SUCCESS) status = check_views(loss, ask->ctx, r, uses, n);
   return status == CLLOSS_SUCCESS ? make(loss, r, ask, uses, n) : status;
+}
+
+clloss_status clloss__call_run(const clloss__loss *loss, const clloss__ask *ask) {
+  if (!ask->ctx) return CLLOSS_NULL_ARGUMENT;
+  clloss__request *r = calloc(1, loss->request_bytes);
+  if (!r) return clloss__fail(ask->ctx, CL_OUT_OF_HOST_MEMORY, "%s: no memory for the call", loss->name);
+  const clloss_status status = run(loss, r, ask);
+  free(r);
+  return status;
 }

@@ -62,11 +62,7 @@ static size_t views(clloss__request *head, clloss__use *uses) {
   const size_t n = x->rows, outer = n / x->inner;
   const uint32_t type = CLLOSS__DTYPE(x->student.dtype), real = CLLOSS__DTYPE(CLLOSS__REAL(x->student.dtype));
   const bool none = r->o.reduction == CLLOSS_NONE;
-  const bool forth = head->pass == CLLOSS__FORWARD, back = head->pass == CLLOSS__BACKWARD;
-  const clloss__role result = back ? CLLOSS__REFUSED : CLLOSS__MAY_WRITE;
-  const clloss__role stats = back ? CLLOSS__READS : CLLOSS__MAY_WRITE;
-  const clloss__role gradient = forth ? CLLOSS__REFUSED : CLLOSS__WRITES;
-  const clloss__role upstream = forth ? CLLOSS__REFUSED : CLLOSS__MAY_READ;
+  const clloss__roles roles = clloss__roles_of(head->pass, r->o.reduction);
 #define USE CLLOSS__USE
   const clloss__use all[] = {
       USE(0, student, CLLOSS__READS, type, outer, x->classes, .inner = x->inner, .may_stride = true,
@@ -75,13 +71,13 @@ static size_t views(clloss__request *head, clloss__use *uses) {
           .place = &a->teacher),
       USE(3, row_weight, CLLOSS__MAY_READ, real, n, 1, .broadcasts = CLLOSS_BROADCAST,
           .flag = DISTILL_ROW_WEIGHT, .place = &a->row_weight),
-      USE(6, loss, none ? CLLOSS__REFUSED : result, real, 1, 1, .flag = DISTILL_LOSS, .offset = &a->loss),
-      USE(7, row_loss, result, real, n, 1, .flag = DISTILL_ROW_LOSS, .place = &a->row_loss),
-      USE(8, row_stats, stats, real, n, 4, .flag = DISTILL_ROW_STATS, .place = &a->row_stats),
-      USE(2, grad, gradient, type | real, outer, x->classes, .inner = x->inner, .may_stride = true,
+      USE(6, loss, roles.reduced, real, 1, 1, .flag = DISTILL_LOSS, .offset = &a->loss),
+      USE(7, row_loss, roles.result, real, n, 1, .flag = DISTILL_ROW_LOSS, .place = &a->row_loss),
+      USE(8, row_stats, roles.stats, real, n, 4, .flag = DISTILL_ROW_STATS, .place = &a->row_stats),
+      USE(2, grad, roles.grad, type | real, outer, x->classes, .inner = x->inner, .may_stride = true,
           .same = &x->student, .place = &a->grad),
-      USE(4, grad_loss, upstream, real, none ? n : 1, 1, .broadcasts = CLLOSS_BROADCAST, .serves_all = !none,
-          .flag = DISTILL_GRAD_LOSS, .place = &a->grad_loss),
+      USE(4, grad_loss, roles.grad_loss, real, none ? n : 1, 1, .broadcasts = CLLOSS_BROADCAST,
+          .serves_all = !none, .flag = DISTILL_GRAD_LOSS, .place = &a->grad_loss),
       USE(5, divisor, CLLOSS__MAY_READ, real, 1, 1, .flag = DISTILL_DIVISOR, .offset = &a->divisor),
   };
 #undef USE
@@ -150,23 +146,14 @@ static void launches(clloss__request *head, clloss__call *call) {
   clloss__launch_add(call, "distill_finish", team, reduces, 1);
 }
 
-static const clloss__loss distill = {
+const clloss__loss clloss__distill_loss = {
     CLLOSS__DESCRIBE(distill, request, student, workspace),
     .scalars = CLLOSS__PART(request, scalars),
     .inner = offsetof(clloss_distill, inner),
     .workspace = offsetof(clloss_distill, workspace),
-    .key = CLLOSS__NAMED(clloss_distill, student),
     .outputs = "loss or row_loss, say",
-    .check = check,
-    .views = views,
-    .plan = plan,
-    .launches = launches,
+    .steps = {.check = check, .views = views, .plan = plan, .launches = launches},
 };
-
-clloss_status clloss__distill_run(const clloss__ask *ask) {
-  request r = {0};
-  return clloss__call_run(&distill, &r.head, ask);
-}
 
 CLLOSS__PUBLIC(distill, forward, CLLOSS__FORWARD)
 CLLOSS__PUBLIC(distill, backward, CLLOSS__BACKWARD)

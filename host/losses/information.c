@@ -69,20 +69,11 @@ static void launches(clloss__request *head, clloss__call *call) {
                      clloss__plan_variant(p), p->blocks, p->local_size);
 }
 
-static const clloss__loss information = {
+const clloss__loss clloss__information_loss = {
     CLLOSS__DESCRIBE(information, request, input, entropy),
     .inner = offsetof(clloss_information, inner),
-    .key = CLLOSS__NAMED(clloss_information, input),
     .outputs = "surprisal or entropy",
-    .check = check,
-    .views = views,
-    .plan = plan,
-    .launches = launches,
+    .steps = {.check = check, .views = views, .plan = plan, .launches = launches},
 };
-
-clloss_status clloss__information_run(const clloss__ask *ask) {
-  request r = {0};
-  return clloss__call_run(&information, &r.head, ask);
-}
 
 CLLOSS__PUBLIC(information, forward, CLLOSS__FORWARD)

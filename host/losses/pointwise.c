@@ -146,22 +146,16 @@ static void launches(clloss__request *head, clloss__call *call) {
   if (head->presence == CLLOSS__TYPED) a->rows.rows = a->weight_rows = a->flags = 0;
 }
 
-static const clloss__loss pointwise = {
+const clloss__loss clloss__pointwise_loss = {
     CLLOSS__DESCRIBE(pointwise, clloss__pointwise, input, workspace),
     .scalars = CLLOSS__PART(clloss__pointwise, scalars),
     .workspace = offsetof(clloss_pointwise, workspace),
-    .key = CLLOSS__NAMED(clloss_pointwise, input),
     .outputs = "loss or element_loss, say",
-    .check = clloss__pointwise_check,
-    .views = clloss__pointwise_views,
-    .plan = plan,
-    .launches = launches,
+    .steps = {.check = clloss__pointwise_check,
+              .views = clloss__pointwise_views,
+              .plan = plan,
+              .launches = launches},
 };
-
-clloss_status clloss__pointwise_run(const clloss__ask *ask) {
-  clloss__pointwise r = {0};
-  return clloss__call_run(&pointwise, &r.head, ask);
-}
 
 CLLOSS__PUBLIC(pointwise, forward, CLLOSS__FORWARD)
 CLLOSS__PUBLIC(pointwise, backward, CLLOSS__BACKWARD)

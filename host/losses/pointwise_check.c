@@ -23,7 +23,7 @@ static clloss_status check_taken(clloss_ctx *ctx, const clloss__pointwise *r) {
       return clloss__fail(ctx, CLLOSS_OPTION, "%s is set: kind %s doesn't take it", all[i].name,
                           r->kind->name);
   }
-  if (clloss__has(&r->head, &r->x.pos_weight) && !(r->kind->traits & CLLOSS_TAKES_POS_WEIGHT))
+  if (r->x.pos_weight.mem && !(r->kind->traits & CLLOSS_TAKES_POS_WEIGHT))
     return clloss__fail(ctx, CLLOSS_UNUSED_VIEW, "pointwise.pos_weight is bound: kind %s doesn't take it",
                         r->kind->name);
   return CLLOSS_SUCCESS;
@@ -90,12 +90,8 @@ size_t clloss__pointwise_views(clloss__request *head, clloss__use *uses) {
   const uint32_t type = CLLOSS__DTYPE(x->input.dtype), real = CLLOSS__DTYPE(CLLOSS__REAL(x->input.dtype));
   const uint32_t i64 = CLLOSS__DTYPE(CLLOSS_I64);
   const uint32_t any = CLLOSS_BROADCAST | CLLOSS_BROADCAST_ROWS | CLLOSS_BROADCAST_CLASSES;
-  const bool back = head->pass == CLLOSS__BACKWARD, forth = head->pass == CLLOSS__FORWARD;
   const bool none = r->o.reduction == CLLOSS_NONE;
-  const clloss__role result = back ? CLLOSS__REFUSED : CLLOSS__MAY_WRITE;
-  const clloss__role reduced = none ? CLLOSS__REFUSED : result;
-  const clloss__role gradient = forth ? CLLOSS__REFUSED : CLLOSS__WRITES;
-  const clloss__role upstream = forth ? CLLOSS__REFUSED : CLLOSS__MAY_READ;
+  const clloss__roles roles = clloss__roles_of(head->pass, r->o.reduction);
 #define USE CLLOSS__USE
   const clloss__use all[] = {
       USE(0, input, CLLOSS__READS, type, rows, classes, .place = &a->input),
@@ -104,15 +100,16 @@ size_t clloss__pointwise_views(clloss__request *head, clloss__use *uses) {
           .place = &a->weight),
       USE(3, pos_weight, CLLOSS__MAY_READ, real, 1, classes, .serves_all = true, .flag = POINTWISE_POS_WEIGHT,
           .place = &a->pos_weight),
-      USE(5, loss, reduced, real, 1, 1, .flag = POINTWISE_LOSS, .offset = &a->loss),
-      USE(6, element_loss, result, real, rows, classes, .flag = POINTWISE_ELEMENT_LOSS,
+      USE(5, loss, roles.reduced, real, 1, 1, .flag = POINTWISE_LOSS, .offset = &a->loss),
+      USE(6, element_loss, roles.result, real, rows, classes, .flag = POINTWISE_ELEMENT_LOSS,
           .place = &a->element_loss),
-      USE(7, grad, gradient, type | real, rows, classes, .same = &x->input, .also_read = r->o.grad_beta != 0,
-          .place = &a->grad),
-      USE(4, grad_loss, upstream, real, none ? rows : 1, none ? classes : 1,
+      USE(7, grad, roles.grad, type | real, rows, classes, .same = &x->input,
+          .also_read = r->o.grad_beta != 0, .place = &a->grad),
+      USE(4, grad_loss, roles.grad_loss, real, none ? rows : 1, none ? classes : 1,
           .broadcasts = none ? any : CLLOSS_BROADCAST, .serves_all = !none, .flag = POINTWISE_GRAD_LOSS,
           .place = &a->grad_loss),
-      USE(8, counts, result, i64, 1, CLLOSS_POINTWISE_COUNTS, .flag = POINTWISE_COUNTS, .offset = &a->counts),
+      USE(8, counts, roles.result, i64, 1, CLLOSS_POINTWISE_COUNTS, .flag = POINTWISE_COUNTS,
+          .offset = &a->counts),
   };
 #undef USE
   return clloss__list_uses(uses, all, sizeof all / sizeof *all);

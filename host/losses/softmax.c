@@ -92,22 +92,13 @@ static void launches(clloss__request *head, clloss__call *call) {
                      p->local_size);
 }
 
-static const clloss__loss softmax = {
+const clloss__loss clloss__softmax_loss = {
     CLLOSS__DESCRIBE(softmax, request, input, grad_input),
     .scalars = CLLOSS__PART(request, scale),
     .inner = offsetof(clloss_softmax, inner),
-    .key = CLLOSS__NAMED(clloss_softmax, input),
     .backward_key = CLLOSS__NAMED(clloss_softmax, output),
-    .check = check,
-    .views = views,
-    .plan = plan,
-    .launches = launches,
+    .steps = {.check = check, .views = views, .plan = plan, .launches = launches},
 };
-
-clloss_status clloss__softmax_run(const clloss__ask *ask) {
-  request r = {0};
-  return clloss__call_run(&softmax, &r.head, ask);
-}
 
 CLLOSS__PUBLIC(softmax, forward, CLLOSS__FORWARD)
 CLLOSS__PUBLIC(softmax, backward, CLLOSS__BACKWARD)

@@ -231,18 +231,9 @@ const clloss__loss clloss__xent_loss = {
     .scalars = CLLOSS__PART(clloss__xent, scalars),
     .inner = offsetof(clloss_xent, inner),
     .workspace = offsetof(clloss_xent, workspace),
-    .key = CLLOSS__NAMED(clloss_xent, logits),
     .outputs = "loss or row_loss, say",
-    .check = clloss__xent_check,
-    .views = clloss__xent_views,
-    .plan = plan,
-    .launches = launches,
+    .steps = {.check = clloss__xent_check, .views = clloss__xent_views, .plan = plan, .launches = launches},
 };
-
-clloss_status clloss__xent_run(const clloss__ask *ask) {
-  clloss__xent r = {0};
-  return clloss__call_run(&clloss__xent_loss, &r.head, ask);
-}
 
 /* ---- in parts ---- */
 

@@ -17,8 +17,6 @@ typedef struct {
   XENT_SCALARS(cl_double) scalars;
 } clloss__xent;
 
-extern const clloss__loss clloss__xent_loss;
-
 /* Of the description (call.h). */
 clloss_status clloss__xent_check(clloss_ctx *ctx, clloss__request *request);
 size_t clloss__xent_views(clloss__request *request, clloss__use *uses);

@@ -33,8 +33,7 @@ static clloss_status check_combinations(clloss_ctx *ctx, const clloss__xent *r) 
       {(flags & CLLOSS_SMOOTHING_MEGATRON) && r->x.classes == 1,
        "CLLOSS_SMOOTHING_MEGATRON of one class divides by 0"},
       {r->has_divisor && !mean, "a divisor is given, but only the mean has one"},
-      {o->divisor != 0 && clloss__has(&r->head, &r->x.divisor),
-       "divisor is given twice, here and as xent.divisor"},
+      {o->divisor != 0 && r->x.divisor.mem, "divisor is given twice, here and as xent.divisor"},
       {(flags & CLLOSS_EMPTY_IS_ZERO) && !mean, "CLLOSS_EMPTY_IS_ZERO is about the mean"},
       {nll && r->probabilities, "CLLOSS_LOG_PROBABILITIES with probabilities for targets"},
       {nll && (o->label_smoothing != 0 || o->z_loss != 0 || o->softcap != 0 || o->logit_scale != 0),
@@ -56,7 +55,7 @@ clloss_status clloss__xent_check(clloss_ctx *ctx, clloss__request *head) {
   r->in_place = clloss__same_view(&x->grad, &x->logits, x->classes, x->inner);
   r->has_divisor = o->divisor != 0 || clloss__has(head, &x->divisor);
   /* Kernels keep class indices of row results in 32 bits. */
-  if (x->classes > INT32_MAX && clloss__has(head, &x->predicted)) {
+  if (x->classes > INT32_MAX && x->predicted.mem) {
     return clloss__fail(ctx, CLLOSS_SIZE, "xent.classes is %zu: xent.predicted holds i32", x->classes);
   }
   clloss_status status = check_numbers(ctx, o, x->logits.dtype);
@@ -76,15 +75,11 @@ size_t clloss__xent_views(clloss__request *head, clloss__use *uses) {
   const size_t n = x->rows, outer = n / x->inner;
   const uint32_t type = CLLOSS__DTYPE(x->logits.dtype), real = CLLOSS__DTYPE(CLLOSS__REAL(x->logits.dtype));
   const uint32_t i32 = CLLOSS__DTYPE(CLLOSS_I32), i64 = CLLOSS__DTYPE(CLLOSS_I64);
-  const bool back = head->pass == CLLOSS__BACKWARD, forth = head->pass == CLLOSS__FORWARD;
   const bool none = r->o.reduction == CLLOSS_NONE, whole = r->probabilities;
   const bool nll = (r->o.flags & CLLOSS_LOG_PROBABILITIES) != 0;
-  const clloss__role result = back ? CLLOSS__REFUSED : CLLOSS__MAY_WRITE;
-  const clloss__role reduced = none ? CLLOSS__REFUSED : result;
-  const clloss__role gradient = forth ? CLLOSS__REFUSED : CLLOSS__WRITES;
-  const clloss__role upstream = forth ? CLLOSS__REFUSED : CLLOSS__MAY_READ;
-  const clloss__role stats = nll ? CLLOSS__REFUSED : back ? CLLOSS__READS : CLLOSS__MAY_WRITE;
-  const clloss__role of_softmax = nll ? CLLOSS__REFUSED : result;
+  const clloss__roles roles = clloss__roles_of(head->pass, r->o.reduction);
+  const clloss__role stats = nll ? CLLOSS__REFUSED : roles.stats;
+  const clloss__role of_softmax = nll ? CLLOSS__REFUSED : roles.result;
 #define USE CLLOSS__USE
   const clloss__use all[] = {
       USE(0, logits, CLLOSS__READS, type, outer, x->classes, .inner = x->inner, .may_stride = true,
@@ -95,16 +90,16 @@ size_t clloss__xent_views(clloss__request *head, clloss__use *uses) {
           .offset = &a->class_weight),
       USE(8, row_weight, CLLOSS__MAY_READ, real, n, 1, .broadcasts = CLLOSS_BROADCAST,
           .flag = XENT_ROW_WEIGHT, .place = &a->row_weight),
-      USE(2, loss, reduced, real, 1, 1, .flag = XENT_LOSS, .offset = &a->loss),
-      USE(3, row_loss, result, real, n, 1, .flag = XENT_ROW_LOSS, .place = &a->row_loss),
+      USE(2, loss, roles.reduced, real, 1, 1, .flag = XENT_LOSS, .offset = &a->loss),
+      USE(3, row_loss, roles.result, real, n, 1, .flag = XENT_ROW_LOSS, .place = &a->row_loss),
       USE(4, row_stats, stats, real, n, 2, .flag = XENT_ROW_STATS, .place = &a->row_stats),
-      USE(5, grad, gradient, type | real, outer, x->classes, .inner = x->inner, .may_stride = true,
+      USE(5, grad, roles.grad, type | real, outer, x->classes, .inner = x->inner, .may_stride = true,
           .same = &x->logits, .also_read = r->o.grad_beta != 0, .place = &a->grad),
-      USE(6, grad_loss, upstream, real, none ? n : 1, 1, .broadcasts = CLLOSS_BROADCAST, .serves_all = !none,
-          .flag = XENT_GRAD_LOSS, .place = &a->grad_loss),
+      USE(6, grad_loss, roles.grad_loss, real, none ? n : 1, 1, .broadcasts = CLLOSS_BROADCAST,
+          .serves_all = !none, .flag = XENT_GRAD_LOSS, .place = &a->grad_loss),
       USE(9, divisor, CLLOSS__MAY_READ, real, 1, 1, .flag = XENT_DIVISOR, .offset = &a->divisor),
-      USE(10, metrics, result, real, 1, CLLOSS_METRICS, .flag = XENT_METRICS, .offset = &a->metrics),
-      USE(11, counts, result, i64, 1, CLLOSS_COUNTS, .flag = XENT_COUNTS, .offset = &a->counts),
+      USE(10, metrics, roles.result, real, 1, CLLOSS_METRICS, .flag = XENT_METRICS, .offset = &a->metrics),
+      USE(11, counts, roles.result, i64, 1, CLLOSS_COUNTS, .flag = XENT_COUNTS, .offset = &a->counts),
       USE(12, predicted, of_softmax, i32, n, 1, .flag = XENT_PREDICTED, .place = &a->predicted),
       USE(13, confidence, of_softmax, real, n, 1, .flag = XENT_CONFIDENCE, .place = &a->confidence),
       USE(14, entropy, of_softmax, real, n, 1, .flag = XENT_ENTROPY, .place = &a->entropy),
