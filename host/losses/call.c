@@ -7,8 +7,6 @@
 
 #include "runtime/ctx.h"
 
-enum { SCALARS_MOST = 16, ARGS_MOST = 3 };
-
 bool clloss__has(const clloss__request *r, const clloss_view *view) {
   return clloss__is_there(r->presence, view);
 }
@@ -176,8 +174,8 @@ static clloss_status submit(const clloss__loss *loss, clloss_ctx *ctx, clloss__r
     place(use);
   }
   if (loss->workspace) mems[call->n_mems++] = r->work;
-  cl_float single[SCALARS_MOST];
-  clloss__arg args[ARGS_MOST] = {{part(r, loss->args), loss->args.bytes}};
+  cl_float single[CLLOSS__SCALARS_MOST];
+  clloss__arg args[3] = {{part(r, loss->args), loss->args.bytes}};
   call->n_args = 1;
   if (loss->scalars.bytes)
     args[call->n_args++] = clloss__launch_scalars(part(r, loss->scalars), loss->scalars.bytes,

@@ -13,14 +13,17 @@
 #include "runtime/plan.h"
 #include "runtime/view.h"
 
+enum { CLLOSS__SCALARS_MOST = 16 };
+
 /* What a call does with its arrays. A loss may have further passes of its own. */
 enum { CLLOSS__FORWARD, CLLOSS__BACKWARD, CLLOSS__FUSED };
 
 /* What a loss is asked for. In all but the first a view counts by its element type, and no buffer is looked at. */
 typedef enum {
   CLLOSS__MAKE, /* the call */
-  CLLOSS__COMPILE, /* its kernels, enqueued on the queue in the same numbers and sizes of work-groups, for which some drivers
-                      generate code of their own, but with no rows, so that they touch nothing but workspace of the pool */
+  /* Its kernels, enqueued on the queue in the same numbers and sizes of work-groups, for which some drivers generate code
+   * of their own, but with no rows, so that they touch nothing but workspace of the pool. */
+  CLLOSS__COMPILE,
   CLLOSS__SIZE /* *bytes: the workspace that it needs */
 } clloss__purpose;
 
@@ -45,10 +48,9 @@ typedef struct {
   cl_ulong bound; /* the flags of the views that are there (clloss__use) */
   clloss__plan plan;
   size_t workspace_bytes;
-  size_t
-      local_bytes; /* local memory that its kernels take beside the team's; 0: they have no such argument */
-  cl_mem work;     /* the workspace of the call, and where it begins: known when launches are listed */
+  cl_mem work; /* where that is for this call, from byte work_at on: known when launches are listed */
   size_t work_at;
+  size_t local_bytes; /* local memory that kernels take beside the team's; 0: they have no such argument */
 } clloss__request;
 
 /* Whether a view of the request counts as bound. */
@@ -76,7 +78,7 @@ typedef struct {
   const char *source; /* of its kernels */
   size_t request_bytes;
   /* In the request: the caller's structs; what kernels are told, and options in the type of their arithmetic, doubles
-   * here. No bytes of scalars: the kernels take none. */
+   * here, at most CLLOSS__SCALARS_MOST. No bytes of scalars: the kernels take none. */
   clloss__part arrays, options, args, scalars;
   /* In the arrays. An inner at 0 is none. A loss with a workspace, not at 0, reduces: it has a result of no rows as well. */
   size_t rows, classes, inner, workspace, last_view;
