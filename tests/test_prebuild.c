@@ -93,7 +93,7 @@ static void make_rowwise(one_call *c, uint32_t call) {
     type_view(c, &x->target, CLLOSS_F32);
     type_view(c, &x->weight, CLLOSS_F32);
     type_view(c, &x->loss, CLLOSS_F32);
-    type_view(c, &x->grad, CLLOSS_F32);
+    if (call != CLLOSS_CALL_POINTWISE_FORWARD) type_view(c, &x->grad, CLLOSS_F32);
   }
 }
 
@@ -108,6 +108,8 @@ static clloss_status make(clloss_ctx *ctx, const one_call *c, cl_command_queue q
     return clloss_distill_fused(ctx, &c->of.distill, NULL, queue, 0, NULL, NULL);
   case CLLOSS_CALL_INFORMATION_FORWARD:
     return clloss_information_forward(ctx, &c->of.information, NULL, queue, 0, NULL, NULL);
+  case CLLOSS_CALL_POINTWISE_FORWARD:
+    return clloss_pointwise_forward(ctx, &c->of.pointwise, NULL, queue, 0, NULL, NULL);
   default: return clloss_pointwise_fused(ctx, &c->of.pointwise, NULL, queue, 0, NULL, NULL);
   }
 }
@@ -184,6 +186,7 @@ static void check_calls(const fixture *f, const char *cache, bool counts_files) 
   make_rowwise(&calls[n++], CLLOSS_CALL_DISTILL_FUSED);
   make_rowwise(&calls[n++], CLLOSS_CALL_INFORMATION_FORWARD);
   make_rowwise(&calls[n++], CLLOSS_CALL_POINTWISE_FUSED);
+  make_rowwise(&calls[n++], CLLOSS_CALL_POINTWISE_FORWARD);
   for (size_t i = 0; i < n && zeros; ++i) check_call(f, &calls[i], cache, counts_files, zeros);
   free(zeros);
 }

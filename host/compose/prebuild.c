@@ -5,10 +5,10 @@
 
 static const struct {
   uint32_t call;
-  clloss__prebuild *prebuild;
+  const clloss__loss *loss;
   int pass;
 } calls_known[] = {
-#define CALL(name, value, loss, pass) {CLLOSS_CALL_##name, clloss__##loss##_prebuild, CLLOSS__##pass},
+#define CALL(name, value, loss, pass) {CLLOSS_CALL_##name, &clloss__##loss##_loss, CLLOSS__##pass},
     CLLOSS_CALL_LIST(CALL)
 #undef CALL
 };
@@ -19,7 +19,12 @@ static clloss_status prebuild_one(clloss_ctx *ctx, const clloss_call *call, size
     return clloss__fail(ctx, CLLOSS_OPTION, "calls[%zu].reserved is %u: it must be 0", i, call->reserved);
   for (size_t k = 0; k < sizeof calls_known / sizeof *calls_known; ++k) {
     if (calls_known[k].call == call->call)
-      return calls_known[k].prebuild(ctx, calls_known[k].pass, call->arrays, call->options, queue);
+      return clloss__call_run(calls_known[k].loss, &(clloss__ask){.purpose = CLLOSS__COMPILE,
+                                                                  .ctx = ctx,
+                                                                  .pass = calls_known[k].pass,
+                                                                  .arrays = call->arrays,
+                                                                  .options = call->options,
+                                                                  .queue = queue});
   }
   return clloss__fail(ctx, CLLOSS_OPTION, "calls[%zu].call is %u: no call has this number", i, call->call);
 }

@@ -5,6 +5,7 @@
 #include "runtime/ctx.h"
 #include "runtime/stream.h"
 #include "runtime/view.h"
+#include "losses/options.h"
 #include "losses/xent.h"
 
 enum { PART_BYTES = 64 << 20, WHOLE = CLLOSS__STREAM_PLACES - 1 };
@@ -34,7 +35,7 @@ enum { BINDINGS = 14 };
 static void list_bindings(const job *j, clloss__xent *r, binding *b) {
   const clloss_xent_arrays *in = &j->in;
   clloss_xent *x = &r->x;
-  const uint32_t real = in->logits_dtype == CLLOSS_F64 ? CLLOSS_F64 : CLLOSS_F32;
+  const uint32_t real = CLLOSS__REAL(in->logits_dtype);
   const bool none = r->o.reduction == CLLOSS_NONE;
   const size_t classes = in->classes, upstream = none ? 1 : 0;
   const binding all[BINDINGS] = {
@@ -97,7 +98,7 @@ static clloss_status check_pointers(job *j) {
 
 static clloss_status check_types(job *j) {
   const clloss_xent_arrays *in = &j->in;
-  const uint32_t real = in->logits_dtype == CLLOSS_F64 ? CLLOSS_F64 : CLLOSS_F32;
+  const uint32_t real = CLLOSS__REAL(in->logits_dtype);
   const uint32_t grad = in->grad_dtype ? in->grad_dtype : in->logits_dtype, targets = in->targets_dtype;
   const clloss_status status = clloss__check_real_dtype(j->ctx, "arrays.logits_dtype", in->logits_dtype);
   if (status != CLLOSS_SUCCESS) return status;
@@ -116,8 +117,8 @@ static clloss_status check_types(job *j) {
 static void note_arrays(job *j) {
   binding b[BINDINGS];
   list_bindings(j, &j->r, b);
-  j->r.bound = 0;
-  for (size_t i = 0; i < BINDINGS; ++i) j->r.bound |= b[i].host ? b[i].flag : 0;
+  j->r.head.bound = 0;
+  for (size_t i = 0; i < BINDINGS; ++i) j->r.head.bound |= b[i].host ? b[i].flag : 0;
 }
 
 static clloss_status read_job(job *j, const clloss_xent_arrays *arrays, const clloss_xent_options *options) {
@@ -128,16 +129,19 @@ static clloss_status read_job(job *j, const clloss_xent_arrays *arrays, const cl
   status = clloss__read_struct(&j->ctx->message, "arrays", &j->in, sizeof j->in, arrays);
   if (status != CLLOSS_SUCCESS) return status;
   const clloss_xent_arrays *in = &j->in;
-  if (in->reserved)
-    return clloss__fail(j->ctx, CLLOSS_OPTION, "arrays.reserved is %u: it must be 0", in->reserved);
+  status = clloss__check_reserved(j->ctx, "arrays", in->reserved);
+  if (status != CLLOSS_SUCCESS) return status;
   clloss_xent x = {.struct_size = sizeof x, .rows = in->rows, .classes = in->classes, .inner = in->inner};
   x.logits.dtype = in->logits_dtype;
   x.targets.dtype = in->targets_dtype;
   x.grad.dtype = in->grad_dtype ? in->grad_dtype : in->logits_dtype;
-  j->r.op = in->grad ? CLLOSS__FUSED : CLLOSS__FORWARD;
-  j->r.presence = CLLOSS__TYPED;
+  const clloss__ask ask = {.purpose = CLLOSS__COMPILE,
+                           .ctx = j->ctx,
+                           .pass = in->grad ? CLLOSS__FUSED : CLLOSS__FORWARD,
+                           .arrays = &x,
+                           .options = options};
   status = check_types(j);
-  if (status == CLLOSS_SUCCESS) status = clloss__xent_read(j->ctx, &x, options, &j->r);
+  if (status == CLLOSS_SUCCESS) status = clloss__call_read(&clloss__xent_loss, &j->r.head, &ask);
   if (status == CLLOSS_SUCCESS) status = check_pointers(j);
   note_arrays(j);
   return status;
@@ -195,7 +199,7 @@ static clloss_status run_job(job *j) {
   if (status == CLLOSS_SUCCESS) status = bind(j, r, WHOLE, 0, 0, false, false);
   clloss__xent_plan(j->ctx, r);
   if (status == CLLOSS_SUCCESS) {
-    status = clloss_tensor_create(&j->workspace, j->ctx, CLLOSS_U8, r->workspace_bytes, 1);
+    status = clloss_tensor_create(&j->workspace, j->ctx, CLLOSS_U8, r->head.workspace_bytes, 1);
   }
   r->x.workspace = clloss_tensor_view(j->workspace);
   /* what belongs to the whole is on the device before the first part asks for it */
@@ -206,7 +210,7 @@ static clloss_status run_job(job *j) {
     status = walk(j, CLLOSS__WEIGH, r->args.rows_per_tally, sizeof(cl_long));
   }
   if (status == CLLOSS_SUCCESS && r->x.rows) {
-    status = walk(j, CLLOSS__ROWS, clloss__plan_unit(&r->plan, r->x.inner), j->in.classes * element);
+    status = walk(j, CLLOSS__ROWS, clloss__plan_unit(&r->head.plan, r->x.inner), j->in.classes * element);
   }
   if (status == CLLOSS_SUCCESS && clloss__xent_reduces(r)) {
     clloss__xent last = *r;

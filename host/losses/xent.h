@@ -6,29 +6,20 @@
 
 #include "../../kernels/xent/xent_args.clh"
 #include "losses.h"
-#include "runtime/plan.h"
-#include "runtime/view.h"
 
 typedef struct {
-  int op;                /* CLLOSS__FORWARD … */
+  clloss__request head;
   clloss_xent x;         /* inner at least 1 */
   clloss_xent_options o; /* defaults filled in */
-  clloss__presence presence;
-  bool untyped;   /* nobody has said yet what the logits will be: f32 for now */
-  cl_ulong bound; /* XENT_… of the views that are there, or in a call over parts will be */
   bool probabilities, in_place, has_divisor;
-  clloss__plan plan;
-  xent_args args;
-  size_t workspace_bytes;
   size_t scratch_bytes; /* local memory for a row's exps; 0: they don't fit, or nobody would keep them */
+  xent_args args;
+  XENT_SCALARS(cl_double) scalars;
 } clloss__xent;
 
-/* Reads and checks the caller's structs, but for what needs buffers: sizes, types, options. r->presence is given. */
-clloss_status clloss__xent_read(clloss_ctx *ctx, const clloss_xent *xent, const clloss_xent_options *options,
-                                clloss__xent *r);
-
-/* Checks the views, workspace_bytes known. */
-clloss_status clloss__xent_check_views(clloss_ctx *ctx, const clloss__xent *r);
+/* Of the description (call.h). */
+clloss_status clloss__xent_check(clloss_ctx *ctx, clloss__request *request);
+size_t clloss__xent_views(clloss__request *request, clloss__use *uses);
 
 /* Chooses the kernels and lays the workspace out for the whole of the rows. */
 void clloss__xent_plan(clloss_ctx *ctx, clloss__xent *r);

@@ -139,30 +139,30 @@ static clloss_status transfer_nothing(const clloss_tensor *tensor, cl_command_qu
   return error == CL_SUCCESS ? hand_over(tensor, command, done) : error;
 }
 
-clloss_status clloss_tensor_upload(clloss_tensor *tensor, const void *host, cl_command_queue queue,
-                                   cl_uint n_wait, const cl_event *wait, cl_event *done) {
+/* The whole tensor from the host's array, or to it: one of the two is NULL. */
+static clloss_status transfer(const clloss_tensor *tensor, const void *from, void *to, cl_command_queue queue,
+                              cl_uint n_wait, const cl_event *wait, cl_event *done) {
   const clloss_status status = check_transfer(tensor, queue, n_wait, wait);
   if (status != CLLOSS_SUCCESS) return status;
   if (tensor->mapped) return CLLOSS_MAPPED;
   if (!tensor->bytes) return transfer_nothing(tensor, queue, n_wait, wait, done);
-  if (!host) return CLLOSS_NULL_ARGUMENT;
+  if (!from && !to) return CLLOSS_NULL_ARGUMENT;
   cl_event command = NULL;
-  const cl_int error = clEnqueueWriteBuffer(queue, tensor->mem, CL_FALSE, 0, tensor->bytes, host, n_wait,
-                                            wait, &command);
+  const cl_int error = from ? clEnqueueWriteBuffer(queue, tensor->mem, CL_FALSE, 0, tensor->bytes, from,
+                                                   n_wait, wait, &command)
+                            : clEnqueueReadBuffer(queue, tensor->mem, CL_FALSE, 0, tensor->bytes, to, n_wait,
+                                                  wait, &command);
   return error == CL_SUCCESS ? hand_over(tensor, command, done) : error;
+}
+
+clloss_status clloss_tensor_upload(clloss_tensor *tensor, const void *host, cl_command_queue queue,
+                                   cl_uint n_wait, const cl_event *wait, cl_event *done) {
+  return transfer(tensor, host, NULL, queue, n_wait, wait, done);
 }
 
 clloss_status clloss_tensor_download(const clloss_tensor *tensor, void *host, cl_command_queue queue,
                                      cl_uint n_wait, const cl_event *wait, cl_event *done) {
-  const clloss_status status = check_transfer(tensor, queue, n_wait, wait);
-  if (status != CLLOSS_SUCCESS) return status;
-  if (tensor->mapped) return CLLOSS_MAPPED;
-  if (!tensor->bytes) return transfer_nothing(tensor, queue, n_wait, wait, done);
-  if (!host) return CLLOSS_NULL_ARGUMENT;
-  cl_event command = NULL;
-  const cl_int error = clEnqueueReadBuffer(queue, tensor->mem, CL_FALSE, 0, tensor->bytes, host, n_wait, wait,
-                                           &command);
-  return error == CL_SUCCESS ? hand_over(tensor, command, done) : error;
+  return transfer(tensor, NULL, host, queue, n_wait, wait, done);
 }
 
 /* The wait list by itself, so that a map whose list fails is never enqueued: what a driver has noted of it, an unmap would

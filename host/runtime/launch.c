@@ -1,6 +1,7 @@
 /* Submission: sets arguments, chains launches by events, and is the one caller of clEnqueueNDRangeKernel. */
 #include "launch.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,6 +57,15 @@ clloss__arg clloss__launch_scalars(const void *exact, size_t bytes, uint32_t dty
     memcpy((char *)single + i * sizeof rounded, &rounded, sizeof rounded);
   }
   return (clloss__arg){single, n * sizeof(cl_float)};
+}
+
+void clloss__launch_add(clloss__call *call, const char *kernel, const char *variant, size_t groups,
+                        size_t local_size) {
+  if (!groups) return;
+  clloss__launch *launch = &call->launches[call->n_launches++];
+  snprintf(launch->kernel, sizeof launch->kernel, "%s__%s", kernel, variant);
+  launch->groups = groups;
+  launch->local_size = local_size;
 }
 
 clloss_status clloss__launch_workspace(clloss_ctx *ctx, clloss__call *call, const clloss_view *view,

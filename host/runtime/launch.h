@@ -14,7 +14,7 @@ typedef struct {
 } clloss__arg;
 
 typedef struct {
-  const char *kernel;
+  char kernel[CLLOSS__KERNEL_NAME];
   size_t groups, local_size;
 } clloss__launch;
 
@@ -50,6 +50,11 @@ clloss_status clloss__launch_check_queue(clloss_ctx *ctx, cl_command_queue queue
 /* Options in the type of the arithmetic, as an argument: `bytes` of doubles as they are, or rounded into `single`, which
  * has room for as many floats. */
 clloss__arg clloss__launch_scalars(const void *exact, size_t bytes, uint32_t dtype, void *single);
+
+/* One launch more at the end of the call's list: of the kernel <kernel>__<variant>, in so many work-groups; in none, it is left
+ * out. */
+void clloss__launch_add(clloss__call *call, const char *kernel, const char *variant, size_t groups,
+                        size_t local_size);
 
 /* Where the call's workspace is: in the caller's view if that is bound, else in a block of the pool, which the call then
  * holds. */

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sizes.h"
+
 /* LANES: a bound that kernels/xent/xent_rows.clh states. */
 enum { LANES = 16, SLICES_MOST = 64 };
 
@@ -13,8 +15,8 @@ enum { GROUP_LEAST = 2 };
 /* PoCL 3.1 compiles a second version of each kernel for grids above this. */
 enum { BLOCKS_MOST = 65535 };
 
-static const clloss__team lane_team = {"lane", ""};
-static const clloss__team group_team = {"group", " -DCLLOSS_TEAM_GROUP"};
+static const clloss__team lane_team = {"lane", "lane_rows", "lane_along", ""};
+static const clloss__team group_team = {"group", "group_rows", "group_along", " -DCLLOSS_TEAM_GROUP"};
 
 /* A bound of the table: a number of tuning.h's list, or one of these. */
 enum { ONE = CLLOSS__TUNINGS, BEYOND_TILE, ANY };
@@ -54,10 +56,6 @@ static const struct {
      "a work-group per row"},
     /* clang-format on */
 };
-
-static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
-static size_t max_size(size_t a, size_t b) { return a > b ? a : b; }
-static size_t ceil_div(size_t a, size_t b) { return a / b + (a % b != 0); }
 
 static size_t tuned(const clloss__planner *planner, int which) {
   return which == ANY           ? SIZE_MAX
@@ -101,7 +99,7 @@ clloss_status clloss__plan_read_overrides(clloss__message *message, const clloss
   *overrides = (clloss__overrides){
       .family = family,
       .local_size = options->local_size,
-      .rows_per_group = (size_t)min_size((size_t)options->rows_per_group, SIZE_MAX / 2),
+      .rows_per_group = (size_t)clloss__min((size_t)options->rows_per_group, SIZE_MAX / 2),
       .slices = (size_t)options->slices,
   };
   return CLLOSS_SUCCESS;
@@ -120,18 +118,19 @@ const clloss__team *clloss__plan_team(const clloss__planner *planner) {
  * where there would be too many blocks; a multiple of sixteen where sixteen go together. Rows that fill no block stay
  * together: waking a second unit takes longer than they do. */
 static size_t block_rows(const clloss__planner *planner, size_t rows, size_t row_bytes, size_t step) {
-  size_t n = max_size(1, tuned(planner, T(lane_block_bytes)) / row_bytes);
-  n = rows <= n ? rows : min_size(n, max_size(1, rows / (4 * planner->facts.units)));
-  n = max_size(n, ceil_div(rows, BLOCKS_MOST));
-  return ceil_div(n, step) * step;
+  size_t n = clloss__max(1, tuned(planner, T(lane_block_bytes)) / row_bytes);
+  n = rows <= n ? rows : clloss__min(n, clloss__max(1, rows / (4 * planner->facts.units)));
+  n = clloss__max(n, clloss__ceil_div(rows, BLOCKS_MOST));
+  return clloss__ceil_div(n, step) * step;
 }
 
 /* Enough for every unit, and so many that a slice, which is gone over twice, stays in L1. */
 static size_t slices_for(const clloss__planner *planner, size_t rows, size_t classes) {
   enum { SLICE_MOST = 8192 };
-  const size_t wanted = max_size(ceil_div(4 * planner->facts.units, rows), ceil_div(classes, SLICE_MOST));
-  return max_size(2,
-                  min_size(min_size(wanted, SLICES_MOST), classes / tuned(planner, T(split_slice_classes))));
+  const size_t wanted = clloss__max(clloss__ceil_div(4 * planner->facts.units, rows),
+                                    clloss__ceil_div(classes, SLICE_MOST));
+  return clloss__max(
+      2, clloss__min(clloss__min(wanted, SLICES_MOST), classes / tuned(planner, T(split_slice_classes))));
 }
 
 /* Rows in lanes go in chunks, which don't reach over the end of a run of neighbours. */
@@ -140,17 +139,17 @@ static size_t chunk_rows(const clloss__plan *plan) {
 }
 
 static size_t chunks_per_run(const clloss__plan *plan, size_t rows, size_t inner) {
-  return ceil_div(inner > 1 ? inner : max_size(rows, 1), chunk_rows(plan));
+  return clloss__ceil_div(inner > 1 ? inner : clloss__max(rows, 1), chunk_rows(plan));
 }
 
 void clloss__plan_fit(clloss__plan *plan, size_t rows, size_t inner) {
   const size_t chunk = chunk_rows(plan), per = chunks_per_run(plan, rows, inner);
   const size_t runs = inner > 1 ? rows / inner : 1;
-  size_t share = ceil_div(plan->rows_per_group, chunk);
+  size_t share = clloss__ceil_div(plan->rows_per_group, chunk);
   if (runs > 1 && share < per && runs <= BLOCKS_MOST) {
-    share = max_size(share, ceil_div(per, BLOCKS_MOST / runs));
+    share = clloss__max(share, clloss__ceil_div(per, BLOCKS_MOST / runs));
   } else if (runs > 1) {
-    share = max_size(ceil_div(share, per), ceil_div(runs, BLOCKS_MOST)) * per;
+    share = clloss__max(clloss__ceil_div(share, per), clloss__ceil_div(runs, BLOCKS_MOST)) * per;
   }
   plan->rows_per_group = share * chunk;
   plan->blocks = clloss__plan_blocks(plan, rows, inner);
@@ -158,26 +157,36 @@ void clloss__plan_fit(clloss__plan *plan, size_t rows, size_t inner) {
 
 size_t clloss__plan_blocks(const clloss__plan *plan, size_t rows, size_t inner) {
   const size_t chunk = chunk_rows(plan), per = chunks_per_run(plan, rows, inner);
-  const size_t share = ceil_div(plan->rows_per_group, chunk);
+  const size_t share = clloss__ceil_div(plan->rows_per_group, chunk);
   const size_t runs = inner > 1 ? rows / inner : rows != 0;
-  return share < per ? runs * ceil_div(per, share) : ceil_div(runs * per, share);
+  return share < per ? runs * clloss__ceil_div(per, share) : clloss__ceil_div(runs * per, share);
 }
 
 size_t clloss__plan_unit(const clloss__plan *plan, size_t inner) {
   if (inner == 1) return plan->rows_per_group;
   const size_t per = chunks_per_run(plan, inner, inner),
-               share = ceil_div(plan->rows_per_group, chunk_rows(plan));
+               share = clloss__ceil_div(plan->rows_per_group, chunk_rows(plan));
   return share < per ? inner : share / per * inner;
 }
 
 /* `usual`: a number of tuning.h's list, or ONE. */
 static size_t group_items(const clloss__planner *planner, int usual) {
   const size_t wanted = planner->overrides.local_size ? planner->overrides.local_size : tuned(planner, usual);
-  return max_size(GROUP_LEAST, min_size(wanted, planner->facts.local_most));
+  return clloss__max(GROUP_LEAST, clloss__min(wanted, planner->facts.local_most));
+}
+
+/* Of no rows: no work-groups. */
+static clloss__plan nothing(const clloss__planner *planner) {
+  const bool lane = clloss__plan_team(planner) == &lane_team;
+  return (clloss__plan){.team = clloss__plan_team(planner),
+                        .local_size = lane ? 1 : GROUP_LEAST,
+                        .rows_per_group = 1,
+                        .slices = 1};
 }
 
 clloss__plan clloss__plan_rows(const clloss__planner *planner, size_t rows, size_t classes,
                                size_t element_bytes, bool strided, size_t inner, bool along) {
+  if (!rows) return nothing(planner);
   const clloss__device *device = &planner->facts;
   const clloss__overrides *o = &planner->overrides;
   const bool lane = clloss__plan_team(planner) == &lane_team;
@@ -185,7 +194,7 @@ clloss__plan clloss__plan_rows(const clloss__planner *planner, size_t rows, size
   while (rules[i].lane != lane || rules[i].strided != strided || (rules[i].along && !along) ||
          classes < tuned(planner, rules[i].classes_least) ||
          classes > tuned(planner, rules[i].classes_most) ||
-         ceil_div(rows, device->units) > tuned(planner, rules[i].rows_per_unit_most) ||
+         clloss__ceil_div(rows, device->units) > tuned(planner, rules[i].rows_per_unit_most) ||
          (o->family && rules[i].family == CLLOSS_FAMILY_SPLIT && o->family != CLLOSS_FAMILY_SPLIT)) {
     ++i;
   }
@@ -206,8 +215,10 @@ clloss__plan clloss__plan_rows(const clloss__planner *planner, size_t rows, size
     plan.along = rules[i].along;
     const size_t together = !plan.rows_in_lanes ? 1 : lane ? LANES : plan.local_size;
     plan.rows_per_group = lane ? block_rows(planner, rows, classes * element_bytes, together)
-                               : ceil_div(max_size(1, ceil_div(rows, BLOCKS_MOST)), together) * together;
-    if (o->rows_per_group) plan.rows_per_group = ceil_div(o->rows_per_group, together) * together;
+                               : clloss__ceil_div(clloss__max(1, clloss__ceil_div(rows, BLOCKS_MOST)),
+                                                  together) *
+                                     together;
+    if (o->rows_per_group) plan.rows_per_group = clloss__ceil_div(o->rows_per_group, together) * together;
     clloss__plan_fit(&plan, rows, inner);
     return plan;
   }
@@ -223,19 +234,20 @@ bool clloss__plan_past_cache(const clloss__plan *plan, size_t rows, size_t class
 
 /* A slice is a piece of a row of whole quadruples of vectors, so that slices begin where they do in an uncut row. */
 size_t clloss__plan_slice(const clloss__plan *plan, size_t classes) {
-  return ceil_div(ceil_div(classes, plan->slices), 4 * LANES) * 4 * LANES;
+  return clloss__ceil_div(clloss__ceil_div(classes, plan->slices), 4 * LANES) * 4 * LANES;
 }
 
 clloss__plan clloss__plan_elements(const clloss__planner *planner, size_t rows, size_t classes,
                                    size_t element_bytes) {
   enum { LEAST_BYTES = 4096 }; /* below that launching a work-group shows */
+  if (!rows) return nothing(planner);
   const clloss__device *device = &planner->facts;
   const clloss__overrides *o = &planner->overrides;
   const bool lane = clloss__plan_team(planner) == &lane_team;
-  const size_t row_bytes = classes * element_bytes, per_unit = ceil_div(4 * device->units, rows);
-  size_t slices = max_size(row_bytes / tuned(planner, T(lane_block_bytes)),
-                           min_size(per_unit, row_bytes / LEAST_BYTES));
-  slices = max_size(1, min_size(slices, BLOCKS_MOST / rows));
+  const size_t row_bytes = classes * element_bytes, per_unit = clloss__ceil_div(4 * device->units, rows);
+  size_t slices = clloss__max(row_bytes / tuned(planner, T(lane_block_bytes)),
+                              clloss__min(per_unit, row_bytes / LEAST_BYTES));
+  slices = clloss__max(1, clloss__min(slices, BLOCKS_MOST / rows));
   if (o->rows_per_group) slices = 1;
   if (o->slices) slices = o->slices;
   clloss__plan plan = {
@@ -249,9 +261,13 @@ clloss__plan clloss__plan_elements(const clloss__planner *planner, size_t rows, 
                         : o->rows_per_group ? o->rows_per_group
                                             : block_rows(planner, rows, row_bytes, 1),
   };
-  plan.slices = ceil_div(classes, clloss__plan_slice(&plan, classes));
-  plan.blocks = ceil_div(rows, plan.rows_per_group);
+  plan.slices = clloss__ceil_div(classes, clloss__plan_slice(&plan, classes));
+  plan.blocks = clloss__ceil_div(rows, plan.rows_per_group);
   return plan;
+}
+
+const char *clloss__plan_variant(const clloss__plan *plan) {
+  return plan->along ? plan->team->along : plan->rows_in_lanes ? plan->team->rows : plan->team->name;
 }
 
 clloss__guess clloss__guess_of(const clloss__device *facts, int i) {
@@ -268,11 +284,9 @@ clloss_status clloss__plan_describe(clloss__message *message, const clloss__plan
   now.rows_per_group = plan->rows_per_group;
   now.slices = plan->slices;
   now.groups = plan->blocks * plan->slices;
-  snprintf(now.variant, sizeof now.variant, "%s%s", plan->team->name,
-           plan->family == CLLOSS_FAMILY_SPLIT ? "_split"
-           : plan->along                       ? "_along"
-           : plan->rows_in_lanes               ? "_rows"
-                                               : "");
+  const bool split = plan->family == CLLOSS_FAMILY_SPLIT;
+  snprintf(now.variant, sizeof now.variant, "%s%s", split ? plan->team->name : clloss__plan_variant(plan),
+           split ? "_split" : "");
   snprintf(now.why, sizeof now.why, "%s", plan->why ? plan->why : "");
   memcpy(out, &now, now.struct_size < sizeof now ? now.struct_size : sizeof now);
   return CLLOSS_SUCCESS;

@@ -23,7 +23,7 @@ typedef struct {
 
 /* The work-items that share a row. A team is a compilation of the same kernel source. */
 typedef struct {
-  const char *name;
+  const char *name, *rows, *along; /* what its kernels' names end in, by clloss__plan_variant */
   const char *build_option;
 } clloss__team;
 
@@ -46,7 +46,7 @@ typedef struct {
   const char *why;
 } clloss__plan;
 
-/* The plan for rows × classes elements of element_bytes; rows and classes are not zero. strided: a class is not next
+/* The plan for rows × classes elements of element_bytes; without rows there are no work-groups. classes is not zero. strided: a class is not next
  * to the one before, and rows are neighbours in runs of `inner` (1: all of them). along: the caller has such kernels. */
 clloss__plan clloss__plan_rows(const clloss__planner *planner, size_t rows, size_t classes,
                                size_t element_bytes, bool strided, size_t inner, bool along);
@@ -66,10 +66,14 @@ size_t clloss__plan_unit(const clloss__plan *plan, size_t inner);
  * fused pass took three times as long as through the cache, at 1000 from as long to 1.4 times, at 4096 three quarters. */
 bool clloss__plan_past_cache(const clloss__plan *plan, size_t rows, size_t classes, uint32_t dtype);
 
-/* The plan where no element needs another: a work-group takes whole rows, or a slice of a long one. Rows and classes are
- * not zero. */
+/* The plan where no element needs another: a work-group takes whole rows, or a slice of a long one. Classes
+ * are not zero; without rows there are no work-groups. */
 clloss__plan clloss__plan_elements(const clloss__planner *planner, size_t rows, size_t classes,
                                    size_t element_bytes);
+
+/* "lane", "lane_rows", "lane_along", "group", …: what the names end in of kernels that go over whole rows. Of others, and of
+ * what exists for the team alone, that is plan->team->name. */
+const char *clloss__plan_variant(const clloss__plan *plan);
 
 /* Classes in each of its slices; the last may have fewer. */
 size_t clloss__plan_slice(const clloss__plan *plan, size_t classes);

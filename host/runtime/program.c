@@ -120,7 +120,8 @@ clloss_status clloss__program_kernel(clloss__programs *programs, clloss__message
     return clloss__say(message, error, "creating kernel %s: %s", name, clloss_status_name(error));
   }
   *out = &kernels[program->n_kernels++];
-  **out = (clloss__kernel){.name = name, .kernel = kernel};
+  **out = (clloss__kernel){.kernel = kernel};
+  snprintf((*out)->name, sizeof(*out)->name, "%s", name);
   return CLLOSS_SUCCESS;
 }
 

@@ -23,8 +23,10 @@ typedef struct {
   uint32_t x, g, t;
 } clloss__types;
 
+enum { CLLOSS__KERNEL_NAME = 48 }; /* room for a kernel's name */
+
 typedef struct {
-  const char *name; /* static text */
+  char name[CLLOSS__KERNEL_NAME];
   cl_kernel kernel;
   unsigned char *set; /* the bytes of its first n_set arguments as last set; NULL: no room for them yet */
   size_t n_set;

@@ -2,8 +2,6 @@
  * A view with gaps between its rows counts as one range, from its first byte to its last. */
 #include "view.h"
 
-#include <float.h>
-#include <math.h>
 #include <string.h>
 
 #include "ctx.h"
@@ -49,15 +47,6 @@ void clloss__settle_views(const clloss_ctx *ctx, clloss__presence presence, void
     view = (clloss_view){.dtype = at != first ? 0 : usable ? d : CLLOSS_F32};
     memcpy(place, &view, sizeof view);
   }
-}
-
-clloss_status clloss__check_number(clloss_ctx *ctx, const char *option, double value, uint32_t dtype) {
-  const bool f64 = dtype == CLLOSS_F64;
-  const double least = f64 ? DBL_MIN : FLT_MIN, most = f64 ? DBL_MAX : FLT_MAX, magnitude = fabs(value);
-  if (value == 0 || (magnitude >= least && magnitude <= most)) return CLLOSS_SUCCESS;
-  return clloss__fail(ctx, CLLOSS_OPTION,
-                      "options.%s is %g: it has to be finite, and 0 or a normal number in %s, %.3g to %.3g",
-                      option, value, f64 ? "f64" : "f32", least, most);
 }
 
 clloss_status clloss__check_sizes(clloss_ctx *ctx, const char *call, size_t rows, size_t classes,
@@ -256,11 +245,9 @@ static bool is_in_place(const clloss__use *a, const clloss__use *b) {
          (b->same == a->view && clloss__same_view(b->view, a->view, b->columns, b->inner));
 }
 
-enum { USES_MOST = 24 };
-
 clloss_status clloss__check_uses(clloss_ctx *ctx, const char *call, clloss__presence presence,
                                  const clloss__use *uses, size_t n_uses) {
-  range ranges[USES_MOST] = {{0}};
+  range ranges[CLLOSS__USES_MOST] = {{0}};
   for (size_t i = 0; i < n_uses; ++i) {
     const clloss__use *use = &uses[i];
     const bool typed = presence == CLLOSS__TYPED, there = clloss__is_there(presence, use->view);

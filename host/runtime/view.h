@@ -19,7 +19,9 @@ typedef enum {
 
 #define CLLOSS__DTYPE(type) (1u << (type))
 
-/* One view of a call, as its loss describes it. */
+enum { CLLOSS__USES_MOST = 24 };
+
+/* One view of a call, as its loss describes it: what it may be, and how kernels are told of it. */
 typedef struct {
   const char *name; /* as in the public struct */
   const clloss_view *view;
@@ -32,15 +34,15 @@ typedef struct {
   const clloss_view *same;     /* an output that may be this very input: in place */
   size_t align_bytes;          /* of the first element; 0: the element's size */
   clloss_status if_too_small;  /* 0: CLLOSS_BUFFER_SIZE */
+  size_t buffer;               /* which of the kernels' buffers it is */
+  cl_ulong flag;               /* says to kernels that it is there; 0: they know */
+  rows_at *place;              /* takes where its rows lie; NULL: kernels aren't told … */
+  cl_ulong *offset;            /* … or takes only where it begins */
+  bool serves_all;             /* its one row, or one value, is every row's */
 } clloss__use;
 
 /* CLLOSS_DTYPE where the type is none that a loss can be computed of, CLLOSS_DEVICE where the device can't. */
 clloss_status clloss__check_real_dtype(clloss_ctx *ctx, const char *name, uint32_t dtype);
-
-/* CLLOSS_OPTION where a number of the options isn't finite, or won't be once it is rounded to the type that logits of
- * this type (0: f32) are computed in, or becomes less than a normal number there. Kernels may take that for 0, and a
- * softcap of 0 is none. */
-clloss_status clloss__check_number(clloss_ctx *ctx, const char *option, double value, uint32_t dtype);
 
 /* CLLOSS_SIZE: no classes, rows × classes overflows, rows that aren't a multiple of inner, which is at least 1. Passed,
  * no size or grid that is derived from rows can overflow either. `call` names the struct. */
