@@ -1,6 +1,6 @@
 /* Softmax and log-softmax as cases of the harness: softmax_forward, softmax_backward. */
-#ifndef CLLOSS_TESTS_CASE_SOFTMAX_H
-#define CLLOSS_TESTS_CASE_SOFTMAX_H
+#ifndef CLLOSS_CHECK_CASE_SOFTMAX_H
+#define CLLOSS_CHECK_CASE_SOFTMAX_H
 
 #include "harness.h"
 

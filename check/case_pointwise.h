@@ -1,6 +1,6 @@
 /* Elementwise losses as cases of the harness: pointwise_forward, pointwise_backward, pointwise_fused. */
-#ifndef CLLOSS_TESTS_CASE_POINTWISE_H
-#define CLLOSS_TESTS_CASE_POINTWISE_H
+#ifndef CLLOSS_CHECK_CASE_POINTWISE_H
+#define CLLOSS_CHECK_CASE_POINTWISE_H
 
 #include "harness.h"
 

@@ -1,6 +1,6 @@
 /* Distillation as cases of the harness: distill_forward, distill_backward, distill_fused. */
-#ifndef CLLOSS_TESTS_CASE_DISTILL_H
-#define CLLOSS_TESTS_CASE_DISTILL_H
+#ifndef CLLOSS_CHECK_CASE_DISTILL_H
+#define CLLOSS_CHECK_CASE_DISTILL_H
 
 #include "harness.h"
 

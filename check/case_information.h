@@ -1,6 +1,6 @@
 /* Surprisal and entropy as a case of the harness. */
-#ifndef CLLOSS_TESTS_CASE_INFORMATION_H
-#define CLLOSS_TESTS_CASE_INFORMATION_H
+#ifndef CLLOSS_CHECK_CASE_INFORMATION_H
+#define CLLOSS_CHECK_CASE_INFORMATION_H
 
 #include "harness.h"
 

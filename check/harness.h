@@ -18,9 +18,9 @@
  * harness_check_passes() does that for forward, fused, and backward from forward's statistics, and checks
  * that forward and fused agree bit for bit in every output that they share.
  *
- * Tests and the benchmark share the cases. Programs link clloss_harness and either clloss library. */
-#ifndef CLLOSS_TESTS_HARNESS_H
-#define CLLOSS_TESTS_HARNESS_H
+ * Tests, the benchmark and `clloss check` share the cases. Programs link clloss_check and either clloss library. */
+#ifndef CLLOSS_CHECK_HARNESS_H
+#define CLLOSS_CHECK_HARNESS_H
 
 #include <clloss/clloss.h>
 #include <stdbool.h>

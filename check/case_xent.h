@@ -1,6 +1,6 @@
 /* Softmax cross-entropy as cases of the harness: xent_forward, xent_backward, xent_fused. */
-#ifndef CLLOSS_TESTS_CASE_XENT_H
-#define CLLOSS_TESTS_CASE_XENT_H
+#ifndef CLLOSS_CHECK_CASE_XENT_H
+#define CLLOSS_CHECK_CASE_XENT_H
 
 #include "harness.h"
 
