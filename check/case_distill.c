@@ -2,8 +2,7 @@
  * in case_distill_bound.c. */
 #include "case_distill.h"
 
-#include <stdio.h>
-#include <string.h>
+#include <stddef.h>
 
 /* ---- the shape ---- */
 
@@ -26,16 +25,18 @@ static uint32_t or_dtype(const distill_shape *s, uint32_t dtype) { return dtype 
 
 static void describe(const harness_case *c, const void *shape, char *text, size_t size) {
   const distill_shape *s = shape;
-  snprintf(text, size,
-           "%s %zu x %zu, inner %zu, fill %d, student %u, teacher %u, grad %u, reduction %u, flags %#x, "
-           "temperature "
-           "%.9g, divisor %.9g, upstream %d%s%s%s, offset %zu, pad %zu, class_pad %zu, row_pad %zu, with %u, "
-           "without %u",
-           c->name, s->rows, s->classes, s->inner ? s->inner : 1, (int)s->fill, distill_dtype(s),
-           or_dtype(s, s->teacher_dtype), or_dtype(s, s->grad_dtype), s->options.reduction, s->options.flags,
-           distill_temperature(s), s->options.divisor, (int)s->upstream, s->in_place ? ", in place" : "",
+  *text = 0;
+  case_say(text, size,
+           "%s %zu x %zu, fill %d, student %s, teacher %s, grad %s, %s, flags %#x, temperature %.9g, divisor "
+           "%.9g, "
+           "upstream %d%s%s%s, with %u, without %u",
+           c->name, s->rows, s->classes, (int)s->fill, case_type_name(distill_dtype(s)),
+           case_type_name(or_dtype(s, s->teacher_dtype)), case_type_name(or_dtype(s, s->grad_dtype)),
+           case_reduction_name(s->options.reduction), s->options.flags, distill_temperature(s),
+           s->options.divisor, (int)s->upstream, s->in_place ? ", in place" : "",
            s->workspace ? ", own workspace" : "", s->workspace && s->blind ? " of unbound views" : "",
-           s->offset, s->pad, s->class_pad, s->row_pad, s->with, s->without);
+           s->with, s->without);
+  case_say_layout(text, size, &s->layout);
 }
 
 static bool has_loss(const distill_shape *s) {
@@ -50,77 +51,72 @@ static clloss_distill_options options_of(const distill_shape *s) {
 
 /* ---- arrays ---- */
 
-static harness_array array(const distill_shape *s, const char *name, harness_role role, size_t rows,
-                           size_t columns, size_t pad) {
-  return (harness_array){.name = name,
-                         .role = role,
-                         .dtype = distill_real(s),
-                         .rows = rows,
-                         .columns = columns,
-                         .offset = s->offset,
-                         .row_stride = pad ? columns + pad : 0};
-}
-
-/* No two of them have one layout, but in place. */
-static harness_array matrix(const distill_shape *s, const char *name, harness_role role, uint32_t dtype,
-                            size_t skew) {
-  harness_array a = array(s, name, role, s->rows, s->classes, 0);
-  a.dtype = or_dtype(s, dtype);
-  a.inner = s->inner ? s->inner : 1;
-  a.offset += skew;
-  a.class_stride = s->class_pad ? a.inner + s->class_pad + skew : 0;
-  if (s->pad)
-    a.row_stride = (s->classes - 1) * (a.class_stride ? a.class_stride : a.inner) + a.inner + s->pad + skew;
-  return a;
-}
-
 static void small_inputs(const distill_shape *s, int pass, harness_array *a) {
-  const bool one_weight = s->with & DISTILL_WITH_ONE_ROW_WEIGHT, rows = s->upstream == DISTILL_UPSTREAM_ROWS;
-  if (s->with & (DISTILL_WITH_ROW_WEIGHT | DISTILL_WITH_ONE_ROW_WEIGHT)) {
-    a[DISTILL_ROW_WEIGHT] = array(s, "row_weight", HARNESS_INPUT, one_weight ? 1 : s->rows, 1,
-                                  one_weight ? 0 : s->row_pad);
-    a[DISTILL_ROW_WEIGHT].flags = one_weight ? CLLOSS_BROADCAST : 0;
-  }
-  if (s->with & DISTILL_WITH_DIVISOR) a[DISTILL_DIVISOR] = array(s, "divisor", HARNESS_INPUT, 1, 1, 0);
-  if (pass == DISTILL_FORWARD || s->upstream == DISTILL_UPSTREAM_NONE) return;
-  a[DISTILL_GRAD_LOSS] = array(s, "grad_loss", HARNESS_INPUT, rows ? s->rows : 1, 1, rows ? s->row_pad : 0);
-  a[DISTILL_GRAD_LOSS].flags = !rows && s->options.reduction == CLLOSS_NONE ? CLLOSS_BROADCAST : 0;
+  const uint32_t real = distill_real(s), every = s->options.reduction == CLLOSS_NONE ? CLLOSS_BROADCAST : 0;
+  if (s->with & (DISTILL_WITH_ROW_WEIGHT | DISTILL_WITH_ONE_ROW_WEIGHT))
+    a[DISTILL_ROW_WEIGHT] = case_per_row(&s->layout, "row_weight", real,
+                                         s->with & DISTILL_WITH_ONE_ROW_WEIGHT, CLLOSS_BROADCAST);
+  if (s->with & DISTILL_WITH_DIVISOR)
+    a[DISTILL_DIVISOR] = case_array(&s->layout, "divisor", HARNESS_INPUT, real, 1, 1, 0);
+  if (pass != DISTILL_FORWARD && s->upstream != DISTILL_UPSTREAM_NONE)
+    a[DISTILL_GRAD_LOSS] = case_per_row(&s->layout, "grad_loss", real, s->upstream == DISTILL_UPSTREAM_ONE,
+                                        every);
 }
 
-static void set_view(clloss_view *view, const harness_array *a) {
-  *view = (clloss_view){.row_stride = a->row_stride, .class_stride = a->class_stride, .dtype = a->dtype};
+static const case_fields fields = {
+    [DISTILL_STUDENT] = offsetof(clloss_distill, student),
+    [DISTILL_TEACHER] = offsetof(clloss_distill, teacher),
+    [DISTILL_ROW_WEIGHT] = offsetof(clloss_distill, row_weight),
+    [DISTILL_GRAD_LOSS] = offsetof(clloss_distill, grad_loss),
+    [DISTILL_DIVISOR] = offsetof(clloss_distill, divisor),
+    [DISTILL_ROW_STATS] = offsetof(clloss_distill, row_stats),
+    [DISTILL_LOSS] = offsetof(clloss_distill, loss),
+    [DISTILL_ROW_LOSS] = offsetof(clloss_distill, row_loss),
+    [DISTILL_GRAD] = offsetof(clloss_distill, grad),
+    [DISTILL_WORKSPACE] = offsetof(clloss_distill, workspace),
+};
+
+/* What decides about the workspace. */
+static const case_fields deciding = {
+    [DISTILL_STUDENT] = offsetof(clloss_distill, student),
+    [DISTILL_TEACHER] = offsetof(clloss_distill, teacher),
+    [DISTILL_GRAD] = offsetof(clloss_distill, grad),
+};
+
+static clloss_distill problem(const distill_shape *s) {
+  return (clloss_distill){
+      .struct_size = sizeof(clloss_distill), .rows = s->rows, .classes = s->classes, .inner = s->inner};
 }
 
+static clloss_status own_workspace(const distill_shape *s, clloss_ctx *ctx, harness_array *a) {
+  clloss_distill x = problem(s);
+  const clloss_distill_options o = options_of(s);
+  size_t bytes = 0;
+  if (!s->blind) case_bind_types(&x, deciding, a);
+  const clloss_status status = clloss_distill_workspace(ctx, &x, &o, &bytes);
+  a[DISTILL_WORKSPACE] = case_workspace(&s->layout, bytes);
+  return status;
+}
+
+/* No two matrices have one layout, but in place. */
 static clloss_status arrays(const harness_case *c, const void *shape, clloss_ctx *ctx, harness_array *a) {
   const distill_shape *s = shape;
+  const case_layout *l = &s->layout;
+  const uint32_t real = distill_real(s);
   const bool back = c->pass == DISTILL_BACKWARD, only = c->pass == DISTILL_FORWARD && !has_loss(s);
-  a[DISTILL_STUDENT] = matrix(s, "student", HARNESS_INPUT, 0, 0);
-  a[DISTILL_TEACHER] = matrix(s, "teacher", HARNESS_INPUT, s->teacher_dtype, 1);
+  a[DISTILL_STUDENT] = case_matrix(l, "student", HARNESS_INPUT, distill_dtype(s), 0);
+  a[DISTILL_TEACHER] = case_matrix(l, "teacher", HARNESS_INPUT, or_dtype(s, s->teacher_dtype), 1);
   small_inputs(s, c->pass, a);
   if (back || !(s->without & DISTILL_NO_ROW_STATS))
-    a[DISTILL_ROW_STATS] = array(s, "row_stats", back ? HARNESS_INPUT : HARNESS_OUTPUT, s->rows, 4,
-                                 s->row_pad);
-  if (!back && has_loss(s)) a[DISTILL_LOSS] = array(s, "loss", HARNESS_OUTPUT, 1, 1, 0);
+    a[DISTILL_ROW_STATS] = case_column(l, "row_stats", back ? HARNESS_INPUT : HARNESS_OUTPUT, real, 4);
+  if (!back && has_loss(s)) a[DISTILL_LOSS] = case_array(l, "loss", HARNESS_OUTPUT, real, 1, 1, 0);
   if (!back && (!(s->without & DISTILL_NO_ROW_LOSS) || only))
-    a[DISTILL_ROW_LOSS] = array(s, "row_loss", HARNESS_OUTPUT, s->rows, 1, s->row_pad);
+    a[DISTILL_ROW_LOSS] = case_column(l, "row_loss", HARNESS_OUTPUT, real, 1);
   if (c->pass != DISTILL_FORWARD) {
-    a[DISTILL_GRAD] = matrix(s, "grad", HARNESS_OUTPUT, s->grad_dtype, s->in_place ? 0 : 2);
+    a[DISTILL_GRAD] = case_matrix(l, "grad", HARNESS_OUTPUT, or_dtype(s, s->grad_dtype), s->in_place ? 0 : 2);
     if (s->in_place) a[DISTILL_GRAD].in_place = &a[DISTILL_STUDENT];
   }
-  if (!s->workspace) return CLLOSS_SUCCESS;
-  size_t bytes = 0;
-  clloss_distill x = {.struct_size = sizeof x, .rows = s->rows, .classes = s->classes, .inner = s->inner};
-  const clloss_distill_options o = options_of(s);
-  if (!s->blind) {
-    set_view(&x.student, &a[DISTILL_STUDENT]);
-    set_view(&x.teacher, &a[DISTILL_TEACHER]);
-    set_view(&x.grad, &a[DISTILL_GRAD]);
-  }
-  const clloss_status status = clloss_distill_workspace(ctx, &x, &o, &bytes);
-  a[DISTILL_WORKSPACE] = array(s, "workspace", HARNESS_SCRATCH, 1, bytes, 0);
-  a[DISTILL_WORKSPACE].dtype = CLLOSS_U8;
-  a[DISTILL_WORKSPACE].offset = (s->offset + 7) / 8 * 8;
-  return status;
+  return s->workspace && ctx ? own_workspace(s, ctx, a) : CLLOSS_SUCCESS;
 }
 
 static clloss_status fill(const harness_case *c, const void *shape, uint64_t seed, harness_data *d) {
@@ -129,38 +125,18 @@ static clloss_status fill(const harness_case *c, const void *shape, uint64_t see
 
 /* ---- the call ---- */
 
-/* That of cross-entropy on the same rows, which distillation's is but for splitting: a split runs whole rows on the same
- * team. No rows have no plan; that of one row has the same kernels. */
 static clloss_status plan_of(const harness_case *c, const void *shape, clloss_ctx *ctx, clloss_plan *plan) {
-  distill_shape s = *(const distill_shape *)shape;
-  clloss_xent x = {.struct_size = sizeof x, .classes = s.classes, .inner = s.inner};
-  harness_array a[HARNESS_ARRAYS];
-  memset(a, 0, sizeof a);
-  s.workspace = false;
-  x.rows = s.rows ? s.rows : s.inner ? s.inner : 1;
-  const clloss_status status = arrays(c, &s, ctx, a);
-  set_view(&x.logits, &a[DISTILL_STUDENT]);
-  return status == CLLOSS_SUCCESS ? clloss_xent_plan(ctx, &x, plan) : status;
+  const distill_shape *s = shape;
+  const harness_array student = case_matrix(&s->layout, "student", HARNESS_INPUT, distill_dtype(s), 0);
+  (void)c;
+  return case_rows_plan(&s->layout, &student, ctx, plan);
 }
 
 static clloss_status call(const harness_case *c, const void *shape, clloss_ctx *ctx, const clloss_view *views,
                           cl_command_queue queue, cl_event *done) {
-  const distill_shape *s = shape;
-  const clloss_distill_options o = options_of(s);
-  const clloss_distill x = {.struct_size = sizeof x,
-                            .rows = s->rows,
-                            .classes = s->classes,
-                            .inner = s->inner,
-                            .student = views[DISTILL_STUDENT],
-                            .teacher = views[DISTILL_TEACHER],
-                            .row_weight = views[DISTILL_ROW_WEIGHT],
-                            .loss = views[DISTILL_LOSS],
-                            .row_loss = views[DISTILL_ROW_LOSS],
-                            .row_stats = views[DISTILL_ROW_STATS],
-                            .grad = views[DISTILL_GRAD],
-                            .grad_loss = views[DISTILL_GRAD_LOSS],
-                            .divisor = views[DISTILL_DIVISOR],
-                            .workspace = views[DISTILL_WORKSPACE]};
+  clloss_distill x = problem(shape);
+  const clloss_distill_options o = options_of(shape);
+  case_bind(&x, fields, views);
   switch (c->pass) {
   case DISTILL_FORWARD: return clloss_distill_forward(ctx, &x, &o, queue, 0, NULL, done);
   case DISTILL_BACKWARD: return clloss_distill_backward(ctx, &x, &o, queue, 0, NULL, done);
@@ -168,23 +144,10 @@ static clloss_status call(const harness_case *c, const void *shape, clloss_ctx *
   }
 }
 
-static double ideal_bytes(const harness_case *c, const void *shape) {
-  distill_shape s = *(const distill_shape *)shape;
-  harness_array a[HARNESS_ARRAYS];
-  memset(a, 0, sizeof a);
-  s.workspace = false;
-  arrays(c, &s, NULL, a);
-  return harness_ideal_bytes(a);
-}
-
-#define CASE(title, which)                                                                  \
-  {                                                                                         \
-    .name = (title), .pass = (which), .describe = describe, .arrays = arrays, .fill = fill, \
-    .reference = distill_reference, .bound = distill_bound, .plan = plan_of, .call = call,  \
-    .ideal_bytes = ideal_bytes                                                              \
-  }
-
-const harness_case distill_forward_case = CASE("distill_forward", DISTILL_FORWARD);
-const harness_case distill_backward_case = CASE("distill_backward", DISTILL_BACKWARD);
-const harness_case distill_fused_case = CASE("distill_fused", DISTILL_FUSED);
+const harness_case distill_forward_case = CASE("distill_forward", DISTILL_FORWARD, distill_reference,
+                                               distill_bound);
+const harness_case distill_backward_case = CASE("distill_backward", DISTILL_BACKWARD, distill_reference,
+                                                distill_bound);
+const harness_case distill_fused_case = CASE("distill_fused", DISTILL_FUSED, distill_reference,
+                                             distill_bound);
 const harness_passes distill_passes = {&distill_forward_case, &distill_backward_case, &distill_fused_case};
