@@ -116,7 +116,7 @@ clloss_status case_prepare(const struct bench_case *c, const struct problem *p, 
 double case_ideal_bytes(const struct bench_case *c, const struct problem *p) {
   union loss_shape shape;
   c->loss->shape(c, p, &shape);
-  return c->harness->ideal_bytes(c->harness, &shape);
+  return harness_ideal_bytes(c->harness, &shape);
 }
 
 void case_reference(const struct bench_case *c, const struct problem *p, size_t first, size_t rows,

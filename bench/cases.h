@@ -1,4 +1,4 @@
-/* The cases: which call, over which data, checked how. What is checked is the tests' own. */
+/* The cases: which call, over which data, checked how. What is checked is the harness's own. */
 #ifndef BENCH_CASES_H
 #define BENCH_CASES_H
 
@@ -41,7 +41,7 @@ const char *case_dtype(const struct bench_case *c);
 int case_plan(const struct bench_case *c, const struct problem *p, char *text, size_t size, char *why,
               size_t why_size);
 
-/* All checks of the tests' harness at this size, in buffers and on data of its own: 0 and the largest error against
+/* All checks of the harness at this size, in buffers and on data of its own: 0 and the largest error against
  * the reference in f64; −1 and what was wrong. */
 int case_check(const struct bench_case *c, const struct problem *p, const struct machine *m, double *max_err,
                char *why, size_t why_size);

@@ -1,6 +1,6 @@
 #!/bin/sh
 # First contact with a GPU, on a machine that needs no more than a C compiler, OpenCL headers and a loader (CUDA's serve)
-# and no network: builds library, tests and benchmark with cc alone, runs the conformance tests on every OpenCL device,
+# and no network: builds library, tests and program with cc alone, runs the conformance tests on every OpenCL device,
 # then the benchmark.
 #
 #   bench/gpu.sh [--build-only] [OUT] [BENCH-OPTION…]     OUT: a folder for the results (gpu-results)
@@ -89,14 +89,12 @@ object() {
   shift 2
   # shellcheck disable=SC2086  # options
   "$cc" -std=c11 -O2 -DCL_TARGET_OPENCL_VERSION=120 -D_POSIX_C_SOURCE=200809L -DCLLOSS_STATIC ${headers:+-I "$headers"} \
-    -Iinclude -Ihost -Itests -Ibench ${CFLAGS-} "$@" -c "$source" -o "$to" || echo "$source" >>"$work/broken" &
+    -Iinclude -Ihost -Icheck -Itests -Ibench ${CFLAGS-} "$@" -c "$source" -o "$to" || echo "$source" >>"$work/broken" &
   running=$((running + 1))
   [ $((running % jobs)) != 0 ] || wait
 }
 for file in host/*/*.c "$work/sources.c"; do object library "$file"; done
-for file in $(sed -n '/^add_library(clloss_harness/,/)/p' tests/CMakeLists.txt | tr -s ' )' '\n' | grep '\.c$'); do
-  object harness "tests/$file"
-done
+for file in check/*.c; do object check "$file"; done
 for file in bench/*.c bench/peers/*.c cli/*.c "$work"/made/bench/*.c; do
   case $file in
     bench/loops.c) object program "$file" -O3 $openmp ;;
@@ -134,7 +132,7 @@ link() {
   to=$1
   shift
   # shellcheck disable=SC2086  # options
-  "$cc" ${CFLAGS-} "$@" "$work"/harness/*.o "$work"/library/*.o -o "$work/$to" $loader -lm -lpthread -ldl ||
+  "$cc" ${CFLAGS-} "$@" "$work"/check/*.o "$work"/library/*.o -o "$work/$to" $loader -lm -lpthread -ldl ||
     die "can't build $to"
 }
 link clloss "$work"/program/*.o $openmp

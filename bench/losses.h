@@ -1,4 +1,4 @@
-/* A case, and what those of one loss have to themselves: its shape in the tests' harness, its views, its scalar reference. */
+/* A case, and what those of one loss have to themselves: its shape in the harness, its views, its scalar reference. */
 #ifndef BENCH_LOSSES_H
 #define BENCH_LOSSES_H
 

@@ -6,7 +6,7 @@ set -eu
 cd "$1"
 list=$(mktemp)
 trap 'rm -f "$list"' EXIT
-find host cli bench tests examples -name '*.[ch]' >"$list"
+find host check cli bench tests examples -name '*.[ch]' >"$list"
 
 xargs awk -v files="$(tr '\n' ' ' <"$list")" '
   # Where an include is found: beside the file, else by the folders that the build names. "" for the public headers.
@@ -37,7 +37,7 @@ xargs awk -v files="$(tr '\n' ' ' <"$list")" '
     bad = 1
   }
   BEGIN {
-    n_roots = split("host/ tests/ bench/", roots, " ")
+    n_roots = split("host/ check/ tests/ bench/", roots, " ")
     n = split(files, all, " ")
     for (k = 1; k <= n; k++) there[all[k]] = 1
   }

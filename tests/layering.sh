@@ -10,7 +10,7 @@ failed=0
 
 # A copy without comments, under the same names.
 cd "$source"
-find include host kernels bench cli examples tests -name '*.[ch]' -o -path 'kernels/*.cl*' >"$work/list"
+find include host kernels check bench cli examples tests -name '*.[ch]' -o -path 'kernels/*.cl*' >"$work/list"
 while read -r file; do
   mkdir -p "$work/$(dirname "$file")"
   awk -f "$here/strip_comments.awk" "$file" >"$work/$file"
@@ -88,15 +88,15 @@ check() {
   deny '4: nothing below calls a composition' \
     'include.*"compose/|clloss_{1,2}(gemm_|linear_|vocab_|xent_host)' host/runtime/*.[ch] host/losses/*.[ch]
 
-  programs=$(find bench cli examples -name '*.[ch]')
+  programs=$(find check bench cli examples -name '*.[ch]')
   deny '5: programs use the public headers alone' 'include.*(host|runtime|losses|compose)/|clloss__' $programs
   grep -nE '^[[:space:]]*#[[:space:]]*include[[:space:]]+"' /dev/null $programs |
     sed 's/^\([^:]*\):[^"]*"\([^"]*\)".*/\1 \2/' >quoted
   while read -r file name; do
     folders=$(dirname "$file")
     case $file in
-      bench/*) folders="$folders tests" ;;
-      cli/*) folders="$folders bench" ;;
+      bench/*) folders="$folders check" ;;
+      cli/*) folders="$folders check bench" ;;
     esac
     known=no
     case $name in clloss/*) known=yes ;; esac

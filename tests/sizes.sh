@@ -4,7 +4,7 @@ set -eu
 cd "$1"
 list=$(mktemp)
 trap 'rm -f "$list"' EXIT
-find CMakeLists.txt run cmake include kernels host bench cli examples tests tools -type f \
+find CMakeLists.txt run cmake include kernels host check bench cli examples tests tools -type f \
   \( -name '*.[ch]' -o -name '*.cc' -o -name '*.cl' -o -name '*.clh' -o -name '*.cmake' -o -name CMakeLists.txt \
   -o -name '*.sh' -o -name '*.awk' -o -name '*.py' -o -name run \) >"$list"
 

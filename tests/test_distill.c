@@ -165,7 +165,7 @@ static void exact(harness *h) {
       harness_outputs a, b;
       uint64_t seed;
       s.options.temperature = 1.7;
-      if (!harness_next_of(h, plan, c->ideal_bytes(c, &s), &seed) || !ctx) continue;
+      if (!harness_next_of(h, plan, harness_ideal_bytes(c, &s), &seed) || !ctx) continue;
       harness_check(&h->devices[device], ctx, c, &s, seed, NULL, &a, &result);
       check_zero(&a, &result);
       harness_outputs_free(&a);

@@ -38,7 +38,7 @@ static void point(harness *h, size_t device, const harness_plan *plan, const inf
   clloss_ctx *ctx = harness_ctx(h, device, plan);
   harness_result result = {0};
   uint64_t seed;
-  if (!harness_next_of(h, plan, information_case.ideal_bytes(&information_case, s), &seed) || !ctx) return;
+  if (!harness_next_of(h, plan, harness_ideal_bytes(&information_case, s), &seed) || !ctx) return;
   harness_check(&h->devices[device], ctx, &information_case, s, seed, NULL, NULL, &result);
   harness_report(h, &information_case, s, plan, &result);
 }

@@ -101,7 +101,7 @@ static void point(harness *h, size_t device, const harness_plan *plan, const poi
   uint64_t seed;
   harness_result result = {0};
   clloss_ctx *ctx = harness_ctx(h, device, plan);
-  const double bytes = pointwise_fused_case.ideal_bytes(&pointwise_fused_case, s);
+  const double bytes = harness_ideal_bytes(&pointwise_fused_case, s);
   if (!harness_next_of(h, plan, bytes, &seed) || !ctx) return;
   harness_check_passes(&h->devices[device], ctx, &pointwise_passes, s, seed, &result);
   harness_report(h, &pointwise_fused_case, s, plan, &result);

@@ -179,7 +179,7 @@ static void common_offset(harness *h) {
         shifted.fill = XENT_SIXTEENTHS_1E6;
         uint64_t seed;
         clloss_ctx *ctx = harness_ctx(h, device, &plans[plan]);
-        const double bytes = xent_fused_case.ideal_bytes(&xent_fused_case, &s);
+        const double bytes = harness_ideal_bytes(&xent_fused_case, &s);
         if (!harness_next_of(h, &plans[plan], bytes, &seed) || !ctx) continue;
         static const harness_case *const cases[] = {&xent_forward_case, &xent_backward_case,
                                                     &xent_fused_case};

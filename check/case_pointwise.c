@@ -2,8 +2,7 @@
  * kind case_pointwise_kinds.c. */
 #include "case_pointwise.h"
 
-#include <stdio.h>
-#include <string.h>
+#include <stddef.h>
 
 /* ---- the shape ---- */
 
@@ -19,18 +18,20 @@ uint32_t pointwise_real(const pointwise_shape *s) {
 }
 
 static void describe(const harness_case *c, const void *shape, char *text, size_t size) {
-  static const char *const reductions[] = {"mean", "sum", "none", "batchmean"},
-                           *const spreads[] = {"no", "whole", "one", "rows", "classes"},
-                           *const fills[] = {"random", "limits", "NaN", "faults"};
+  static const char *const spreads[] = {"no", "whole", "one", "rows", "classes"}, *const fills[] = {
+                                                                                      "random", "limits",
+                                                                                      "NaN", "faults"};
   const pointwise_shape *s = shape;
   const clloss_pointwise_options *o = &s->options;
-  snprintf(text, size,
-           "%s %s %zu x %zu, %s, %s, types %u, %u, %u, flags %#x, delta %g, gamma %g, alpha %g, clip %g, "
-           "divisor %g, "
-           "grad_alpha %g, grad_beta %g, weight %s%s times 2^%d, pos_weight %d, upstream %s times 2^%d, "
-           "outputs %u%s%s%s, offset %zu, pad %zu",
-           c->name, clloss_pointwise_name(s->kind), s->rows, s->classes, reductions[o->reduction],
-           fills[s->fill], pointwise_dtype(s), pointwise_target_dtype(s), pointwise_grad_dtype(s), o->flags,
+  *text = 0;
+  case_say(text, size, "%s %s %zu x %zu, %s, %s, types %s, %s, %s, flags %#x", c->name,
+           clloss_pointwise_name(s->kind), s->rows, s->classes, case_reduction_name(o->reduction),
+           fills[s->fill], case_type_name(pointwise_dtype(s)), case_type_name(pointwise_target_dtype(s)),
+           case_type_name(pointwise_grad_dtype(s)), o->flags);
+  case_say(text, size,
+           ", delta %g, gamma %g, alpha %g, clip %g, divisor %g, grad_alpha %g, grad_beta %g, weight %s%s "
+           "times 2^%d, "
+           "pos_weight %d, upstream %s times 2^%d, outputs %u%s%s%s, offset %zu, pad %zu",
            o->delta, o->gamma, o->alpha, o->clip, o->divisor, o->grad_alpha, o->grad_beta, spreads[s->weight],
            s->zero_weights ? " of 0" : "", s->weight_power, s->pos_weight, spreads[s->upstream],
            s->upstream_power, s->outputs, s->in_place ? ", in place" : "",
@@ -57,13 +58,7 @@ static clloss_pointwise_options options_of(const pointwise_shape *s) {
 
 static harness_array matrix(const pointwise_shape *s, const char *name, harness_role role, uint32_t dtype,
                             size_t rows, size_t columns) {
-  return (harness_array){.name = name,
-                         .role = role,
-                         .dtype = dtype,
-                         .rows = rows,
-                         .columns = columns,
-                         .offset = s->offset,
-                         .row_stride = s->pad && rows > 1 ? columns + s->pad : 0};
+  return case_array(&s->layout, name, role, dtype, rows, columns, rows > 1 ? s->pad : 0);
 }
 
 static harness_array spread(const pointwise_shape *s, const char *name, enum pointwise_spread how) {
@@ -87,8 +82,7 @@ static clloss_status own_workspace(const pointwise_shape *s, clloss_ctx *ctx, ha
   size_t bytes = 0;
   if (!s->blind) x.input.dtype = pointwise_dtype(s);
   const clloss_status status = clloss_pointwise_workspace(ctx, &x, &o, &bytes);
-  *a = matrix(s, "workspace", HARNESS_SCRATCH, CLLOSS_U8, 1, bytes);
-  a->offset = (s->offset + 7) / 8 * 8;
+  *a = case_workspace(&s->layout, bytes);
   return status;
 }
 
@@ -117,7 +111,7 @@ static clloss_status arrays(const harness_case *c, const void *shape, clloss_ctx
                                pointwise_grad_dtype(s), n, m);
     if (s->in_place) a[POINTWISE_GRAD].in_place = &a[POINTWISE_INPUT];
   }
-  return s->workspace ? own_workspace(s, ctx, &a[POINTWISE_WORKSPACE]) : CLLOSS_SUCCESS;
+  return s->workspace && ctx ? own_workspace(s, ctx, &a[POINTWISE_WORKSPACE]) : CLLOSS_SUCCESS;
 }
 
 static clloss_status fill(const harness_case *c, const void *shape, uint64_t seed, harness_data *d) {
@@ -133,20 +127,24 @@ static clloss_status plan_of(const harness_case *c, const void *shape, clloss_ct
   return CLLOSS_SUCCESS;
 }
 
+static const case_fields fields = {
+    [POINTWISE_INPUT] = offsetof(clloss_pointwise, input),
+    [POINTWISE_TARGET] = offsetof(clloss_pointwise, target),
+    [POINTWISE_WEIGHT] = offsetof(clloss_pointwise, weight),
+    [POINTWISE_POS_WEIGHT] = offsetof(clloss_pointwise, pos_weight),
+    [POINTWISE_GRAD_LOSS] = offsetof(clloss_pointwise, grad_loss),
+    [POINTWISE_LOSS] = offsetof(clloss_pointwise, loss),
+    [POINTWISE_ELEMENT_LOSS] = offsetof(clloss_pointwise, element_loss),
+    [POINTWISE_GRAD] = offsetof(clloss_pointwise, grad),
+    [POINTWISE_COUNTS] = offsetof(clloss_pointwise, counts),
+    [POINTWISE_WORKSPACE] = offsetof(clloss_pointwise, workspace),
+};
+
 static clloss_status call(const harness_case *c, const void *shape, clloss_ctx *ctx, const clloss_view *views,
                           cl_command_queue queue, cl_event *done) {
   clloss_pointwise x = problem(shape);
   const clloss_pointwise_options o = options_of(shape);
-  x.input = views[POINTWISE_INPUT];
-  x.target = views[POINTWISE_TARGET];
-  x.weight = views[POINTWISE_WEIGHT];
-  x.pos_weight = views[POINTWISE_POS_WEIGHT];
-  x.grad_loss = views[POINTWISE_GRAD_LOSS];
-  x.loss = views[POINTWISE_LOSS];
-  x.element_loss = views[POINTWISE_ELEMENT_LOSS];
-  x.grad = views[POINTWISE_GRAD];
-  x.counts = views[POINTWISE_COUNTS];
-  x.workspace = views[POINTWISE_WORKSPACE];
+  case_bind(&x, fields, views);
   switch (c->pass) {
   case POINTWISE_FORWARD: return clloss_pointwise_forward(ctx, &x, &o, queue, 0, NULL, done);
   case POINTWISE_BACKWARD: return clloss_pointwise_backward(ctx, &x, &o, queue, 0, NULL, done);
@@ -154,24 +152,10 @@ static clloss_status call(const harness_case *c, const void *shape, clloss_ctx *
   }
 }
 
-static double ideal_bytes(const harness_case *c, const void *shape) {
-  pointwise_shape s = *(const pointwise_shape *)shape;
-  harness_array a[HARNESS_ARRAYS];
-  memset(a, 0, sizeof a);
-  s.workspace = false;
-  arrays(c, &s, NULL, a);
-  return harness_ideal_bytes(a);
-}
+#define POINTWISE_CASE(title, which) CASE(title, which, pointwise_reference, pointwise_bound)
 
-#define CASE(title, which)                                                                     \
-  {                                                                                            \
-    .name = (title), .pass = (which), .describe = describe, .arrays = arrays, .fill = fill,    \
-    .reference = pointwise_reference, .bound = pointwise_bound, .plan = plan_of, .call = call, \
-    .ideal_bytes = ideal_bytes                                                                 \
-  }
-
-const harness_case pointwise_forward_case = CASE("pointwise_forward", POINTWISE_FORWARD);
-const harness_case pointwise_backward_case = CASE("pointwise_backward", POINTWISE_BACKWARD);
-const harness_case pointwise_fused_case = CASE("pointwise_fused", POINTWISE_FUSED);
+const harness_case pointwise_forward_case = POINTWISE_CASE("pointwise_forward", POINTWISE_FORWARD);
+const harness_case pointwise_backward_case = POINTWISE_CASE("pointwise_backward", POINTWISE_BACKWARD);
+const harness_case pointwise_fused_case = POINTWISE_CASE("pointwise_fused", POINTWISE_FUSED);
 const harness_passes pointwise_passes = {&pointwise_forward_case, &pointwise_backward_case,
                                          &pointwise_fused_case};

@@ -14,7 +14,7 @@
 
 #include <clloss/clloss_ref.h>
 #include <math.h>
-#include <stdio.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,44 +22,29 @@ enum { FORWARD, BACKWARD };
 
 static uint32_t read_of(const softmax_shape *s) { return s->read ? s->read : CLLOSS_F32; }
 static uint32_t write_of(const softmax_shape *s) { return s->write ? s->write : read_of(s); }
-static size_t inner_of(const softmax_shape *s) { return s->inner ? s->inner : 1; }
 static bool is_wide(const softmax_shape *s) { return s->read == CLLOSS_F64; }
 
 static void describe(const harness_case *c, const void *shape, char *text, size_t size) {
   const softmax_shape *s = shape;
-  snprintf(
-      text, size,
-      "%s%s %zu x %zu, inner %zu, types %u to %u, fill %d, scale %.9g%s, offset %zu, pad %zu, class_pad %zu",
-      s->is_log ? "log-" : "", c->name, s->rows, s->classes, inner_of(s), read_of(s), write_of(s),
-      (int)s->fill, s->scale, s->in_place ? ", in place" : "", s->offset, s->pad, s->class_pad);
+  *text = 0;
+  case_say(text, size, "%s%s %zu x %zu, types %s to %s, fill %d, scale %.9g%s", s->is_log ? "log-" : "",
+           c->name, s->rows, s->classes, case_type_name(read_of(s)), case_type_name(write_of(s)),
+           (int)s->fill, s->scale, s->in_place ? ", in place" : "");
+  case_say_layout(text, size, &s->layout);
 }
 
 /* ---- arrays ---- */
 
 /* No two of them have one layout, but in place. */
-static harness_array matrix(const softmax_shape *s, const char *name, harness_role role, uint32_t dtype,
-                            size_t skew) {
-  harness_array a = {.name = name,
-                     .role = role,
-                     .dtype = dtype,
-                     .rows = s->rows,
-                     .columns = s->classes,
-                     .inner = inner_of(s),
-                     .offset = s->offset + skew};
-  a.class_stride = s->class_pad ? a.inner + s->class_pad + skew : 0;
-  if (s->pad)
-    a.row_stride = (s->classes - 1) * (a.class_stride ? a.class_stride : a.inner) + a.inner + s->pad + skew;
-  return a;
-}
-
 static clloss_status arrays(const harness_case *c, const void *shape, clloss_ctx *ctx, harness_array *a) {
   const softmax_shape *s = shape;
   const bool back = c->pass == BACKWARD;
   const int to = back ? SOFTMAX_GRAD_INPUT : SOFTMAX_OUTPUT, in = back ? SOFTMAX_GRAD_OUTPUT : SOFTMAX_INPUT;
   (void)ctx;
-  if (back) a[SOFTMAX_OUTPUT] = matrix(s, "output", HARNESS_INPUT, read_of(s), 1);
-  a[in] = matrix(s, back ? "grad_output" : "input", HARNESS_INPUT, read_of(s), 0);
-  a[to] = matrix(s, back ? "grad_input" : "output", HARNESS_OUTPUT, write_of(s), s->in_place ? 0 : 2);
+  if (back) a[SOFTMAX_OUTPUT] = case_matrix(&s->layout, "output", HARNESS_INPUT, read_of(s), 1);
+  a[in] = case_matrix(&s->layout, back ? "grad_output" : "input", HARNESS_INPUT, read_of(s), 0);
+  a[to] = case_matrix(&s->layout, back ? "grad_input" : "output", HARNESS_OUTPUT, write_of(s),
+                      s->in_place ? 0 : 2);
   if (s->in_place) a[to].in_place = &a[in];
   return CLLOSS_SUCCESS;
 }
@@ -202,49 +187,31 @@ static void bound(const harness_case *c, const void *shape, const clloss_plan *p
 
 /* ---- the call ---- */
 
-/* That of cross-entropy on the same rows, but for splitting: a split runs whole rows on the same team. */
 static clloss_status plan_of(const harness_case *c, const void *shape, clloss_ctx *ctx, clloss_plan *plan) {
   const softmax_shape *s = shape;
-  harness_array a[HARNESS_ARRAYS];
-  clloss_xent x = {.struct_size = sizeof x, .classes = s->classes, .inner = s->inner};
-  memset(a, 0, sizeof a);
-  arrays(c, s, NULL, a);
-  const harness_array *read = &a[c->pass == BACKWARD ? SOFTMAX_OUTPUT : SOFTMAX_INPUT];
-  x.rows = s->rows ? s->rows : inner_of(s);
-  x.logits = (clloss_view){
-      .row_stride = read->row_stride, .class_stride = read->class_stride, .dtype = read_of(s)};
-  return clloss_xent_plan(ctx, &x, plan);
+  const harness_array read = case_matrix(&s->layout, "read", HARNESS_INPUT, read_of(s), c->pass == BACKWARD);
+  return case_rows_plan(&s->layout, &read, ctx, plan);
 }
 
+static const case_fields fields = {
+    [SOFTMAX_INPUT] = offsetof(clloss_softmax, input),
+    [SOFTMAX_OUTPUT] = offsetof(clloss_softmax, output),
+    [SOFTMAX_GRAD_OUTPUT] = offsetof(clloss_softmax, grad_output),
+    [SOFTMAX_GRAD_INPUT] = offsetof(clloss_softmax, grad_input),
+};
+
+/* Options that are all defaults are passed as NULL in turn with a struct that says so. */
 static clloss_status call(const harness_case *c, const void *shape, clloss_ctx *ctx, const clloss_view *views,
                           cl_command_queue queue, cl_event *done) {
   const softmax_shape *s = shape;
   const clloss_softmax_options o = {
       .struct_size = sizeof o, .flags = s->is_log ? CLLOSS_LOG_SOFTMAX : 0, .scale = s->scale};
-  const clloss_softmax x = {.struct_size = sizeof x,
-                            .rows = s->rows,
-                            .classes = s->classes,
-                            .inner = s->inner,
-                            .input = views[SOFTMAX_INPUT],
-                            .output = views[SOFTMAX_OUTPUT],
-                            .grad_output = views[SOFTMAX_GRAD_OUTPUT],
-                            .grad_input = views[SOFTMAX_GRAD_INPUT]};
-  return c->pass == BACKWARD ? clloss_softmax_backward(ctx, &x, &o, queue, 0, NULL, done)
-                             : clloss_softmax_forward(ctx, &x, &o, queue, 0, NULL, done);
+  const clloss_softmax_options *given = s->is_log || s->scale != 0 || s->rows % 2 ? &o : NULL;
+  clloss_softmax x = {.struct_size = sizeof x, .rows = s->rows, .classes = s->classes, .inner = s->inner};
+  case_bind(&x, fields, views);
+  return c->pass == BACKWARD ? clloss_softmax_backward(ctx, &x, given, queue, 0, NULL, done)
+                             : clloss_softmax_forward(ctx, &x, given, queue, 0, NULL, done);
 }
 
-static double ideal_bytes(const harness_case *c, const void *shape) {
-  harness_array a[HARNESS_ARRAYS];
-  memset(a, 0, sizeof a);
-  arrays(c, shape, NULL, a);
-  return harness_ideal_bytes(a);
-}
-
-#define CASE(title, which)                                                                            \
-  {                                                                                                   \
-    .name = (title), .pass = (which), .describe = describe, .arrays = arrays, .fill = fill,           \
-    .reference = reference, .bound = bound, .plan = plan_of, .call = call, .ideal_bytes = ideal_bytes \
-  }
-
-const harness_case softmax_forward_case = CASE("softmax_forward", FORWARD);
-const harness_case softmax_backward_case = CASE("softmax_backward", BACKWARD);
+const harness_case softmax_forward_case = CASE("softmax_forward", FORWARD, reference, bound);
+const harness_case softmax_backward_case = CASE("softmax_backward", BACKWARD, reference, bound);

@@ -16,7 +16,7 @@
 
 #include <clloss/clloss_ref.h>
 #include <math.h>
-#include <stdio.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,44 +30,27 @@ static bool is_wide(const information_shape *s) { return s->dtype == CLLOSS_F64;
 
 static void describe(const harness_case *c, const void *shape, char *text, size_t size) {
   const information_shape *s = shape;
-  snprintf(
-      text, size,
-      "%s %zu x %zu, inner %zu, type %u, targets %u, flags %u, fill %d, without %u, offset %zu, pad %zu, "
-      "class_pad %zu, row_pad %zu",
-      c->name, s->rows, s->classes, s->inner ? s->inner : 1, dtype_of(s), targets_of(s), s->flags,
-      (int)s->fill, s->without, s->offset, s->pad, s->class_pad, s->row_pad);
+  *text = 0;
+  case_say(text, size, "%s %zu x %zu, type %s, targets %s, flags %u, fill %d, without %u", c->name, s->rows,
+           s->classes, case_type_name(dtype_of(s)), case_type_name(targets_of(s)), s->flags, (int)s->fill,
+           s->without);
+  case_say_layout(text, size, &s->layout);
 }
 
 /* ---- arrays ---- */
 
-static harness_array column(const information_shape *s, const char *name, harness_role role, uint32_t dtype) {
-  return (harness_array){.name = name,
-                         .role = role,
-                         .dtype = dtype,
-                         .rows = s->rows,
-                         .columns = 1,
-                         .offset = s->offset,
-                         .row_stride = s->row_pad ? 1 + s->row_pad : 0};
-}
-
 static clloss_status arrays(const harness_case *c, const void *shape, clloss_ctx *ctx, harness_array *a) {
   (void)c, (void)ctx;
   const information_shape *s = shape;
+  const case_layout *l = &s->layout;
   const uint32_t real = is_wide(s) ? CLLOSS_F64 : CLLOSS_F32;
-  harness_array input = column(s, "input", HARNESS_INPUT, dtype_of(s));
-  input.columns = s->classes;
-  input.inner = s->inner ? s->inner : 1;
-  input.class_stride = s->class_pad ? input.inner + s->class_pad : 0;
-  input.row_stride = s->pad ? (s->classes - 1) * (input.class_stride ? input.class_stride : input.inner) +
-                                  input.inner + s->pad
-                            : 0;
-  a[INFORMATION_INPUT] = input;
+  a[INFORMATION_INPUT] = case_matrix(l, "input", HARNESS_INPUT, dtype_of(s), 0);
   if (!(s->without & INFORMATION_NO_SURPRISAL)) {
-    a[INFORMATION_TARGETS] = column(s, "targets", HARNESS_INPUT, targets_of(s));
-    a[INFORMATION_SURPRISAL] = column(s, "surprisal", HARNESS_OUTPUT, real);
+    a[INFORMATION_TARGETS] = case_column(l, "targets", HARNESS_INPUT, targets_of(s), 1);
+    a[INFORMATION_SURPRISAL] = case_column(l, "surprisal", HARNESS_OUTPUT, real, 1);
   }
   if (!(s->without & INFORMATION_NO_ENTROPY))
-    a[INFORMATION_ENTROPY] = column(s, "entropy", HARNESS_OUTPUT, real);
+    a[INFORMATION_ENTROPY] = case_column(l, "entropy", HARNESS_OUTPUT, real, 1);
   return CLLOSS_SUCCESS;
 }
 
@@ -221,49 +204,28 @@ static void bound(const harness_case *c, const void *shape, const clloss_plan *p
 
 /* ---- the call ---- */
 
-/* That of cross-entropy on the same rows, but for splitting: a split runs whole rows on the same team. */
 static clloss_status plan_of(const harness_case *c, const void *shape, clloss_ctx *ctx, clloss_plan *plan) {
   const information_shape *s = shape;
-  harness_array a[HARNESS_ARRAYS];
-  clloss_xent x = {.struct_size = sizeof x, .classes = s->classes, .inner = s->inner};
-  memset(a, 0, sizeof a);
-  arrays(c, s, NULL, a);
-  x.rows = s->rows ? s->rows : s->inner ? s->inner : 1;
-  x.logits = (clloss_view){.row_stride = a[INFORMATION_INPUT].row_stride,
-                           .class_stride = a[INFORMATION_INPUT].class_stride,
-                           .dtype = dtype_of(s)};
-  return clloss_xent_plan(ctx, &x, plan);
+  const harness_array input = case_matrix(&s->layout, "input", HARNESS_INPUT, dtype_of(s), 0);
+  (void)c;
+  return case_rows_plan(&s->layout, &input, ctx, plan);
 }
+
+static const case_fields fields = {
+    [INFORMATION_INPUT] = offsetof(clloss_information, input),
+    [INFORMATION_TARGETS] = offsetof(clloss_information, targets),
+    [INFORMATION_SURPRISAL] = offsetof(clloss_information, surprisal),
+    [INFORMATION_ENTROPY] = offsetof(clloss_information, entropy),
+};
 
 static clloss_status call(const harness_case *c, const void *shape, clloss_ctx *ctx, const clloss_view *views,
                           cl_command_queue queue, cl_event *done) {
   (void)c;
   const information_shape *s = shape;
   const clloss_information_options o = {.struct_size = sizeof o, .flags = s->flags};
-  const clloss_information x = {.struct_size = sizeof x,
-                                .rows = s->rows,
-                                .classes = s->classes,
-                                .inner = s->inner,
-                                .input = views[INFORMATION_INPUT],
-                                .targets = views[INFORMATION_TARGETS],
-                                .surprisal = views[INFORMATION_SURPRISAL],
-                                .entropy = views[INFORMATION_ENTROPY]};
+  clloss_information x = {.struct_size = sizeof x, .rows = s->rows, .classes = s->classes, .inner = s->inner};
+  case_bind(&x, fields, views);
   return clloss_information_forward(ctx, &x, s->flags ? &o : NULL, queue, 0, NULL, done);
 }
 
-static double ideal_bytes(const harness_case *c, const void *shape) {
-  harness_array a[HARNESS_ARRAYS];
-  memset(a, 0, sizeof a);
-  arrays(c, shape, NULL, a);
-  return harness_ideal_bytes(a);
-}
-
-const harness_case information_case = {.name = "information",
-                                       .describe = describe,
-                                       .arrays = arrays,
-                                       .fill = fill,
-                                       .reference = reference,
-                                       .bound = bound,
-                                       .plan = plan_of,
-                                       .call = call,
-                                       .ideal_bytes = ideal_bytes};
+const harness_case information_case = CASE("information", 0, reference, bound);

@@ -1,6 +1,6 @@
 /* A case that is run: between experiment.c, which does, and compare.c, which judges what came out. */
-#ifndef CLLOSS_TESTS_EXPERIMENT_H
-#define CLLOSS_TESTS_EXPERIMENT_H
+#ifndef CLLOSS_CHECK_EXPERIMENT_H
+#define CLLOSS_CHECK_EXPERIMENT_H
 
 #include "harness.h"
 

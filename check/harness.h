@@ -18,9 +18,9 @@
  * harness_check_passes() does that for forward, fused, and backward from forward's statistics, and checks
  * that forward and fused agree bit for bit in every output that they share.
  *
- * Tests and the benchmark share the cases. Programs link clloss_harness and either clloss library. */
-#ifndef CLLOSS_TESTS_HARNESS_H
-#define CLLOSS_TESTS_HARNESS_H
+ * Tests, the benchmark and `clloss check` share the cases. Programs link clloss_check and either clloss library. */
+#ifndef CLLOSS_CHECK_HARNESS_H
+#define CLLOSS_CHECK_HARNESS_H
 
 #include <clloss/clloss.h>
 #include <stdbool.h>
@@ -73,18 +73,19 @@ double harness_half_ulp(uint32_t dtype, double x);
 double harness_chain(double n);
 double harness_reference_chain(double n);
 
-/* Of a call with these arrays: every one moved once, an updated one twice, and no scratch. */
-double harness_ideal_bytes(const harness_array arrays[HARNESS_ARRAYS]);
-
 /* `shape` is the loss's own struct throughout. The functions never fail but by the status they return. */
 typedef struct harness_case harness_case;
+
+/* What no implementation of the case can avoid moving: every array once, an updated one twice, and no scratch. */
+double harness_ideal_bytes(const harness_case *c, const void *shape);
+
 struct harness_case {
   const char *name; /* "xent_fused" */
   int pass;         /* for the functions below, which may serve several cases */
 
   /* What the shape looks like in words, for messages. */
   void (*describe)(const harness_case *c, const void *shape, char *text, size_t size);
-  /* The arrays; `ctx` sizes a workspace. */
+  /* The arrays; `ctx` sizes a workspace, which is left out where that is NULL. */
   clloss_status (*arrays)(const harness_case *c, const void *shape, clloss_ctx *ctx,
                           harness_array arrays[HARNESS_ARRAYS]);
   /* Makes the inputs from the seed alone. */
@@ -97,8 +98,6 @@ struct harness_case {
   clloss_status (*plan)(const harness_case *c, const void *shape, clloss_ctx *ctx, clloss_plan *plan);
   clloss_status (*call)(const harness_case *c, const void *shape, clloss_ctx *ctx,
                         const clloss_view views[HARNESS_ARRAYS], cl_command_queue queue, cl_event *done);
-  /* Bytes that no implementation can avoid moving. */
-  double (*ideal_bytes)(const harness_case *c, const void *shape);
 };
 
 /* ---- checking ---- */

@@ -1,8 +1,8 @@
 /* Distillation as cases of the harness: distill_forward, distill_backward, distill_fused. */
-#ifndef CLLOSS_TESTS_CASE_DISTILL_H
-#define CLLOSS_TESTS_CASE_DISTILL_H
+#ifndef CLLOSS_CHECK_CASE_DISTILL_H
+#define CLLOSS_CHECK_CASE_DISTILL_H
 
-#include "harness.h"
+#include "case.h"
 
 enum distill_array {
   DISTILL_STUDENT,
@@ -52,8 +52,7 @@ enum { DISTILL_NO_LOSS = 1, DISTILL_NO_ROW_LOSS = 2, DISTILL_NO_ROW_STATS = 4 };
 /* All zero but rows and classes: f32, packed, the default options, no upstream gradient, out of place, random data, the
  * ctx's pool for workspace, the usual outputs bound. */
 typedef struct distill_shape {
-  size_t rows, classes;
-  size_t inner;                              /* 0: 1 */
+  CASE_LAYOUT;
   uint32_t dtype, teacher_dtype, grad_dtype; /* 0: f32, the student's, the student's */
   clloss_distill_options options;            /* struct_size is the case's business */
   uint32_t with, without;                    /* DISTILL_WITH_…, DISTILL_NO_… */
@@ -62,8 +61,6 @@ typedef struct distill_shape {
   bool in_place;
   bool workspace; /* the caller's own, */
   bool blind;     /* its size asked for with all views unbound */
-  size_t offset, pad, class_pad,
-      row_pad; /* elements before the first, between rows, classes, values per row */
 } distill_shape;
 
 extern const harness_case distill_forward_case, distill_backward_case, distill_fused_case;

@@ -89,8 +89,11 @@ double harness_half_ulp(uint32_t dtype, double x) {
   return t && isfinite(x) ? ldexp(0.5, exponent_near(t, x) - t->fraction) : 0;
 }
 
-double harness_ideal_bytes(const harness_array arrays[HARNESS_ARRAYS]) {
+double harness_ideal_bytes(const harness_case *c, const void *shape) {
+  harness_array arrays[HARNESS_ARRAYS];
   double bytes = 0;
+  memset(arrays, 0, sizeof arrays);
+  c->arrays(c, shape, NULL, arrays);
   for (int i = 0; i < HARNESS_ARRAYS; i++) {
     const harness_array *a = &arrays[i];
     const int times = a->role == HARNESS_UNBOUND || a->role == HARNESS_SCRATCH ? 0

@@ -1,8 +1,8 @@
 /* Softmax and log-softmax as cases of the harness: softmax_forward, softmax_backward. */
-#ifndef CLLOSS_TESTS_CASE_SOFTMAX_H
-#define CLLOSS_TESTS_CASE_SOFTMAX_H
+#ifndef CLLOSS_CHECK_CASE_SOFTMAX_H
+#define CLLOSS_CHECK_CASE_SOFTMAX_H
 
-#include "harness.h"
+#include "case.h"
 
 enum softmax_array { SOFTMAX_INPUT, SOFTMAX_OUTPUT, SOFTMAX_GRAD_OUTPUT, SOFTMAX_GRAD_INPUT };
 
@@ -14,14 +14,13 @@ enum softmax_fill {
   SOFTMAX_FILLS
 };
 
-/* All zero but rows and classes: f32, softmax, packed. */
+/* row_pad has no meaning. All zero but rows and classes: f32, softmax, packed. */
 typedef struct softmax_shape {
-  size_t rows, classes, inner; /* inner 0: 1 */
-  uint32_t read, write;        /* types of what is read and written; 0: f32, and what is read */
+  CASE_LAYOUT;
+  uint32_t read, write; /* types of what is read and written; 0: f32, and what is read */
   bool is_log, in_place;
   double scale;
   enum softmax_fill fill;
-  size_t offset, pad, class_pad; /* elements before the first, between rows, classes */
 } softmax_shape;
 
 extern const harness_case softmax_forward_case, softmax_backward_case;

@@ -1,8 +1,8 @@
 /* Softmax cross-entropy as cases of the harness: xent_forward, xent_backward, xent_fused. */
-#ifndef CLLOSS_TESTS_CASE_XENT_H
-#define CLLOSS_TESTS_CASE_XENT_H
+#ifndef CLLOSS_CHECK_CASE_XENT_H
+#define CLLOSS_CHECK_CASE_XENT_H
 
-#include "harness.h"
+#include "case.h"
 
 enum xent_array {
   XENT_LOGITS,
@@ -75,8 +75,7 @@ typedef struct xent_factors {
 /* All zero but rows and classes: f32, packed, the default options, i32 targets, no upstream gradient, out of
  * place, random data, the ctx's pool for workspace, the usual outputs bound. */
 typedef struct xent_shape {
-  size_t rows, classes;
-  size_t inner; /* 0: 1 */
+  CASE_LAYOUT;
   uint32_t dtype, grad_dtype,
       targets_dtype;           /* 0: f32, that of the logits, i32. Floating targets are probabilities */
   clloss_xent_options options; /* struct_size is the case's business */
@@ -85,12 +84,8 @@ typedef struct xent_shape {
   enum xent_upstream upstream;
   bool in_place;
   xent_factors factors;
-  bool workspace;   /* the caller's own, */
-  bool blind;       /* its size asked for with all views unbound */
-  size_t offset;    /* elements before the first of every array; a workspace rounds it up to 8 */
-  size_t pad;       /* elements between rows of logits, grad and probabilities (outer rows where inner > 1) */
-  size_t class_pad; /* and between their classes */
-  size_t row_pad;   /* the same of everything that has one value or pair per row */
+  bool workspace; /* the caller's own, */
+  bool blind;     /* its size asked for with all views unbound */
 } xent_shape;
 
 extern const harness_case xent_forward_case, xent_backward_case, xent_fused_case;

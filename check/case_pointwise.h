@@ -1,8 +1,8 @@
 /* Elementwise losses as cases of the harness: pointwise_forward, pointwise_backward, pointwise_fused. */
-#ifndef CLLOSS_TESTS_CASE_POINTWISE_H
-#define CLLOSS_TESTS_CASE_POINTWISE_H
+#ifndef CLLOSS_CHECK_CASE_POINTWISE_H
+#define CLLOSS_CHECK_CASE_POINTWISE_H
 
-#include "harness.h"
+#include "case.h"
 
 enum pointwise_array {
   POINTWISE_INPUT,
@@ -39,9 +39,9 @@ enum pointwise_fill {
 /* Outputs that aren't bound (forward keeps element_loss where nothing would be left), and counts that are. */
 enum { POINTWISE_NO_LOSS = 1, POINTWISE_NO_ELEMENT_LOSS = 2, POINTWISE_WITH_COUNTS = 4 };
 
-/* All zero but rows, classes and kind: f32, packed, the default options, nothing optional bound, random data. */
+/* Of the layout, inner, class_pad and row_pad have no meaning. All zero but rows, classes and kind: f32, packed, the default options, nothing optional bound, random data. */
 typedef struct pointwise_shape {
-  size_t rows, classes;
+  CASE_LAYOUT;
   uint32_t kind;
   uint32_t dtype, target_dtype, grad_dtype; /* 0: f32, and the input's */
   clloss_pointwise_options options;         /* struct_size is the case's business */
@@ -53,8 +53,6 @@ typedef struct pointwise_shape {
   bool in_place;
   bool workspace; /* the caller's own, */
   bool blind;     /* its size asked for with all views unbound */
-  size_t offset;  /* elements before the first of every array; a workspace rounds it up to 8 */
-  size_t pad;     /* elements between rows of matrices */
 } pointwise_shape;
 
 extern const harness_case pointwise_forward_case, pointwise_backward_case, pointwise_fused_case;

@@ -234,7 +234,7 @@ void harness_sweep(harness *h, const harness_passes *passes, const void *shape, 
       uint64_t seed;
       if (again) continue;
       n_seen++;
-      if (!harness_next_of(h, &plans[i], c->ideal_bytes(c, shape), &seed)) continue;
+      if (!harness_next_of(h, &plans[i], harness_ideal_bytes(c, shape), &seed)) continue;
       if (status != CLLOSS_SUCCESS) {
         result.count[HARNESS_STATUS]++;
         snprintf(result.first[HARNESS_STATUS], sizeof result.first[0], "plan: %s",

@@ -1,8 +1,8 @@
 /* Surprisal and entropy as a case of the harness. */
-#ifndef CLLOSS_TESTS_CASE_INFORMATION_H
-#define CLLOSS_TESTS_CASE_INFORMATION_H
+#ifndef CLLOSS_CHECK_CASE_INFORMATION_H
+#define CLLOSS_CHECK_CASE_INFORMATION_H
 
-#include "harness.h"
+#include "case.h"
 
 enum information_array { INFORMATION_INPUT, INFORMATION_TARGETS, INFORMATION_SURPRISAL, INFORMATION_ENTROPY };
 
@@ -21,12 +21,10 @@ enum { INFORMATION_NO_SURPRISAL = 1, INFORMATION_NO_ENTROPY = 2 };
 
 /* All zero but rows and classes: f32 logits, i32 targets, packed, both outputs. */
 typedef struct information_shape {
-  size_t rows, classes, inner;   /* inner 0: 1 */
+  CASE_LAYOUT;
   uint32_t dtype, targets_dtype; /* 0: f32, i32 */
   uint32_t flags, without;       /* CLLOSS_FROM_…, INFORMATION_NO_… */
   enum information_fill fill;
-  size_t offset, pad, class_pad,
-      row_pad; /* elements before the first, between rows, classes, values per row */
 } information_shape;
 
 extern const harness_case information_case;

@@ -1,0 +1,102 @@
+/* What the cases of all losses share. */
+#include "case.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+size_t case_inner(const case_layout *l) { return l->inner ? l->inner : 1; }
+
+/* ---- words ---- */
+
+void case_say(char *text, size_t size, const char *format, ...) {
+  const size_t at = strlen(text);
+  va_list list;
+  va_start(list, format);
+  vsnprintf(text + at, size - at, format, list);
+  va_end(list);
+}
+
+void case_say_layout(char *text, size_t size, const case_layout *l) {
+  case_say(text, size, ", inner %zu, offset %zu, pad %zu, class_pad %zu, row_pad %zu", case_inner(l),
+           l->offset, l->pad, l->class_pad, l->row_pad);
+}
+
+const char *case_type_name(uint32_t dtype) {
+  static const char *const names[] = {[CLLOSS_F32] = "f32", [CLLOSS_I32] = "i32", [CLLOSS_I64] = "i64",
+                                      [CLLOSS_F64] = "f64", [CLLOSS_F16] = "f16", [CLLOSS_BF16] = "bf16"};
+  return dtype < sizeof names / sizeof *names && names[dtype] ? names[dtype] : "?";
+}
+
+const char *case_reduction_name(uint32_t reduction) {
+  static const char *const names[] = {"mean", "sum", "none", "batchmean"};
+  return reduction < sizeof names / sizeof *names ? names[reduction] : "?";
+}
+
+/* ---- arrays ---- */
+
+harness_array case_array(const case_layout *l, const char *name, harness_role role, uint32_t dtype,
+                         size_t rows, size_t columns, size_t pad) {
+  return (harness_array){.name = name,
+                         .role = role,
+                         .dtype = dtype,
+                         .rows = rows,
+                         .columns = columns,
+                         .offset = l->offset,
+                         .row_stride = pad ? columns + pad : 0};
+}
+
+harness_array case_matrix(const case_layout *l, const char *name, harness_role role, uint32_t dtype,
+                          size_t skew) {
+  harness_array a = case_array(l, name, role, dtype, l->rows, l->classes, 0);
+  a.inner = case_inner(l);
+  a.offset += skew;
+  a.class_stride = l->class_pad ? a.inner + l->class_pad + skew : 0;
+  if (l->pad)
+    a.row_stride = (l->classes - 1) * (a.class_stride ? a.class_stride : a.inner) + a.inner + l->pad + skew;
+  return a;
+}
+
+harness_array case_column(const case_layout *l, const char *name, harness_role role, uint32_t dtype,
+                          size_t columns) {
+  return case_array(l, name, role, dtype, l->rows, columns, l->row_pad);
+}
+
+harness_array case_per_row(const case_layout *l, const char *name, uint32_t dtype, bool one, uint32_t flag) {
+  harness_array a = case_array(l, name, HARNESS_INPUT, dtype, one ? 1 : l->rows, 1, one ? 0 : l->row_pad);
+  a.flags = one ? flag : 0;
+  return a;
+}
+
+harness_array case_workspace(const case_layout *l, size_t bytes) {
+  harness_array a = case_array(l, "workspace", HARNESS_SCRATCH, CLLOSS_U8, 1, bytes, 0);
+  a.offset = (l->offset + 7) / 8 * 8;
+  return a;
+}
+
+/* ---- the call ---- */
+
+void case_bind(void *call, const case_fields fields, const clloss_view views[HARNESS_ARRAYS]) {
+  for (int i = 0; i < HARNESS_ARRAYS; i++)
+    if (fields[i]) memcpy((char *)call + fields[i], &views[i], sizeof views[i]);
+}
+
+void case_bind_types(void *call, const case_fields fields, const harness_array arrays[HARNESS_ARRAYS]) {
+  clloss_view views[HARNESS_ARRAYS];
+  for (int i = 0; i < HARNESS_ARRAYS; i++)
+    views[i] = (clloss_view){
+        .row_stride = arrays[i].row_stride, .class_stride = arrays[i].class_stride, .dtype = arrays[i].dtype};
+  case_bind(call, fields, views);
+}
+
+/* No rows have no plan; that of one row has the same kernels. */
+clloss_status case_rows_plan(const case_layout *l, const harness_array *read, clloss_ctx *ctx,
+                             clloss_plan *plan) {
+  const clloss_xent x = {
+      .struct_size = sizeof x,
+      .rows = l->rows ? l->rows : case_inner(l),
+      .classes = l->classes,
+      .inner = l->inner,
+      .logits = {.row_stride = read->row_stride, .class_stride = read->class_stride, .dtype = read->dtype}};
+  return clloss_xent_plan(ctx, &x, plan);
+}
