@@ -7,8 +7,8 @@
 #   CC, CFLAGS     the compiler (cc) and what else it is to be given
 #   CUDA_HOME      where CL/cl.h and libOpenCL.so are looked for after the compiler's own places (/usr/local/cuda)
 #
-# OUT gets bench.json (a line per case), bench.txt (the same as a table), machine.txt, and tests/ with a log for each
-# test. The exit status is 1 if a test or a case of the benchmark failed.
+# OUT gets check.txt (what `clloss check` says), bench.json (a line per case), bench.txt (the same as a table),
+# machine.txt, and tests/ with a log for each test. The exit status is 1 if a test or a case of the benchmark failed.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -156,8 +156,11 @@ limit=
 } >"$out/machine.txt" 2>&1 || { cat "$out/machine.txt" >&2 && die "no OpenCL device"; }
 cat "$out/machine.txt"
 
-say "testing, by $(grep -c . "$work/tests.list") programs"
 failed=
+"$work/clloss" check >"$out/check.txt" 2>&1 || failed=' check'
+cat "$out/check.txt"
+
+say "testing, by $(grep -c . "$work/tests.list") programs"
 while read -r name sources; do
   status=0
   printf '%-14s ' "$name"

@@ -1,7 +1,8 @@
 /* One JSON object per line and case, and one of the run. The first seventeen keys and their order are fixed; what follows them may grow.
- * A number that isn't finite becomes null, as JSON knows no other. Strings are the library's and the driver's: UTF-8,
- * with quotes, backslashes and control characters escaped. */
+ * A number that isn't finite becomes null, as JSON knows no other. */
 #include "result.h"
+
+#include "json_text.h"
 
 #include <clloss/clloss.h>
 #include <math.h>
@@ -9,16 +10,8 @@
 #include <time.h>
 
 static void string(FILE *out, const char *key, const char *text) {
-  fprintf(out, ", \"%s\": \"", key);
-  for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
-    if (*c == '"' || *c == '\\')
-      fprintf(out, "\\%c", *c);
-    else if (*c < 0x20)
-      fprintf(out, "\\u%04x", *c);
-    else
-      fputc(*c, out);
-  }
-  fputc('"', out);
+  fprintf(out, ", \"%s\": ", key);
+  json_string(out, text);
 }
 
 static void number(FILE *out, const char *key, double value) {

@@ -11,6 +11,7 @@ enum { GUARD = 64 }; /* elements: four vectors of the widest kind */
 
 void harness_fire(experiment *e, harness_check_kind kind, const char *format, ...) {
   harness_result *r = e->result;
+  r->wrong |= 1u << e->c->pass;
   if (r->count[kind]++ == 0) {
     char *to = r->first[kind];
     const size_t size = sizeof r->first[kind];

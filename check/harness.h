@@ -124,8 +124,9 @@ typedef enum harness_check_kind {
 typedef struct harness_result {
   size_t count[HARNESS_CHECKS];    /* how often each check fired */
   char first[HARNESS_CHECKS][400]; /* what it said the first time */
+  unsigned wrong;                  /* bits 1 << harness_case.pass: the passes in which a check fired */
   double max_err;                  /* largest |result - f64| of a finite output */
-  double max_used;                 /* largest share of an allowance that an error took */
+  double max_used; /* largest share of an allowance that an error took, beyond the rounding to 16 bits */
 } harness_result;
 
 /* Where the harness works; any in-order queue. */
@@ -169,6 +170,9 @@ const char *harness_check_text(harness_check_kind kind);
 uint64_t harness_random(uint64_t *state);
 double harness_uniform(uint64_t *state);
 size_t harness_pick(uint64_t *state, size_t n);
+
+/* A seed that no run had before, short enough to be typed. */
+uint64_t harness_fresh_seed(void);
 
 /* ---- a test program ---- */
 

@@ -21,11 +21,11 @@ size_t harness_pick(uint64_t *state, size_t n) { return (size_t)(harness_random(
 
 /* ---- arguments ---- */
 
-static uint64_t fresh_seed(void) {
+uint64_t harness_fresh_seed(void) {
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
   uint64_t state = (uint64_t)now.tv_sec * 1000000007u + (uint64_t)now.tv_nsec + ((uint64_t)getpid() << 40);
-  return harness_random(&state) >> 16; /* short enough to be typed */
+  return harness_random(&state) >> 16;
 }
 
 static bool read_number(const harness *h, const char *option, const char *text, uint64_t *number) {
@@ -106,7 +106,7 @@ static bool open_devices(harness *h, uint64_t wanted) {
 
 bool harness_open(harness *h, int argc, char **argv) {
   uint64_t device = UINT64_MAX;
-  *h = (harness){.program = argv[0], .seed = fresh_seed()};
+  *h = (harness){.program = argv[0], .seed = harness_fresh_seed()};
   if (!read_arguments(h, argc, argv, &device) || !open_devices(h, device)) return false;
   printf("seed %llu\n", (unsigned long long)h->seed);
   for (size_t i = 0; i < h->n_devices; i++) {

@@ -12,6 +12,7 @@ int fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3
 /* stdout has taken everything that was printed; fails with a line where it hasn't (a full disk, a closed pipe). */
 int finish_output(void);
 
+int check_main(int argc, char **argv);
 int devices_main(int argc, char **argv);
 int eval_main(int argc, char **argv);
 int tune_main(int argc, char **argv);

@@ -7,6 +7,7 @@
 
 #include "cli.h"
 #include "eval_options.h"
+#include "json_text.h"
 
 #include <clloss/clloss_types.h>
 #include <inttypes.h>
@@ -189,20 +190,6 @@ void eval_report_read(const eval_report *r, eval_reading *to) {
 
 /* ---- JSON ---- */
 
-/* Quoted; bytes from 0x80 are passed on, so UTF-8 stays itself. */
-static void json_string(const char *text) {
-  putchar('"');
-  for (const char *c = text; *c; c++) {
-    if (*c == '"' || *c == '\\')
-      printf("\\%c", *c);
-    else if ((unsigned char)*c < 0x20)
-      printf("\\u%04x", (unsigned)*c);
-    else
-      putchar(*c);
-  }
-  putchar('"');
-}
-
 /* What the report itself finds, from counts or in f64. */
 enum { F64_DIGITS = 17 };
 
@@ -253,7 +240,7 @@ static void json_report(const eval_report *report) {
   json_number("confidence", r->confidence, r->digits);
   json_number("calibration_error", reading.calibration, F64_DIGITS);
   printf(", \"reading\": ");
-  json_string(reading.sentence);
+  json_string(stdout, reading.sentence);
   json_worst(report);
 }
 
@@ -264,7 +251,7 @@ void eval_report_json(const eval_report *report) {
          eval_reduction_name(r->reduction), r->rows, r->ignored);
   printf(", \"bad_targets\": %" PRIu64 ", \"classes\": %" PRIu64 ", \"device\": ", r->bad_targets,
          r->classes);
-  json_string(r->device);
+  json_string(stdout, r->device);
   if (report->kind != REPORT_NONE) json_report(report);
   puts("}");
 }

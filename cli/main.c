@@ -14,6 +14,7 @@ static const char usage[] =
     "usage: clloss COMMAND [ARGUMENTS]\n"
     "\n"
     "  devices   the OpenCL devices, and the kernels that each shape gets on them\n"
+    "  check     whether a device computes the losses right; run it first on a new one\n"
     "  eval      a loss, its gradient and what they mean, from NumPy files\n"
     "  bench     how fast the losses are on a device\n"
     "  tune      which of the library's choices could be better on a device\n"
@@ -65,7 +66,8 @@ static int devices(int argc, char **argv) {
 static const struct command {
   const char *name;
   int (*run)(int argc, char **argv);
-} commands[] = {{"devices", devices}, {"eval", eval_main}, {"bench", bench}, {"tune", tune_main}};
+} commands[] = {
+    {"devices", devices}, {"check", check_main}, {"eval", eval_main}, {"bench", bench}, {"tune", tune_main}};
 
 /* argv[0] is the command's name. */
 static int run(int argc, char **argv) {

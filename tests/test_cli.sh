@@ -17,7 +17,7 @@ without_opencl() (
   "$clloss" "$@"
 )
 
-for page in "--help" "help" "help devices" "help eval" "devices --help" "eval --help" "--version"; do
+for page in "--help" "help" "help devices" "help eval" "devices --help" "check --help" "eval --help" "--version"; do
   # shellcheck disable=SC2086
   check "$page" without_opencl $page >out
   check "$page says something" test -s out
