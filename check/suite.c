@@ -56,7 +56,7 @@ static const case_layout *const past_cache = &more[COUNT(more) - 1];
 static const harness_plan forced[] = {{CLLOSS_FAMILY_LANE, 0, 0, 0},   {CLLOSS_FAMILY_LANE, 0, 5, 0},
                                       {CLLOSS_FAMILY_SPLIT, 0, 0, 3},  {CLLOSS_FAMILY_SPLIT, 7, 0, 3},
                                       {CLLOSS_FAMILY_SPLIT, 64, 0, 0}, {CLLOSS_FAMILY_GROUP, 0, 0, 0},
-                                      {CLLOSS_FAMILY_GROUP, 1, 0, 0},  {CLLOSS_FAMILY_GROUP, 7, 3, 0},
+                                      {CLLOSS_FAMILY_GROUP, 2, 0, 0},  {CLLOSS_FAMILY_GROUP, 7, 3, 0},
                                       {CLLOSS_FAMILY_GROUP, 64, 0, 0}, {CLLOSS_FAMILY_GROUP, 256, 0, 0}};
 
 typedef struct walk {
