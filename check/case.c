@@ -1,11 +1,26 @@
 /* What the cases of all losses share. */
 #include "case.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 size_t case_inner(const case_layout *l) { return l->inner ? l->inner : 1; }
+
+#define PICK(state, list) (list)[harness_pick(state, sizeof(list) / sizeof *(list))]
+
+case_layout case_draw_layout(size_t rows, size_t classes, uint64_t *state) {
+  static const size_t offsets[] = {0, 0, 1, 3, 16}, pads[] = {0, 0, 1, 5, 16}, inners[] = {0, 1, 3, 16, 37};
+  case_layout l = {.rows = rows, .classes = classes};
+  l.offset = PICK(state, offsets);
+  l.pad = PICK(state, pads);
+  l.row_pad = pads[harness_pick(state, 4)];
+  if (harness_pick(state, 4) == 0 && classes < 5000) l.class_pad = PICK(state, pads);
+  if (harness_pick(state, 3) == 0 && classes < 5000) l.inner = PICK(state, inners);
+  l.rows *= case_inner(&l);
+  return l;
+}
 
 /* ---- words ---- */
 
@@ -72,6 +87,25 @@ harness_array case_workspace(const case_layout *l, size_t bytes) {
   harness_array a = case_array(l, "workspace", HARNESS_SCRATCH, CLLOSS_U8, 1, bytes, 0);
   a.offset = (l->offset + 7) / 8 * 8;
   return a;
+}
+
+/* ---- bounds ---- */
+
+case_chain case_chain_of(const case_layout *l, bool wide, const clloss_plan *plan, double joins) {
+  const double n = (double)l->classes, of_truth = wide ? harness_reference_chain(n) : 0;
+  case_chain k = {fmax(harness_chain(n), of_truth), 1};
+  if (strstr(plan->variant, "_rows") || case_inner(l) > 1 || l->class_pad) return k;
+  if (strncmp(plan->variant, "lane", 4) == 0) {
+    const double block = fmax(2048, 64 * ceil(ceil(n / 64) / 64));
+    k.blocks = ceil(n / block);
+    /* an accumulator, its lanes, the blocks */
+    k.additions = harness_chain(ceil(fmin(n, block) / 16)) + 1 + 4 + joins + k.blocks;
+  } else {
+    k.additions = harness_chain(ceil(n / 4 / plan->local_size)) + 1 + 2 + joins +
+                  ceil(log2(plan->local_size));
+  }
+  k.additions = fmax(k.additions, of_truth);
+  return k;
 }
 
 /* ---- the call ---- */

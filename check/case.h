@@ -25,6 +25,9 @@ typedef struct case_layout {
 
 size_t case_inner(const case_layout *l);
 
+/* A layout of so many rows (times inner) and classes, the rest of it drawn; classes that lie apart only where they are few. */
+case_layout case_draw_layout(size_t rows, size_t classes, uint64_t *state);
+
 /* ---- words ---- */
 
 /* Appends to a text, which may be full. */
@@ -55,6 +58,16 @@ harness_array case_per_row(const case_layout *l, const char *name, uint32_t dtyp
 
 /* The caller's own workspace. */
 harness_array case_workspace(const case_layout *l, size_t bytes);
+
+/* ---- bounds ---- */
+
+/* The longest chain of additions in a sum over a row's classes, as far as rows are walked whole or in lanes, and how many
+ * blocks a sum may be carried over to a larger maximum in. `joins`: additions that join the sums of one item, beyond one per
+ * lane of its vectors. In f64 (wide) the truth is as inexact, and counts. */
+typedef struct case_chain {
+  double additions, blocks;
+} case_chain;
+case_chain case_chain_of(const case_layout *l, bool wide, const clloss_plan *plan, double joins);
 
 /* ---- the call ---- */
 

@@ -63,25 +63,11 @@ static void small_inputs(const distill_shape *s, int pass, harness_array *a) {
                                         every);
 }
 
-static const case_fields fields = {
-    [DISTILL_STUDENT] = offsetof(clloss_distill, student),
-    [DISTILL_TEACHER] = offsetof(clloss_distill, teacher),
-    [DISTILL_ROW_WEIGHT] = offsetof(clloss_distill, row_weight),
-    [DISTILL_GRAD_LOSS] = offsetof(clloss_distill, grad_loss),
-    [DISTILL_DIVISOR] = offsetof(clloss_distill, divisor),
-    [DISTILL_ROW_STATS] = offsetof(clloss_distill, row_stats),
-    [DISTILL_LOSS] = offsetof(clloss_distill, loss),
-    [DISTILL_ROW_LOSS] = offsetof(clloss_distill, row_loss),
-    [DISTILL_GRAD] = offsetof(clloss_distill, grad),
-    [DISTILL_WORKSPACE] = offsetof(clloss_distill, workspace),
-};
+#define FIELD(name, field) [DISTILL_##name] = offsetof(clloss_distill, field),
+static const case_fields fields = {DISTILL_ARRAY_LIST(FIELD)};
 
 /* What decides about the workspace. */
-static const case_fields deciding = {
-    [DISTILL_STUDENT] = offsetof(clloss_distill, student),
-    [DISTILL_TEACHER] = offsetof(clloss_distill, teacher),
-    [DISTILL_GRAD] = offsetof(clloss_distill, grad),
-};
+static const case_fields deciding = {FIELD(STUDENT, student) FIELD(TEACHER, teacher) FIELD(GRAD, grad)};
 
 static clloss_distill problem(const distill_shape *s) {
   return (clloss_distill){

@@ -4,17 +4,18 @@
 
 #include "case.h"
 
+/* The arrays, by the names of the views of clloss_distill. */
+/* clang-format off */
+#define DISTILL_ARRAY_LIST(X) \
+  X(STUDENT, student) X(TEACHER, teacher) X(ROW_WEIGHT, row_weight) X(GRAD_LOSS, grad_loss) \
+  X(DIVISOR, divisor) X(ROW_STATS, row_stats) X(LOSS, loss) X(ROW_LOSS, row_loss) X(GRAD, grad) \
+  X(WORKSPACE, workspace)
+/* clang-format on */
+
 enum distill_array {
-  DISTILL_STUDENT,
-  DISTILL_TEACHER,
-  DISTILL_ROW_WEIGHT,
-  DISTILL_GRAD_LOSS,
-  DISTILL_DIVISOR,
-  DISTILL_ROW_STATS,
-  DISTILL_LOSS,
-  DISTILL_ROW_LOSS,
-  DISTILL_GRAD,
-  DISTILL_WORKSPACE
+#define DISTILL_ARRAY_ENUM(name, field) DISTILL_##name,
+  DISTILL_ARRAY_LIST(DISTILL_ARRAY_ENUM)
+#undef DISTILL_ARRAY_ENUM
 };
 
 /* What stands in the rows; where it isn't said random numbers of both signs, each row of its own magnitude. */

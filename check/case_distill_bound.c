@@ -28,7 +28,6 @@
  * inexact as the kernel: the reference adds blocks of 256, which counts into D and the sums over rows, and all is taken
  * twice. */
 #include <math.h>
-#include <string.h>
 
 #include "case_distill.h"
 
@@ -43,34 +42,13 @@ static double least(const distill_shape *s) { return is_wide(s) ? 0x1p-1020 : 0x
 
 static double rounding_of_d(const distill_shape *s) { return s->options.temperature == 0 ? 1 : 3; }
 
-typedef struct chain {
-  double additions, blocks; /* D, and how many blocks can be carried over */
-} chain;
-
-/* The longest chain of additions of distill.cl or distill_rows.clh under this plan. */
-static chain chain_of(const distill_shape *s, const clloss_plan *plan) {
-  const double n = (double)s->classes, of_truth = is_wide(s) ? harness_reference_chain(n) : 0;
-  chain k = {fmax(harness_chain(n), of_truth), 1};
-  if (strstr(plan->variant, "_rows") || s->inner > 1 || s->class_pad) return k;
-  if (strncmp(plan->variant, "lane", 4) == 0) {
-    const double block = fmax(2048, 64 * ceil(ceil(n / 64) / 64));
-    k.blocks = ceil(n / block);
-    /* an accumulator, its lanes, the blocks */
-    k.additions = harness_chain(ceil(fmin(n, block) / 16)) + 1 + 4 + k.blocks;
-  } else {
-    k.additions = harness_chain(ceil(n / 4 / plan->local_size)) + 1 + 2 + ceil(log2(plan->local_size));
-  }
-  k.additions = fmax(k.additions, of_truth);
-  return k;
-}
-
-static double sum_error(const distill_shape *s, chain k, const distill_half *h) {
+static double sum_error(const distill_shape *s, case_chain k, const distill_half *h) {
   const double carries = fmin(h->records + 1, k.blocks - 1);
   return 4 + rounding_of_d(s) * h->h + k.additions + 5 * carries;
 }
 
 /* Of a row's divergence, in u. */
-static double divergence_error(const distill_shape *s, chain k, const distill_note *note) {
+static double divergence_error(const distill_shape *s, case_chain k, const distill_note *note) {
   const double delta = rounding_of_d(s), logs = note->student.log_sum + note->teacher.log_sum;
   const double carries = fmin(note->student.records + note->teacher.records + 2, k.blocks - 1);
   const double of_s = sum_error(s, k, &note->student), of_t = sum_error(s, k, &note->teacher);
@@ -79,7 +57,7 @@ static double divergence_error(const distill_shape *s, chain k, const distill_no
   return gap + of_s + of_t + 3 * logs + note->away + 2 * logs;
 }
 
-static double row_error(const distill_shape *s, chain k, const distill_note *note) {
+static double row_error(const distill_shape *s, case_chain k, const distill_note *note) {
   const double factor = distill_factor(s) * note->weight;
   return unit(s) * (factor * divergence_error(s, k, note) + 4 * fabs(note->divergence)) +
          least(s) * (1 + factor * (note->lost + 2 * (double)s->classes));
@@ -92,7 +70,7 @@ static double divisor_error(const distill_shape *s) {
   return !weighs ? 1 : is_wide(s) ? 4 + harness_reference_chain((double)s->rows) : 4;
 }
 
-static double loss_error(const distill_shape *s, chain k, const distill_notes *notes) {
+static double loss_error(const distill_shape *s, case_chain k, const distill_notes *notes) {
   const double more = 11 + divisor_error(s) + (is_wide(s) ? harness_reference_chain((double)s->rows) : 0);
   double error = 0;
   if (notes->divisor == 0) return 0; /* NaN */
@@ -101,7 +79,7 @@ static double loss_error(const distill_shape *s, chain k, const distill_notes *n
   return error / fabs(notes->divisor);
 }
 
-static void grad_error(const distill_shape *s, chain k, const distill_note *note, const harness_data *d,
+static void grad_error(const distill_shape *s, case_chain k, const distill_note *note, const harness_data *d,
                        double divisor, size_t row, double *to) {
   const uint32_t types[] = {distill_dtype(s), s->teacher_dtype ? s->teacher_dtype : distill_dtype(s)};
   const distill_half *halves[] = {&note->student, &note->teacher};
@@ -127,7 +105,7 @@ void distill_bound(const harness_case *c, const void *shape, const clloss_plan *
   const distill_shape *s = shape;
   const distill_notes *notes = d->notes;
   const distill_note *note = &notes->row[row];
-  const chain k = chain_of(s, plan);
+  const case_chain k = case_chain_of(&s->layout, is_wide(s), plan, 0);
   switch (array) {
   case DISTILL_LOSS: to[0] = loss_error(s, k, notes); break;
   case DISTILL_ROW_LOSS: to[0] = row_error(s, k, note); break;

@@ -144,28 +144,9 @@ static clloss_status reference(const harness_case *c, const void *shape, harness
 
 /* ---- bound ---- */
 
-typedef struct chain {
-  double additions, blocks;
-} chain;
-
-static chain chain_of(const information_shape *s, const clloss_plan *plan) {
-  const double n = (double)s->classes, of_truth = is_wide(s) ? harness_reference_chain(n) : 0;
-  chain k = {fmax(harness_chain(n), of_truth), 1};
-  if (strstr(plan->variant, "_rows")) return k;
-  if (strncmp(plan->variant, "lane", 4) == 0) {
-    const double block = fmax(2048, 64 * ceil(ceil(n / 64) / 64));
-    k.blocks = ceil(n / block);
-    k.additions = harness_chain(ceil(fmin(n, block) / 16)) + 1 + 6 + k.blocks;
-  } else {
-    k.additions = harness_chain(ceil(n / 4 / plan->local_size)) + 1 + 4 + ceil(log2(plan->local_size));
-  }
-  k.additions = fmax(k.additions, of_truth);
-  return k;
-}
-
 /* In u, and what underflow may cost beside it, in least normal numbers. */
-static double of_logits(const information_shape *s, chain k, const double *x, bool of_entropy, double truth,
-                        double *lost) {
+static double of_logits(const information_shape *s, case_chain k, const double *x, bool of_entropy,
+                        double truth, double *lost) {
   double max = -(double)INFINITY, records = 0, sum = 0, h = 0, h2 = 0;
   for (size_t c = 0; c < s->classes; c++) {
     if (!(x[c] > max)) continue;
@@ -189,7 +170,7 @@ static void bound(const harness_case *c, const void *shape, const clloss_plan *p
   (void)c;
   const information_shape *s = shape;
   const double least = is_wide(s) ? 0x1p-1020 : 0x1p-125, truth = fabs(d->truth[array][row]);
-  const chain k = chain_of(s, plan);
+  const case_chain k = case_chain_of(&s->layout, is_wide(s), plan, 2);
   double lost = (double)s->classes,
          units = array == INFORMATION_ENTROPY ? (6 + k.additions) * truth : 4 * truth;
   if (s->flags == 0) {

@@ -127,18 +127,8 @@ static clloss_status plan_of(const harness_case *c, const void *shape, clloss_ct
   return CLLOSS_SUCCESS;
 }
 
-static const case_fields fields = {
-    [POINTWISE_INPUT] = offsetof(clloss_pointwise, input),
-    [POINTWISE_TARGET] = offsetof(clloss_pointwise, target),
-    [POINTWISE_WEIGHT] = offsetof(clloss_pointwise, weight),
-    [POINTWISE_POS_WEIGHT] = offsetof(clloss_pointwise, pos_weight),
-    [POINTWISE_GRAD_LOSS] = offsetof(clloss_pointwise, grad_loss),
-    [POINTWISE_LOSS] = offsetof(clloss_pointwise, loss),
-    [POINTWISE_ELEMENT_LOSS] = offsetof(clloss_pointwise, element_loss),
-    [POINTWISE_GRAD] = offsetof(clloss_pointwise, grad),
-    [POINTWISE_COUNTS] = offsetof(clloss_pointwise, counts),
-    [POINTWISE_WORKSPACE] = offsetof(clloss_pointwise, workspace),
-};
+#define FIELD(name, field) [POINTWISE_##name] = offsetof(clloss_pointwise, field),
+static const case_fields fields = {POINTWISE_ARRAY_LIST(FIELD)};
 
 static clloss_status call(const harness_case *c, const void *shape, clloss_ctx *ctx, const clloss_view *views,
                           cl_command_queue queue, cl_event *done) {

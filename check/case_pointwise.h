@@ -4,17 +4,18 @@
 
 #include "case.h"
 
+/* The arrays, by the names of the views of clloss_pointwise. */
+/* clang-format off */
+#define POINTWISE_ARRAY_LIST(X) \
+  X(INPUT, input) X(TARGET, target) X(WEIGHT, weight) X(POS_WEIGHT, pos_weight) \
+  X(GRAD_LOSS, grad_loss) X(LOSS, loss) X(ELEMENT_LOSS, element_loss) X(GRAD, grad) \
+  X(COUNTS, counts) X(WORKSPACE, workspace)
+/* clang-format on */
+
 enum pointwise_array {
-  POINTWISE_INPUT,
-  POINTWISE_TARGET,
-  POINTWISE_WEIGHT,
-  POINTWISE_POS_WEIGHT,
-  POINTWISE_GRAD_LOSS,
-  POINTWISE_LOSS,
-  POINTWISE_ELEMENT_LOSS,
-  POINTWISE_GRAD,
-  POINTWISE_COUNTS,
-  POINTWISE_WORKSPACE
+#define POINTWISE_ARRAY_ENUM(name, field) POINTWISE_##name,
+  POINTWISE_ARRAY_LIST(POINTWISE_ARRAY_ENUM)
+#undef POINTWISE_ARRAY_ENUM
 };
 
 /* How a matrix that may broadcast is given. */

@@ -57,7 +57,10 @@ static void fill_row(const softmax_shape *s, double *x, enum softmax_fill fill, 
   const size_t place = harness_pick(state, s->classes), bad = harness_pick(state, 3);
   for (size_t c = 0; c < s->classes; c++) {
     x[c] = magnitude * (2 * harness_uniform(state) - 1);
+    if (fill == SOFTMAX_RISING) x[c] = (double)c / (double)s->classes * 40 + x[c] / magnitude / 2;
     if (fill == SOFTMAX_MASKED && c != place && harness_pick(state, 2)) x[c] = -inf;
+    if (fill == SOFTMAX_MASK_MOST && c != place && harness_pick(state, 10)) x[c] = -inf;
+    if (fill == SOFTMAX_MASK_LEADING && c + 1 + s->classes / 8 < s->classes) x[c] = -inf;
     if (fill == SOFTMAX_BAD && bad == 2) x[c] = -inf;
   }
   if (fill == SOFTMAX_BAD && bad < 2) x[place] = bad ? inf : (double)NAN;
@@ -113,14 +116,17 @@ static clloss_status reference(const harness_case *c, const void *shape, harness
 
 /* ---- bound ---- */
 
+/* Vectors of 16 and 4 by four, beyond 64 vectors 64 at a time; and how often those of a lane's block are put together. */
 static double chain_of(const softmax_shape *s, const clloss_plan *plan) {
-  const double n = (double)s->classes, block = fmax(2048, 64 * ceil(ceil(n / 64) / 64));
-  const double of_truth = is_wide(s) ? harness_reference_chain(n) : 0;
-  double d = harness_chain(ceil(n / 4 / plan->local_size)) + 5 + ceil(log2(plan->local_size));
+  const double n = (double)s->classes, block = fmax(2048, 64 * ceil(ceil(n / 64) / 64)),
+               items = plan->local_size;
+  const double of_truth = is_wide(s) ? harness_reference_chain(n) : 0, carries = 8 * ceil(n / block);
+  const double by_vector = ceil(fmin(n, block) / 16), by_item = ceil(n / 4 / items);
+  double d = fmin(harness_chain(by_item) + 5, ceil(by_item / 4) + 8) + ceil(log2(items));
   if (strstr(plan->variant, "_rows"))
     d = harness_chain(n);
   else if (strncmp(plan->variant, "lane", 4) == 0)
-    d = harness_chain(ceil(fmin(n, block) / 16)) + 7 + 8 * ceil(n / block);
+    d = fmin(harness_chain(by_vector) + 7, ceil(by_vector / 4) + 9) + carries;
   return fmax(d, of_truth);
 }
 

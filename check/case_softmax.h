@@ -8,9 +8,12 @@ enum softmax_array { SOFTMAX_INPUT, SOFTMAX_OUTPUT, SOFTMAX_GRAD_OUTPUT, SOFTMAX
 
 enum softmax_fill {
   SOFTMAX_RANDOM,
-  SOFTMAX_MASKED, /* about half of the entries are −inf */
-  SOFTMAX_BAD,    /* a NaN, a +inf, or nothing but −inf */
-  SOFTMAX_MIXED,  /* each row one of the above */
+  SOFTMAX_RISING,       /* the maximum comes last: every block of an online maximum rescales */
+  SOFTMAX_MASKED,       /* about half of the entries are −inf, */
+  SOFTMAX_MASK_MOST,    /* all but a tenth, */
+  SOFTMAX_MASK_LEADING, /* all but the last eighth */
+  SOFTMAX_BAD,          /* a NaN, a +inf, or nothing but −inf */
+  SOFTMAX_MIXED,        /* each row one of the above */
   SOFTMAX_FILLS
 };
 

@@ -101,31 +101,11 @@ static void more_outputs(const xent_shape *s, harness_array *a) {
                                 all[i].columns == 1 ? s->row_pad : 0);
 }
 
-static const case_fields fields = {
-    [XENT_LOGITS] = offsetof(clloss_xent, logits),
-    [XENT_TARGETS] = offsetof(clloss_xent, targets),
-    [XENT_CLASS_WEIGHT] = offsetof(clloss_xent, class_weight),
-    [XENT_ROW_WEIGHT] = offsetof(clloss_xent, row_weight),
-    [XENT_GRAD_LOSS] = offsetof(clloss_xent, grad_loss),
-    [XENT_DIVISOR] = offsetof(clloss_xent, divisor),
-    [XENT_ROW_STATS] = offsetof(clloss_xent, row_stats),
-    [XENT_LOSS] = offsetof(clloss_xent, loss),
-    [XENT_ROW_LOSS] = offsetof(clloss_xent, row_loss),
-    [XENT_GRAD] = offsetof(clloss_xent, grad),
-    [XENT_METRICS] = offsetof(clloss_xent, metrics),
-    [XENT_COUNTS] = offsetof(clloss_xent, counts),
-    [XENT_PREDICTED] = offsetof(clloss_xent, predicted),
-    [XENT_CONFIDENCE] = offsetof(clloss_xent, confidence),
-    [XENT_ENTROPY] = offsetof(clloss_xent, entropy),
-    [XENT_WORKSPACE] = offsetof(clloss_xent, workspace),
-};
+#define FIELD(name, field) [XENT_##name] = offsetof(clloss_xent, field),
+static const case_fields fields = {XENT_ARRAY_LIST(FIELD)};
 
 /* What decides about plan and workspace. */
-static const case_fields deciding = {
-    [XENT_LOGITS] = offsetof(clloss_xent, logits),
-    [XENT_TARGETS] = offsetof(clloss_xent, targets),
-    [XENT_GRAD] = offsetof(clloss_xent, grad),
-};
+static const case_fields deciding = {FIELD(LOGITS, logits) FIELD(TARGETS, targets) FIELD(GRAD, grad)};
 
 static clloss_xent problem(const xent_shape *s) {
   return (clloss_xent){

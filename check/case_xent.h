@@ -4,23 +4,19 @@
 
 #include "case.h"
 
+/* The arrays, by the names of the views of clloss_xent. */
+/* clang-format off */
+#define XENT_ARRAY_LIST(X) \
+  X(LOGITS, logits) X(TARGETS, targets) X(CLASS_WEIGHT, class_weight) X(ROW_WEIGHT, row_weight) \
+  X(GRAD_LOSS, grad_loss) X(DIVISOR, divisor) X(ROW_STATS, row_stats) X(LOSS, loss) \
+  X(ROW_LOSS, row_loss) X(GRAD, grad) X(METRICS, metrics) X(COUNTS, counts) \
+  X(PREDICTED, predicted) X(CONFIDENCE, confidence) X(ENTROPY, entropy) X(WORKSPACE, workspace)
+/* clang-format on */
+
 enum xent_array {
-  XENT_LOGITS,
-  XENT_TARGETS,
-  XENT_CLASS_WEIGHT,
-  XENT_ROW_WEIGHT,
-  XENT_GRAD_LOSS,
-  XENT_DIVISOR,
-  XENT_ROW_STATS,
-  XENT_LOSS,
-  XENT_ROW_LOSS,
-  XENT_GRAD,
-  XENT_METRICS,
-  XENT_COUNTS,
-  XENT_PREDICTED,
-  XENT_CONFIDENCE,
-  XENT_ENTROPY,
-  XENT_WORKSPACE
+#define XENT_ARRAY_ENUM(name, field) XENT_##name,
+  XENT_ARRAY_LIST(XENT_ARRAY_ENUM)
+#undef XENT_ARRAY_ENUM
 };
 
 /* Upstream gradient: unbound, one value (broadcast where the reduction is none), or one per row. */

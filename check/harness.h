@@ -224,9 +224,16 @@ clloss_ctx *harness_ctx(harness *h, size_t device, const harness_plan *plan);
 bool harness_next(harness *h, uint64_t *seed);
 bool harness_next_of(harness *h, const harness_plan *plan, double bytes, uint64_t *seed);
 
+/* Whether the device computes in f64. */
+bool harness_has_f64(const harness_device *device);
+
 /* Prints what fired at the last point, with the command that repeats it, and counts it. */
 void harness_report(harness *h, const harness_case *c, const void *shape, const harness_plan *plan,
                     const harness_result *result);
+
+/* One point on one device: all passes, or where c isn't NULL that one. */
+void harness_point(harness *h, size_t device, const harness_plan *plan, const harness_passes *passes,
+                   const harness_case *c, const void *shape);
 
 /* A point for every device and every plan of the list that differs, for this shape, from those before it. */
 void harness_sweep(harness *h, const harness_passes *passes, const void *shape, const harness_plan *plans,

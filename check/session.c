@@ -211,6 +211,26 @@ void harness_report(harness *h, const harness_case *c, const void *shape, const 
           h->point - 1);
 }
 
+bool harness_has_f64(const harness_device *device) {
+  cl_device_fp_config doubles = 0;
+  clGetDeviceInfo(device->device, CL_DEVICE_DOUBLE_FP_CONFIG, sizeof doubles, &doubles, NULL);
+  return doubles != 0;
+}
+
+void harness_point(harness *h, size_t device, const harness_plan *plan, const harness_passes *passes,
+                   const harness_case *c, const void *shape) {
+  const harness_case *what = c ? c : passes->fused;
+  harness_result result = {0};
+  clloss_ctx *ctx = harness_ctx(h, device, plan);
+  uint64_t seed;
+  if (!harness_next_of(h, plan, harness_ideal_bytes(what, shape), &seed) || !ctx) return;
+  if (c)
+    harness_check(&h->devices[device], ctx, c, shape, seed, NULL, NULL, &result);
+  else
+    harness_check_passes(&h->devices[device], ctx, passes, shape, seed, &result);
+  harness_report(h, what, shape, plan, &result);
+}
+
 static bool same_plan(const clloss_plan *a, const clloss_plan *b) {
   return a->family == b->family && a->local_size == b->local_size && a->rows_per_group == b->rows_per_group &&
          a->slices == b->slices && strcmp(a->variant, b->variant) == 0;

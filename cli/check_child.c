@@ -81,7 +81,7 @@ static clloss_ctx *ctx_of(child *me, const harness_plan *plan) {
 /* A quarter of the memory, as others want some; the harness holds inputs and outputs in one buffer each. */
 static void ask_facts(child *me, check_message *m) {
   static const harness_plan any = {0};
-  cl_device_fp_config doubles = 0;
+
   cl_ulong all = 0, one = 0;
   cl_device_id d = me->device.device;
   if (!ctx_of(me, &any)) {
@@ -89,11 +89,11 @@ static void ask_facts(child *me, check_message *m) {
     snprintf(m->words, sizeof m->words, "%s", me->why);
     return;
   }
-  clGetDeviceInfo(d, CL_DEVICE_DOUBLE_FP_CONFIG, sizeof doubles, &doubles, NULL);
+
   clGetDeviceInfo(d, CL_DEVICE_GLOBAL_MEM_SIZE, sizeof all, &all, NULL);
   clGetDeviceInfo(d, CL_DEVICE_MAX_MEM_ALLOC_SIZE, sizeof one, &one, NULL);
   clGetDeviceInfo(d, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof m->facts.local_most, &m->facts.local_most, NULL);
-  m->facts.f64 = doubles != 0;
+  m->facts.f64 = harness_has_f64(&me->device);
   m->facts.most_bytes = (double)(all / 4 < one ? all / 4 : one);
 }
 

@@ -286,9 +286,12 @@ bool check_ask_facts(check *c, int *status) {
   *status = EXIT_FAILED;
   if (!start(&r, j)) return false;
   j->message.kind = CHECK_BEGIN; /* no answer */
-  while (hear(NULL, j)) {
-  }
+  struct pollfd polled = {.fd = j->pipe, .events = POLLIN};
+  while (!j->hangs && (poll(&polled, 1, 200) <= 0 || hear(NULL, j)))
+    j->hangs = now() - j->heard > CHECK_QUICK_S;
+  if (j->hangs) kill(j->pid, SIGKILL);
   const char *end = end_of(j->pid, text, sizeof text);
+  if (j->hangs) end = "it doesn't answer";
   const check_message *m = &j->message;
   close(j->pipe);
   c->facts = m->facts;

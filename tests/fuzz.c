@@ -36,11 +36,7 @@ size_t fuzz_size(uint64_t *state, size_t least, size_t most) {
 
 double fuzz_number(uint64_t *state, const double *list, size_t n) { return list[harness_pick(state, n)]; }
 
-bool fuzz_has_f64(const fuzz *f) {
-  cl_device_fp_config doubles = 0;
-  clGetDeviceInfo(f->h.devices[0].device, CL_DEVICE_DOUBLE_FP_CONFIG, sizeof doubles, &doubles, NULL);
-  return doubles != 0;
-}
+bool fuzz_has_f64(const fuzz *f) { return harness_has_f64(&f->h.devices[0]); }
 
 /* ---- settings ---- */
 

@@ -8,13 +8,9 @@
 
 /* ---- what they share ---- */
 
-typedef struct layout {
-  size_t rows, classes, inner, offset, pad, class_pad, row_pad;
-} layout;
-
 /* Most are small; a long axis in the middle, or long rows, one in ten. */
-static layout draw_layout(uint64_t *state) {
-  layout l = {.inner = 1};
+static case_layout draw_layout(uint64_t *state) {
+  case_layout l = {.inner = 1};
   if (fuzz_one_in(state, 10)) {
     l.inner = harness_pick(state, 2) ? fuzz_size(state, 1, 20) : 1;
     l.classes = fuzz_size(state, 5000, 1000000 / l.inner);
@@ -62,19 +58,14 @@ static const struct {
 };
 
 void fuzz_softmax(fuzz *f, uint64_t *state) {
-  const layout l = draw_layout(state);
+  const case_layout l = draw_layout(state);
   size_t build = harness_pick(state, COUNT(softmax_builds));
   if (softmax_builds[build].read == CLLOSS_F64 && !fuzz_has_f64(f)) build = 0;
-  softmax_shape s = {.rows = l.rows,
-                     .classes = l.classes,
-                     .inner = l.inner,
+  softmax_shape s = {.layout = l,
                      .read = softmax_builds[build].read,
                      .write = softmax_builds[build].write,
                      .is_log = harness_pick(state, 2),
-                     .fill = (enum softmax_fill)harness_pick(state, SOFTMAX_FILLS),
-                     .offset = l.offset,
-                     .pad = l.pad,
-                     .class_pad = l.class_pad};
+                     .fill = (enum softmax_fill)harness_pick(state, SOFTMAX_FILLS)};
   const fuzz_setting setting = draw_setting(f, softmax_builds[build].local_sizes, state);
   if (f->all_types) {
     s.read = draw_real(f, state);
@@ -120,20 +111,14 @@ static void draw_distill_options(distill_shape *s, uint64_t *state) {
 }
 
 void fuzz_distill(fuzz *f, uint64_t *state) {
-  const layout l = draw_layout(state);
+  const case_layout l = draw_layout(state);
   size_t build = harness_pick(state, COUNT(distill_builds));
   if (distill_builds[build].dtype == CLLOSS_F64 && !fuzz_has_f64(f)) build = 0;
-  distill_shape s = {.rows = l.rows,
-                     .classes = l.classes,
-                     .inner = l.inner,
+  distill_shape s = {.layout = l,
                      .dtype = distill_builds[build].dtype,
                      .teacher_dtype = distill_builds[build].teacher_dtype,
                      .grad_dtype = distill_builds[build].grad_dtype,
-                     .fill = (enum distill_fill)harness_pick(state, DISTILL_FILLS),
-                     .offset = l.offset,
-                     .pad = l.pad,
-                     .class_pad = l.class_pad,
-                     .row_pad = l.row_pad};
+                     .fill = (enum distill_fill)harness_pick(state, DISTILL_FILLS)};
   const fuzz_setting setting = draw_setting(f, distill_builds[build].local_sizes, state);
   if (f->all_types) {
     s.dtype = draw_real(f, state);
@@ -151,19 +136,13 @@ void fuzz_information(fuzz *f, uint64_t *state) {
   /* what test_information compiles */
   static const uint32_t lane[] = {1, 0}, any[] = {1, 1, 7, 64, 0},
                         types[] = {CLLOSS_F32, CLLOSS_F32, CLLOSS_BF16, CLLOSS_F64};
-  const layout l = draw_layout(state);
-  information_shape s = {.rows = l.rows,
-                         .classes = l.classes,
-                         .inner = l.inner,
+  const case_layout l = draw_layout(state);
+  information_shape s = {.layout = l,
                          .dtype = types[harness_pick(state, fuzz_has_f64(f) ? 4 : 3)],
                          .targets_dtype = harness_pick(state, 2) ? CLLOSS_I32 : CLLOSS_I64,
                          .flags = flags[harness_pick(state, COUNT(flags))],
                          .without = (uint32_t)harness_pick(state, 3),
-                         .fill = (enum information_fill)harness_pick(state, INFORMATION_FILLS),
-                         .offset = l.offset,
-                         .pad = l.pad,
-                         .class_pad = l.class_pad,
-                         .row_pad = l.row_pad};
+                         .fill = (enum information_fill)harness_pick(state, INFORMATION_FILLS)};
   const fuzz_setting setting = draw_setting(f, s.dtype == CLLOSS_F32 ? any : lane, state);
   if (f->all_types) s.dtype = draw_real(f, state);
   fuzz_check(f, &setting, NULL, &information_case, &s, state);

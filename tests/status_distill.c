@@ -1,33 +1,17 @@
 /* Every refusal of the distillation calls: its status, a message that names the field, and nothing enqueued. */
-#include "status_distill.h"
-
-#include "check.h"
+#include "refusal.h"
 
 #include <math.h>
 
-enum { ROWS = 6, CLASSES = 5, N = ROWS * CLASSES };
 typedef enum { FORWARD, BACKWARD, FUSED } pass;
-
-typedef struct {
-  const harness_device *device;
-  clloss_ctx *ctx;
-  cl_mem student, teacher, grad, small[4], work, work_write_only, read_only, write_only, foreign;
-  cl_context other;
-} bench;
-
-static cl_mem buffer(cl_context context, cl_mem_flags flags) {
-  return clCreateBuffer(context, flags, N * sizeof(double), NULL, NULL);
-}
-
-static clloss_view view(cl_mem mem) { return (clloss_view){.mem = mem, .dtype = CLLOSS_F32}; }
 
 static clloss_distill good(const bench *b, pass which) {
   clloss_distill x = {.struct_size = sizeof x, .rows = ROWS, .classes = CLASSES};
-  x.student = view(b->student);
-  x.teacher = view(b->teacher);
-  if (which != BACKWARD) x.loss = view(b->small[0]);
-  if (which != FUSED) x.row_stats = view(b->small[1]);
-  if (which != FORWARD) x.grad = view(b->grad);
+  x.student = view(b->mem[0]);
+  x.teacher = view(b->mem[1]);
+  if (which != BACKWARD) x.loss = view(b->mem[3]);
+  if (which != FUSED) x.row_stats = view(b->mem[4]);
+  if (which != FORWARD) x.grad = view(b->mem[2]);
   return x;
 }
 
@@ -38,33 +22,8 @@ static clloss_status run(const bench *b, pass which, const clloss_distill *x, co
   return clloss_distill_fused(b->ctx, x, o, queue, 0, NULL, done);
 }
 
-static uint64_t enqueued(const bench *b) {
-  clloss_ctx_stats stats = {.struct_size = sizeof stats};
-  CHECK_STATUS(clloss_ctx_get_stats(b->ctx, &stats), CLLOSS_SUCCESS);
-  return stats.kernels_enqueued;
-}
-
-static void refused(const bench *b, pass which, const clloss_distill *x, const clloss_distill_options *o,
-                    clloss_status expected, const char *names, int line) {
-  const uint64_t before = enqueued(b);
-  const int failures = check_failures;
-  cl_event done = NULL;
-  CHECK_STATUS(run(b, which, x, o, b->device->queue, &done), expected);
-  CHECK(strstr(clloss_ctx_message(b->ctx), names));
-  CHECK(!done);
-  CHECK_EQ(enqueued(b), before);
-  if (check_failures != failures)
-    fprintf(stderr, "  in the refusal of line %d: %s\n", line, clloss_ctx_message(b->ctx));
-}
-
-/* The call that is good but for `change`, which speaks of x and o. */
-#define REFUSED(which, expected, names, change)           \
-  do {                                                    \
-    clloss_distill x = good(b, which);                    \
-    clloss_distill_options o = {.struct_size = sizeof o}; \
-    change;                                               \
-    refused(b, which, &x, &o, expected, names, __LINE__); \
-  } while (0)
+#define REFUSED(which, expected, words, change) \
+  REFUSED_CALL(clloss_distill, clloss_distill_options, which, expected, words, change)
 
 static void structs(const bench *b) {
   const clloss_distill right = good(b, FORWARD);
@@ -97,8 +56,8 @@ static void options(const bench *b) {
   REFUSED(FORWARD, CLLOSS_OPTION, "reduction", o.reduction = 3);
   REFUSED(FORWARD, CLLOSS_OPTION, "flags", o.flags = 1u << 9);
   REFUSED(FORWARD, CLLOSS_OPTION, "divisor", (o.reduction = CLLOSS_SUM, o.divisor = 2));
-  REFUSED(FORWARD, CLLOSS_OPTION, "divisor", (o.reduction = CLLOSS_SUM, x.divisor = view(b->small[2])));
-  REFUSED(FORWARD, CLLOSS_OPTION, "twice", (o.divisor = 2, x.divisor = view(b->small[2])));
+  REFUSED(FORWARD, CLLOSS_OPTION, "divisor", (o.reduction = CLLOSS_SUM, x.divisor = view(b->mem[5])));
+  REFUSED(FORWARD, CLLOSS_OPTION, "twice", (o.divisor = 2, x.divisor = view(b->mem[5])));
 }
 
 static void bindings(const bench *b) {
@@ -107,11 +66,11 @@ static void bindings(const bench *b) {
   REFUSED(FUSED, CLLOSS_MISSING_VIEW, "distill.grad", x.grad.mem = NULL);
   REFUSED(BACKWARD, CLLOSS_MISSING_VIEW, "distill.row_stats", x.row_stats.mem = NULL);
   REFUSED(FORWARD, CLLOSS_MISSING_VIEW, "no output", (x.loss.mem = NULL, x.row_stats.mem = NULL));
-  REFUSED(FORWARD, CLLOSS_UNUSED_VIEW, "distill.grad", x.grad = view(b->grad));
-  REFUSED(FORWARD, CLLOSS_UNUSED_VIEW, "distill.grad_loss", x.grad_loss = view(b->small[2]));
+  REFUSED(FORWARD, CLLOSS_UNUSED_VIEW, "distill.grad", x.grad = view(b->mem[2]));
+  REFUSED(FORWARD, CLLOSS_UNUSED_VIEW, "distill.grad_loss", x.grad_loss = view(b->mem[5]));
   REFUSED(FUSED, CLLOSS_UNUSED_VIEW, "distill.loss", o.reduction = CLLOSS_NONE);
-  REFUSED(BACKWARD, CLLOSS_UNUSED_VIEW, "distill.loss", x.loss = view(b->small[0]));
-  REFUSED(BACKWARD, CLLOSS_UNUSED_VIEW, "distill.row_loss", x.row_loss = view(b->small[0]));
+  REFUSED(BACKWARD, CLLOSS_UNUSED_VIEW, "distill.loss", x.loss = view(b->mem[3]));
+  REFUSED(BACKWARD, CLLOSS_UNUSED_VIEW, "distill.row_loss", x.row_loss = view(b->mem[3]));
 }
 
 static void views(const bench *b) {
@@ -129,14 +88,14 @@ static void views(const bench *b) {
   REFUSED(FORWARD, CLLOSS_OPTION, "distill.student", x.student.reserved = 1);
   REFUSED(FORWARD, CLLOSS_BUFFER_SIZE, "distill.teacher", x.teacher.offset = N + 1);
   REFUSED(FORWARD, CLLOSS_WORKSPACE, "distill.workspace",
-          x.workspace = ((clloss_view){.mem = b->small[3], .dtype = CLLOSS_U8}));
+          x.workspace = ((clloss_view){.mem = b->mem[6], .dtype = CLLOSS_U8}));
   REFUSED(FORWARD, CLLOSS_ALIGNMENT, "distill.workspace",
-          x.workspace = ((clloss_view){.mem = b->work, .offset = 4, .dtype = CLLOSS_U8}));
+          x.workspace = ((clloss_view){.mem = b->large, .offset = 4, .dtype = CLLOSS_U8}));
   REFUSED(FUSED, CLLOSS_ACCESS, "distill.grad", x.grad.mem = b->read_only);
   REFUSED(FUSED, CLLOSS_ACCESS, "distill.teacher", x.teacher.mem = b->write_only);
   for (int which = FORWARD; which <= FUSED; which++)
     REFUSED((pass)which, CLLOSS_ACCESS, "distill.workspace.mem",
-            x.workspace = ((clloss_view){.mem = b->work_write_only, .dtype = CLLOSS_U8}));
+            x.workspace = ((clloss_view){.mem = b->large_write_only, .dtype = CLLOSS_U8}));
   REFUSED(FORWARD, CLLOSS_MEMORY_CONTEXT, "distill.teacher", x.teacher.mem = b->foreign);
   /* In place is the very same view, and of the student alone. */
   REFUSED(FUSED, CLLOSS_OVERLAP, "distill.grad", x.grad = x.teacher);
@@ -150,9 +109,8 @@ static void places(const bench *b) {
   cl_command_queue foreign = clCreateCommandQueue(b->other, b->device->device, 0, NULL);
   CHECK_STATUS(run(b, FORWARD, &right, NULL, foreign, NULL), CLLOSS_QUEUE);
   clReleaseCommandQueue(foreign);
-  cl_device_fp_config doubles = 0;
-  clGetDeviceInfo(b->device->device, CL_DEVICE_DOUBLE_FP_CONFIG, sizeof doubles, &doubles, NULL);
-  if (!doubles) REFUSED(FORWARD, CLLOSS_DEVICE, "distill.student", x.student.dtype = CLLOSS_F64);
+  if (!harness_has_f64(b->device))
+    REFUSED(FORWARD, CLLOSS_DEVICE, "distill.student", x.student.dtype = CLLOSS_F64);
 }
 
 /* No rows: nothing but the loss need be bound, and the event still comes. */
@@ -160,7 +118,7 @@ static void no_rows(const bench *b) {
   for (int which = FORWARD; which <= FUSED; which++) {
     clloss_distill x = {.struct_size = sizeof x, .classes = CLASSES};
     cl_event done = NULL;
-    if (which == FORWARD) x.loss = view(b->small[0]);
+    if (which == FORWARD) x.loss = view(b->mem[3]);
     CHECK_STATUS(run(b, (pass)which, &x, NULL, b->device->queue, &done), CLLOSS_SUCCESS);
     CHECK(done && clWaitForEvents(1, &done) == CL_SUCCESS);
     if (done) clReleaseEvent(done);
@@ -168,29 +126,12 @@ static void no_rows(const bench *b) {
 }
 
 int status_distill(const harness_device *device) {
-  bench b = {.device = device, .other = clCreateContext(NULL, 1, &device->device, NULL, NULL, NULL)};
-  cl_mem *const all[] = {&b.student, &b.teacher, &b.grad, &b.small[0], &b.small[1], &b.small[2], &b.small[3]};
-  enum { ALL = sizeof all / sizeof *all };
-  CHECK_STATUS(clloss_ctx_create(&b.ctx, device->context, device->device, NULL), CLLOSS_SUCCESS);
-  for (size_t i = 0; i < ALL; i++) *all[i] = buffer(device->context, CL_MEM_READ_WRITE);
-  b.work = clCreateBuffer(device->context, CL_MEM_READ_WRITE, 65536, NULL, NULL);
-  b.work_write_only = clCreateBuffer(device->context, CL_MEM_WRITE_ONLY, 65536, NULL, NULL);
-  b.read_only = buffer(device->context, CL_MEM_READ_ONLY);
-  b.write_only = buffer(device->context, CL_MEM_WRITE_ONLY);
-  b.foreign = buffer(b.other, CL_MEM_READ_WRITE);
+  bench b = bench_open(device);
   structs(&b);
   options(&b);
   bindings(&b);
   views(&b);
   places(&b);
   no_rows(&b);
-  for (size_t i = 0; i < ALL; i++) clReleaseMemObject(*all[i]);
-  clReleaseMemObject(b.work);
-  clReleaseMemObject(b.work_write_only);
-  clReleaseMemObject(b.read_only);
-  clReleaseMemObject(b.write_only);
-  clReleaseMemObject(b.foreign);
-  clReleaseContext(b.other);
-  clloss_ctx_destroy(&b.ctx);
-  return check_failures;
+  return bench_close(&b);
 }

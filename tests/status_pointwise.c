@@ -1,30 +1,13 @@
 /* Every refusal of the elementwise calls: its status, a message that names field and value, and nothing enqueued. */
-#include "status_pointwise.h"
-
-#include "check.h"
+#include "refusal.h"
 
 #include <math.h>
-
-enum { ROWS = 6, CLASSES = 5, N = ROWS * CLASSES, MEMS = 8 };
-
-typedef struct {
-  const harness_device *device;
-  clloss_ctx *ctx;
-  cl_mem mem[MEMS], large, large_write_only, read_only, write_only, foreign;
-  cl_context other;
-} bench;
 
 typedef clloss_status function(clloss_ctx *, const clloss_pointwise *, const clloss_pointwise_options *,
                                cl_command_queue, cl_uint, const cl_event *, cl_event *);
 enum { FORWARD, BACKWARD, FUSED, PASSES };
 static function *const passes[PASSES] = {clloss_pointwise_forward, clloss_pointwise_backward,
                                          clloss_pointwise_fused};
-
-static cl_mem buffer(cl_context context, cl_mem_flags flags) {
-  return clCreateBuffer(context, flags, N * sizeof(double), NULL, NULL);
-}
-
-static clloss_view view(cl_mem mem) { return (clloss_view){.mem = mem, .dtype = CLLOSS_F32}; }
 
 /* A good call of a kind that takes the fewest options. */
 static clloss_pointwise good(const bench *b, int pass) {
@@ -36,41 +19,13 @@ static clloss_pointwise good(const bench *b, int pass) {
   return x;
 }
 
-static uint64_t enqueued(const bench *b) {
-  clloss_ctx_stats stats = {.struct_size = sizeof stats};
-  CHECK_STATUS(clloss_ctx_get_stats(b->ctx, &stats), CLLOSS_SUCCESS);
-  return stats.kernels_enqueued;
+static clloss_status run(const bench *b, int pass, const clloss_pointwise *x,
+                         const clloss_pointwise_options *o, cl_command_queue queue, cl_event *done) {
+  return passes[pass](b->ctx, x, o, queue, 0, NULL, done);
 }
 
-/* `words` are separated by blanks, and all in the message. */
-static bool holds(const char *message, const char *words) {
-  char word[80];
-  for (int n = 0, at = 0; sscanf(words + at, "%79s%n", word, &n) == 1; at += n)
-    if (!strstr(message, word)) return false;
-  return true;
-}
-
-static void refused(const bench *b, int pass, const clloss_pointwise *x, const clloss_pointwise_options *o,
-                    clloss_status expected, const char *words, int line) {
-  const uint64_t before = enqueued(b);
-  const int failures = check_failures;
-  cl_event done = NULL;
-  CHECK_STATUS(passes[pass](b->ctx, x, o, b->device->queue, 0, NULL, &done), expected);
-  CHECK(holds(clloss_ctx_message(b->ctx), words));
-  CHECK(!done);
-  CHECK_EQ(enqueued(b), before);
-  if (check_failures != failures)
-    fprintf(stderr, "  in the refusal of line %d: %s\n", line, clloss_ctx_message(b->ctx));
-}
-
-/* The call that is good but for `change`, which speaks of x and o. */
-#define REFUSED(pass, expected, words, change)              \
-  do {                                                      \
-    clloss_pointwise x = good(b, pass);                     \
-    clloss_pointwise_options o = {.struct_size = sizeof o}; \
-    change;                                                 \
-    refused(b, pass, &x, &o, expected, words, __LINE__);    \
-  } while (0)
+#define REFUSED(pass, expected, words, change) \
+  REFUSED_CALL(clloss_pointwise, clloss_pointwise_options, pass, expected, words, change)
 
 static void structs(const bench *b) {
   cl_command_queue queue = b->device->queue;
@@ -144,14 +99,16 @@ static void foreign_options(const bench *b) {
     char words[80];
     for (size_t k = 0; k < sizeof foreign / sizeof *foreign; k++) {
       snprintf(words, sizeof words, "%s %s", foreign[k].name, clloss_pointwise_name(kinds[i].kind));
-      clloss_pointwise x = good(b, FUSED);
-      clloss_pointwise_options o = foreign[k].o;
-      o.struct_size = sizeof o;
-      x.kind = kinds[i].kind;
-      if (kinds[i].traits & foreign[k].traits)
+      if (kinds[i].traits & foreign[k].traits) {
+        clloss_pointwise x = good(b, FUSED);
+        clloss_pointwise_options o = foreign[k].o;
+        o.struct_size = sizeof o;
+        x.kind = kinds[i].kind;
         CHECK_STATUS(clloss_pointwise_workspace(b->ctx, &x, &o, &bytes), CLLOSS_SUCCESS);
-      else
-        refused(b, FUSED, &x, &o, CLLOSS_OPTION, words, __LINE__);
+        continue;
+      }
+      REFUSED(FUSED, CLLOSS_OPTION, words,
+              (x.kind = kinds[i].kind, o = foreign[k].o, o.struct_size = sizeof o));
     }
     if (kinds[i].traits & CLLOSS_TAKES_POS_WEIGHT) continue;
     snprintf(words, sizeof words, "pos_weight %s", clloss_pointwise_name(kinds[i].kind));
@@ -222,20 +179,12 @@ static void places(const bench *b) {
   cl_command_queue foreign = clCreateCommandQueue(b->other, b->device->device, 0, NULL);
   CHECK_STATUS(clloss_pointwise_fused(b->ctx, &right, NULL, foreign, 0, NULL, NULL), CLLOSS_QUEUE);
   clReleaseCommandQueue(foreign);
-  cl_device_fp_config doubles = 0;
-  clGetDeviceInfo(b->device->device, CL_DEVICE_DOUBLE_FP_CONFIG, sizeof doubles, &doubles, NULL);
-  if (!doubles) REFUSED(FUSED, CLLOSS_DEVICE, "pointwise.input", x.input.dtype = CLLOSS_F64);
+  if (!harness_has_f64(b->device))
+    REFUSED(FUSED, CLLOSS_DEVICE, "pointwise.input", x.input.dtype = CLLOSS_F64);
 }
 
 int status_pointwise(const harness_device *device) {
-  bench b = {.device = device, .other = clCreateContext(NULL, 1, &device->device, NULL, NULL, NULL)};
-  CHECK_STATUS(clloss_ctx_create(&b.ctx, device->context, device->device, NULL), CLLOSS_SUCCESS);
-  for (size_t i = 0; i < MEMS; i++) b.mem[i] = buffer(device->context, CL_MEM_READ_WRITE);
-  b.large = clCreateBuffer(device->context, CL_MEM_READ_WRITE, 1 << 16, NULL, NULL);
-  b.large_write_only = clCreateBuffer(device->context, CL_MEM_WRITE_ONLY, 1 << 16, NULL, NULL);
-  b.read_only = buffer(device->context, CL_MEM_READ_ONLY);
-  b.write_only = buffer(device->context, CL_MEM_WRITE_ONLY);
-  b.foreign = buffer(b.other, CL_MEM_READ_WRITE);
+  bench b = bench_open(device);
   structs(&b);
   options(&b);
   foreign_options(&b);
@@ -244,10 +193,5 @@ int status_pointwise(const harness_device *device) {
   places(&b);
   CHECK(!clloss_pointwise_name(0) && !clloss_pointwise_name(99));
   CHECK(strcmp(clloss_pointwise_name(CLLOSS_BCE_LOGITS), "bce-logits") == 0);
-  const cl_mem others[] = {b.large, b.large_write_only, b.read_only, b.write_only, b.foreign};
-  for (size_t i = 0; i < MEMS; i++) clReleaseMemObject(b.mem[i]);
-  for (size_t i = 0; i < sizeof others / sizeof *others; i++) clReleaseMemObject(others[i]);
-  clReleaseContext(b.other);
-  clloss_ctx_destroy(&b.ctx);
-  return check_failures;
+  return bench_close(&b);
 }

@@ -1,24 +1,7 @@
 /* Every refusal of the softmax calls: its status, a message that names the field, and nothing enqueued. */
-#include "status_softmax.h"
-
-#include "check.h"
+#include "refusal.h"
 
 #include <math.h>
-
-enum { ROWS = 6, CLASSES = 5, N = ROWS * CLASSES };
-
-typedef struct {
-  const harness_device *device;
-  clloss_ctx *ctx;
-  cl_mem mem[4], read_only, write_only, foreign;
-  cl_context other;
-} bench;
-
-static cl_mem buffer(cl_context context, cl_mem_flags flags) {
-  return clCreateBuffer(context, flags, N * sizeof(double), NULL, NULL);
-}
-
-static clloss_view view(cl_mem mem) { return (clloss_view){.mem = mem, .dtype = CLLOSS_F32}; }
 
 static clloss_softmax good(const bench *b, bool back) {
   clloss_softmax x = {.struct_size = sizeof x, .rows = ROWS, .classes = CLASSES};
@@ -32,35 +15,14 @@ static clloss_softmax good(const bench *b, bool back) {
   return x;
 }
 
-static uint64_t enqueued(const bench *b) {
-  clloss_ctx_stats stats = {.struct_size = sizeof stats};
-  CHECK_STATUS(clloss_ctx_get_stats(b->ctx, &stats), CLLOSS_SUCCESS);
-  return stats.kernels_enqueued;
+static clloss_status run(const bench *b, bool back, const clloss_softmax *x, const clloss_softmax_options *o,
+                         cl_command_queue queue, cl_event *done) {
+  return back ? clloss_softmax_backward(b->ctx, x, o, queue, 0, NULL, done)
+              : clloss_softmax_forward(b->ctx, x, o, queue, 0, NULL, done);
 }
 
-static void refused(const bench *b, bool back, const clloss_softmax *x, const clloss_softmax_options *o,
-                    clloss_status expected, const char *names, int line) {
-  const uint64_t before = enqueued(b);
-  cl_event done = NULL;
-  const clloss_status status = back ? clloss_softmax_backward(b->ctx, x, o, b->device->queue, 0, NULL, &done)
-                                    : clloss_softmax_forward(b->ctx, x, o, b->device->queue, 0, NULL, &done);
-  const int failures = check_failures;
-  CHECK_STATUS(status, expected);
-  CHECK(strstr(clloss_ctx_message(b->ctx), names));
-  CHECK(!done);
-  CHECK_EQ(enqueued(b), before);
-  if (check_failures != failures)
-    fprintf(stderr, "  in the refusal of line %d: %s\n", line, clloss_ctx_message(b->ctx));
-}
-
-/* The call that is good but for `change`, which speaks of x and o. */
-#define REFUSED(back, expected, names, change)            \
-  do {                                                    \
-    clloss_softmax x = good(b, back);                     \
-    clloss_softmax_options o = {.struct_size = sizeof o}; \
-    change;                                               \
-    refused(b, back, &x, &o, expected, names, __LINE__);  \
-  } while (0)
+#define REFUSED(back, expected, words, change) \
+  REFUSED_CALL(clloss_softmax, clloss_softmax_options, back, expected, words, change)
 
 static void structs(const bench *b) {
   const clloss_softmax right = good(b, false);
@@ -123,9 +85,7 @@ static void places(const bench *b) {
   cl_command_queue foreign = clCreateCommandQueue(b->other, b->device->device, 0, NULL);
   CHECK_STATUS(clloss_softmax_forward(b->ctx, &right, NULL, foreign, 0, NULL, NULL), CLLOSS_QUEUE);
   clReleaseCommandQueue(foreign);
-  cl_device_fp_config doubles = 0;
-  clGetDeviceInfo(b->device->device, CL_DEVICE_DOUBLE_FP_CONFIG, sizeof doubles, &doubles, NULL);
-  if (!doubles) REFUSED(false, CLLOSS_DEVICE, "softmax.input", x.input.dtype = CLLOSS_F64);
+  if (!harness_has_f64(b->device)) REFUSED(false, CLLOSS_DEVICE, "softmax.input", x.input.dtype = CLLOSS_F64);
 }
 
 /* No rows: nothing need be bound, nothing is enqueued, and the event still comes. */
@@ -134,9 +94,7 @@ static void no_rows(const bench *b) {
   const uint64_t before = enqueued(b);
   for (int back = 0; back < 2; back++) {
     cl_event done = NULL;
-    CHECK_STATUS(back ? clloss_softmax_backward(b->ctx, &x, NULL, b->device->queue, 0, NULL, &done)
-                      : clloss_softmax_forward(b->ctx, &x, NULL, b->device->queue, 0, NULL, &done),
-                 CLLOSS_SUCCESS);
+    CHECK_STATUS(run(b, back, &x, NULL, b->device->queue, &done), CLLOSS_SUCCESS);
     CHECK(done && clWaitForEvents(1, &done) == CL_SUCCESS);
     if (done) clReleaseEvent(done);
   }
@@ -144,19 +102,10 @@ static void no_rows(const bench *b) {
 }
 
 int status_softmax(const harness_device *device) {
-  bench b = {.device = device, .other = clCreateContext(NULL, 1, &device->device, NULL, NULL, NULL)};
-  CHECK_STATUS(clloss_ctx_create(&b.ctx, device->context, device->device, NULL), CLLOSS_SUCCESS);
-  for (size_t i = 0; i < 4; i++) b.mem[i] = buffer(device->context, CL_MEM_READ_WRITE);
-  b.read_only = buffer(device->context, CL_MEM_READ_ONLY);
-  b.write_only = buffer(device->context, CL_MEM_WRITE_ONLY);
-  b.foreign = buffer(b.other, CL_MEM_READ_WRITE);
+  bench b = bench_open(device);
   structs(&b);
   views(&b);
   places(&b);
   no_rows(&b);
-  cl_mem all[] = {b.mem[0], b.mem[1], b.mem[2], b.mem[3], b.read_only, b.write_only, b.foreign};
-  for (size_t i = 0; i < sizeof all / sizeof *all; i++) clReleaseMemObject(all[i]);
-  clReleaseContext(b.other);
-  clloss_ctx_destroy(&b.ctx);
-  return check_failures;
+  return bench_close(&b);
 }

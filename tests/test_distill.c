@@ -4,7 +4,7 @@
  * types() gives each combination of element types to the plan that is chosen without overrides: each costs a program.
  * named() holds what has to be there in every run. */
 #include "case_distill.h"
-#include "status_distill.h"
+#include "refusal.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -30,9 +30,9 @@ static const size_t sizes[][2] = {
 };
 
 static distill_shape draw(size_t rows, size_t classes, uint64_t *state) {
-  static const size_t offsets[] = {0, 0, 1, 3, 16}, pads[] = {0, 0, 1, 5, 16}, inners[] = {0, 1, 3, 16, 37};
+
   static const double temperatures[] = {0, 0, 1, 0.7, 2, 20};
-  distill_shape s = {.rows = rows, .classes = classes};
+  distill_shape s = {.layout = case_draw_layout(rows, classes, state)};
   s.options.reduction = (uint32_t)harness_pick(state, 3);
   s.options.flags = harness_pick(state, 2) ? CLLOSS_TEMPERATURE_SQUARED : 0;
   s.options.temperature = temperatures[harness_pick(state, COUNT(temperatures))];
@@ -47,12 +47,6 @@ static distill_shape draw(size_t rows, size_t classes, uint64_t *state) {
   s.without = (uint32_t)harness_pick(state, 8);
   s.in_place = harness_pick(state, 2);
   s.workspace = harness_pick(state, 2);
-  s.offset = offsets[harness_pick(state, COUNT(offsets))];
-  s.pad = pads[harness_pick(state, COUNT(pads))];
-  s.row_pad = pads[harness_pick(state, 4)];
-  if (harness_pick(state, 4) == 0 && classes < 5000) s.class_pad = pads[harness_pick(state, COUNT(pads))];
-  if (harness_pick(state, 3) == 0 && classes < 5000) s.inner = inners[harness_pick(state, COUNT(inners))];
-  s.rows *= s.inner ? s.inner : 1;
   return s;
 }
 
@@ -71,8 +65,7 @@ static void types(harness *h, uint64_t *state) {
                                     {CLLOSS_F16, CLLOSS_F16, CLLOSS_F16},
                                     {CLLOSS_BF16, CLLOSS_F32, CLLOSS_BF16}};
   for (size_t device = 0; device < h->n_devices; device++) {
-    cl_device_fp_config doubles = 0;
-    clGetDeviceInfo(h->devices[device].device, CL_DEVICE_DOUBLE_FP_CONFIG, sizeof doubles, &doubles, NULL);
+    const bool doubles = harness_has_f64(&h->devices[device]);
     for (size_t i = doubles ? 0 : 1; i < COUNT(all); i++)
       for (size_t size = 0; size < COUNT(sizes); size++) {
         distill_shape s = draw(sizes[size][0], sizes[size][1], state);

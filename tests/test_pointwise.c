@@ -1,7 +1,7 @@
 /* Elementwise losses: every kind with everything that it can be asked, on every kernel family and type. Each kind meets
  * each build, each size and each fill; the rest is drawn from the seed. */
 #include "case_pointwise.h"
-#include "status_pointwise.h"
+#include "refusal.h"
 
 #include <stdio.h>
 
@@ -90,23 +90,6 @@ static pointwise_shape draw(size_t kind, size_t build, size_t size, enum pointwi
   return s;
 }
 
-static bool has_f64(const harness_device *device) {
-  cl_device_fp_config doubles = 0;
-  clGetDeviceInfo(device->device, CL_DEVICE_DOUBLE_FP_CONFIG, sizeof doubles, &doubles, NULL);
-  return doubles != 0;
-}
-
-/* One shape on one device under one build. */
-static void point(harness *h, size_t device, const harness_plan *plan, const pointwise_shape *s) {
-  uint64_t seed;
-  harness_result result = {0};
-  clloss_ctx *ctx = harness_ctx(h, device, plan);
-  const double bytes = harness_ideal_bytes(&pointwise_fused_case, s);
-  if (!harness_next_of(h, plan, bytes, &seed) || !ctx) return;
-  harness_check_passes(&h->devices[device], ctx, &pointwise_passes, s, seed, &result);
-  harness_report(h, &pointwise_fused_case, s, plan, &result);
-}
-
 static void sweep(harness *h, size_t device, uint64_t *state) {
   for (size_t build = 0; build < COUNT(builds); build++)
     for (size_t kind = 0; kind < COUNT(kinds); kind++)
@@ -114,8 +97,9 @@ static void sweep(harness *h, size_t device, uint64_t *state) {
         const enum pointwise_fill fill = (enum pointwise_fill)((build + size) % POINTWISE_FILLS);
         const pointwise_shape s = draw(kind, build, size, fill, state);
         const bool few = kinds[kind].kind == CLLOSS_MSE || kinds[kind].kind == CLLOSS_BCE;
-        const bool can = builds[build].dtype != CLLOSS_F64 || has_f64(&h->devices[device]);
-        if (can && (few || builds[build].all_kinds)) point(h, device, &builds[build].plan, &s);
+        const bool can = builds[build].dtype != CLLOSS_F64 || harness_has_f64(&h->devices[device]);
+        if (can && (few || builds[build].all_kinds))
+          harness_point(h, device, &builds[build].plan, &pointwise_passes, NULL, &s);
       }
 }
 
@@ -128,10 +112,10 @@ static void large(harness *h, size_t device) {
     s.pad = i & 2 ? 8 : 0;
     if (i & 4) s.rows = 350, s.classes = 6017, s.dtype = CLLOSS_BF16;
     s.outputs = POINTWISE_NO_ELEMENT_LOSS;
-    point(h, device, &builds[i & 1 ? LARGE_LANE : LARGE_GROUP].plan, &s);
+    harness_point(h, device, &builds[i & 1 ? LARGE_LANE : LARGE_GROUP].plan, &pointwise_passes, NULL, &s);
   }
   const pointwise_shape many = {.rows = 70001, .classes = 3, .kind = CLLOSS_MSE, .pad = 1};
-  point(h, device, &builds[LARGE_LANE].plan, &many);
+  harness_point(h, device, &builds[LARGE_LANE].plan, &pointwise_passes, NULL, &many);
 }
 
 int main(int argc, char **argv) {
