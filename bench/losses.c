@@ -64,6 +64,16 @@ static void xent_reference_of(const struct bench_case *c, const struct problem *
 
 const struct bench_loss xent_loss = {xent_shape_of, xent_bind, xent_reference_of};
 
+/* ---- losses of two tensors, the second of which is f32 ---- */
+
+static void bind_pair(const struct bench_case *c, const struct problem *p, cl_mem logits, cl_mem grad,
+                      clloss_view *input, clloss_view *other, clloss_view *loss, clloss_view *gradient) {
+  *input = view(logits, c->dtype);
+  *other = view(p->device_probabilities, CLLOSS_F32);
+  *loss = view(p->loss, CLLOSS_F32);
+  *gradient = view(grad, c->dtype);
+}
+
 /* ---- elementwise losses: the logits for input, probabilities for targets ---- */
 
 static void pointwise_shape_of(const struct bench_case *c, const struct problem *p, union loss_shape *shape) {
@@ -77,10 +87,8 @@ static void pointwise_shape_of(const struct bench_case *c, const struct problem 
 
 static void pointwise_bind(const struct bench_case *c, const struct problem *p, cl_mem logits, cl_mem grad,
                            clloss_view *views) {
-  views[POINTWISE_INPUT] = view(logits, c->dtype);
-  views[POINTWISE_TARGET] = view(p->device_probabilities, CLLOSS_F32);
-  views[POINTWISE_LOSS] = view(p->loss, CLLOSS_F32);
-  views[POINTWISE_GRAD] = view(grad, c->dtype);
+  bind_pair(c, p, logits, grad, &views[POINTWISE_INPUT], &views[POINTWISE_TARGET], &views[POINTWISE_LOSS],
+            &views[POINTWISE_GRAD]);
 }
 
 static void pointwise_reference_of(const struct bench_case *c, const struct problem *p, size_t first,
@@ -110,14 +118,6 @@ static void distill_shape_of(const struct bench_case *c, const struct problem *p
                                    .in_place = c->inplace != 0};
 }
 
-static void distill_bind(const struct bench_case *c, const struct problem *p, cl_mem logits, cl_mem grad,
-                         clloss_view *views) {
-  views[DISTILL_STUDENT] = view(logits, c->dtype);
-  views[DISTILL_TEACHER] = view(p->device_probabilities, CLLOSS_F32);
-  views[DISTILL_LOSS] = view(p->loss, CLLOSS_F32);
-  views[DISTILL_GRAD] = view(grad, c->dtype);
-}
-
 static void distill_reference_of(const struct bench_case *c, const struct problem *p, size_t first,
                                  size_t rows, float *scratch) {
   (void)c;
@@ -131,6 +131,12 @@ static void distill_reference_of(const struct bench_case *c, const struct proble
                                   .loss = &loss,
                                   .grad = scratch};
   clloss_ref_distill_f32(&ref);
+}
+
+static void distill_bind(const struct bench_case *c, const struct problem *p, cl_mem logits, cl_mem grad,
+                         clloss_view *views) {
+  bind_pair(c, p, logits, grad, &views[DISTILL_STUDENT], &views[DISTILL_TEACHER], &views[DISTILL_LOSS],
+            &views[DISTILL_GRAD]);
 }
 
 const struct bench_loss distill_loss = {distill_shape_of, distill_bind, distill_reference_of};
