@@ -120,16 +120,17 @@ static void distill_shape_of(const struct bench_case *c, const struct problem *p
 
 static void distill_reference_of(const struct bench_case *c, const struct problem *p, size_t first,
                                  size_t rows, float *scratch) {
-  (void)c;
   float loss;
+  const size_t at = first * p->classes;
   const clloss_ref_distill ref = {.rows = rows,
                                   .classes = p->classes,
                                   .inner = p->inner,
                                   .reduction = CLLOSS_MEAN,
-                                  .student = p->logits + first * p->classes,
-                                  .teacher = p->probabilities + first * p->classes,
+                                  .student = p->logits + at,
+                                  .teacher = p->probabilities + at,
                                   .loss = &loss,
                                   .grad = scratch};
+  (void)c;
   clloss_ref_distill_f32(&ref);
 }
 
