@@ -117,13 +117,11 @@ static void say_wrong(const check *c, const char *loss, char *text, size_t size)
     const check_line *l = &c->lines[i];
     if (!l->failed || strcmp(l->name.loss, loss)) continue;
     wrong |= l->wrong;
-
     failed += l->failed, in_place += l->failed_in_place, updates += l->failed_updates;
     if (*l->name.family) say_once(families, sizeof families, l->name.family);
     say_once(names, sizeof names, type_of(c, l));
   }
   say_passes(passes, sizeof passes, wrong);
-
   case_say(text, size, "%s %s%s (%s%s%s)", loss, passes,
            failed == in_place  ? " in place"
            : failed == updates ? " with grad_beta"

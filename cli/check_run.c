@@ -7,6 +7,7 @@
 #include "progress.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -89,6 +90,8 @@ static bool start(runner *r, job *j) {
   int ends[2];
   char label[41];
   if (pipe(ends)) return fail(EXIT_FAILED, "pipe: %s", strerror(errno)), false;
+  /* not for what a driver starts: its end of the pipe would outlive the child */
+  for (int i = 0; i < 2; i++) fcntl(ends[i], F_SETFD, FD_CLOEXEC);
   fflush(stdout);
   fflush(stderr);
   j->pid = fork();
@@ -200,6 +203,8 @@ static void finish(runner *r, job *j) {
     g->state = CHECK_WAITS;
     return;
   }
+  /* a driver may also call exit */
+  if (!end && g->done + g->skipped + g->dropped < g->planned) end = "ended before it was done";
   if (j->refused) end = j->message.words;
   if (j->hangs) end = "hangs: no answer in ten minutes";
   if (end) note_end(r, j, end);

@@ -97,6 +97,9 @@ check "and told: $(cat out)" grep -qE '^information .* WRONG: [0-9]+, crashed: s
 check "in the sentence" grep -q 'it gets wrong information forward (f32 bf16 f16[f0-9 ]*; lane_rows lane): ' out
 check "of each family, and each but once" test "$(grep -cE '^FAILED 1 of 1 points of information, lane(_rows)?, f(16|32).*crashed: signal 6$' err)" = 4
 check "and what came after it left out" grep -q '^left out: .* points, as their kernels had crashed: information f32' out
+spoilt CLLOSS_EXIT kernels/information/information.cl --only information:f32
+check "an end without a word is found" test $? = 1
+check "and told: $(cat out)" grep -qE '^information  *lane_rows .* WRONG: 1, ended before it was done$' out
 spoilt CLLOSS_CRASH kernels/information/information.cl --only softmax:f32
 check "what doesn't use that program is right: $(cat out)" test $? = 0
 verdict
