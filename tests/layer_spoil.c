@@ -54,7 +54,7 @@ static cl_program CL_API_CALL on_clCreateProgramWithSource(cl_context context, c
   const char *spoil = getenv("CLLOSS_SPOIL"), *from = spoil ? strchr(spoil, ':') : NULL,
              *to = from ? strchr(from + 1, ':') : NULL;
   char *source = count == 1 && to ? calloc((lengths ? *lengths : strlen(*sources)) + 1, 1) : NULL;
-  if (spoil && !to) die("CLLOSS_SPOIL: NAME:FROM:TO");
+  if (spoil && (!to || to == from + 1)) die("CLLOSS_SPOIL: NAME:FROM:TO");
   if (source) memcpy(source, *sources, lengths ? *lengths : strlen(*sources));
   if (!source || !is_called(source, spoil, (size_t)(from - spoil))) {
     free(source);
