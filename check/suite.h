@@ -17,12 +17,13 @@ const char *suite_loss_name(int loss);
 typedef struct suite_point {
   size_t number;                /* from 0, in its list */
   const char *loss;             /* "xent", "log-softmax", "mse" */
-  const harness_passes *passes; /* forward, backward and fused; or NULL, and */
+  const harness_passes *passes; /* forward, backward and fused, unless it is fused alone; or NULL, and */
   const harness_case *one;      /* one pass alone */
   const void *shape;
   harness_plan plan; /* overrides; zeros leave the choice to the plan */
   bool in_place, updates /* grad_beta */,
       walks /* may walk along: what of it keeps it from that isn't asked for */;
+  bool fused_alone;
   uint64_t seed;
 } suite_point;
 

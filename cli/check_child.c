@@ -99,7 +99,9 @@ static void ask_facts(child *me, check_message *m) {
 
 /* ---- points ---- */
 
-static unsigned passes_of(const suite_point *p) { return p->passes ? 7u : 1u << p->one->pass; }
+static unsigned passes_of(const suite_point *p) {
+  return p->passes && !p->fused_alone ? 7u : 1u << suite_case(p)->pass;
+}
 
 /* What fired, in words. */
 static void describe_failure(const harness_result *r, char *to, size_t size) {
