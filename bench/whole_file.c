@@ -121,6 +121,9 @@ int whole_file_probe(const char *path, char *why, size_t why_size) {
 
 int whole_file_write(struct whole_file *f, const void *bytes, size_t n, char *why, size_t why_size) {
   const char *from = bytes;
+  signal(
+      SIGXFSZ,
+      SIG_IGN); /* once more: the LLVM in Intel's driver takes it for a crash of its own, once it has compiled */
   while (f->path && n) {
     errno = 0;
     const ssize_t written = write(f->descriptor, from, n);
