@@ -3,11 +3,11 @@
  * prints what this driver makes of it: that is where the table comes from. */
 #include "check.h"
 #include "drivers.h"
+#include "fixture.h"
 
 #include "runtime/device.h"
 #include "runtime/probe.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -29,22 +29,7 @@ static const fault faults[] = {
     {"above", "a vector above the branch that uses it", 64, 64, 7, 1, 4},
 };
 
-typedef struct {
-  cl_context context;
-  cl_device_id device;
-  cl_command_queue queue;
-} place;
-
-static cl_int open_place(place *p) {
-  cl_platform_id platform;
-  cl_int error = clGetPlatformIDs(1, &platform, NULL);
-  if (!error) error = clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 1, &p->device, NULL);
-  if (!error) p->context = clCreateContext(NULL, 1, &p->device, NULL, NULL, &error);
-  if (!error) p->queue = clCreateCommandQueue(p->context, p->device, 0, &error);
-  return error;
-}
-
-static cl_int build(const place *p, const fault *f, bool bare, cl_kernel *kernel) {
+static cl_int build(const fixture *p, const fault *f, bool bare, cl_kernel *kernel) {
   clloss__message message = {0};
   clloss__device facts;
   char tried[CLLOSS__PROBE_OPTIONS] = "", options[400], name[32];
@@ -62,7 +47,7 @@ static cl_int build(const place *p, const fault *f, bool bare, cl_kernel *kernel
   return error;
 }
 
-static cl_int run(const place *p, const fault *f, bool bare, float *result) {
+static cl_int run(const fixture *p, const fault *f, bool bare, float *result) {
   const size_t items = bare ? f->items_bare : f->items_own;
   cl_kernel kernel;
   float ones[ELEMENTS], zeros[ELEMENTS] = {0};
@@ -86,10 +71,10 @@ static void show(const fault *f, bool bare) {
   fflush(stdout);
   const pid_t child = fork();
   if (child == 0) {
-    place p;
+    fixture p;
     float result = 0;
-    cl_int error = open_place(&p);
-    if (!error) error = run(&p, f, bare, &result);
+    if (!fixture_open(&p)) _exit(1);
+    const cl_int error = run(&p, f, bare, &result);
     if (error) {
       printf("fails: %s\n", clloss_status_name(error));
     } else if (result == f->expected) {
@@ -118,8 +103,8 @@ static int show_all(void) {
 
 int main(int argc, char **argv) {
   if (argc == 2 && strcmp(argv[1], "--faults") == 0) return show_all();
-  place p = {0};
-  CHECK_STATUS(open_place(&p), CLLOSS_SUCCESS);
+  fixture p;
+  if (!fixture_open(&p)) return 1;
   for (size_t i = 0; i < sizeof faults / sizeof *faults && !check_failures; i++) {
     float result = 0;
     CHECK_STATUS(run(&p, &faults[i], false, &result), CLLOSS_SUCCESS);
@@ -127,5 +112,6 @@ int main(int argc, char **argv) {
     CHECK(result == faults[i].expected);
     fprintf(stderr, "%s: %g, expected %g\n", faults[i].name, (double)result, (double)faults[i].expected);
   }
+  fixture_close(&p);
   return check_done();
 }
