@@ -27,7 +27,6 @@
 #  define CLLOSS_T CLLOSS_X
 #endif
 #define T(f) JOIN(f, CLLOSS_T)
-#define R(f) JOIN(f, CLLOSS_REAL)
 
 /* A kernel's buffers. Those whose view isn't bound are NULL; flags say so. */
 typedef struct pointwise_io {

@@ -421,6 +421,7 @@ XENT_KERNEL(TEAM(xent_join)) {
   if (first && alone && team_rank() == 0) finish(io, a, k);
 }
 
+#include "xent_lanes.clh"
 #include "xent_rows.clh"
 #include "xent_along.clh"
 #include "xent_nll.clh"
