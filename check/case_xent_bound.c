@@ -87,7 +87,7 @@ static chain chain_of(const xent_shape *s, const clloss_plan *plan, const xent_n
   } else {
     /* an accumulator of four lanes per item, 2 to join the lanes, the items */
     k.of_q = k.additions = harness_chain(ceil(n / 4 / plan->local_size)) + 1 + 4 +
-                           ceil(log2(plan->local_size));
+                           case_fold_chain(plan->local_size);
   }
   if (split) {
     k.additions += slices;
@@ -147,7 +147,7 @@ static double lost(const xent_shape *s, const xent_note *note) {
 /* Roundings between a row's number and the sum over all: sixteen rows in lanes, 4; the items; and three compensated sums
  * at most, of an item, of a work-group and of all of them. */
 static double rows_chain(const xent_shape *s, const clloss_plan *plan) {
-  const double rows = (double)s->rows, longest = 4 + ceil(log2(plan->local_size)) + 3 + rows * 0x1p-24;
+  const double rows = (double)s->rows, longest = 4 + case_fold_chain(plan->local_size) + 3 + rows * 0x1p-24;
   return is_wide(s) ? fmax(longest, harness_reference_chain(rows)) : fmin(rows + 3, longest);
 }
 
@@ -188,9 +188,10 @@ static double loss_error(const xent_shape *s, const clloss_plan *plan, const xen
   const totals t = totals_of(s, plan, notes);
   const double more = rows_chain(s, plan) + 5 + divisor_error(s, plan);
   const double d = fabs(notes->divisor), z = fabs(notes->z_divisor);
-  if (d == 0 || z == 0) return 0; /* NaN, inf or exactly 0 */
-  const double error = (t.loss + more * t.loss_size) / d + (t.z + more * t.z_size) / z + fabs(truth);
-  return unit(s) * error + t.lost * (1 / d + 1 / z);
+  /* what is divided by 0 is NaN, inf or exactly 0, and the other part still errs */
+  const double of_loss = d == 0 ? 0 : (t.loss + more * t.loss_size) / d, lost_loss = d == 0 ? 0 : t.lost / d;
+  const double of_z = z == 0 ? 0 : (t.z + more * t.z_size) / z, lost_z = z == 0 ? 0 : t.lost / z;
+  return unit(s) * (of_loss + of_z + (d == 0 && z == 0 ? 0 : fabs(truth))) + lost_loss + lost_z;
 }
 
 static void metric_errors(const xent_shape *s, const clloss_plan *plan, const xent_notes *notes, double *to) {
@@ -264,8 +265,8 @@ static void grad_error(const xent_shape *s, const clloss_plan *plan, const harne
     const double old = beta == 0 ? 0
                                  : beta * value_at(xent_grad_dtype(s), d, XENT_GRAD, row * s->classes + c, 0);
     if (transform_error(s) > 0) error += 54 * size;
-    /* and the result itself may be flushed */
-    to[c] = unit(s) * (error * scale + 2 * fabs(old) + (old != 0 ? scale * size : 0)) + least(s) / 2;
+    /* and each of the three products that it is the sum of may be flushed: of the target's part, of q and of z */
+    to[c] = unit(s) * (error * scale + 2 * fabs(old) + (old != 0 ? scale * size : 0)) + 3 * least(s) / 2;
   }
 }
 
