@@ -140,7 +140,8 @@ static clloss_status check_views(const clloss__loss *loss, clloss_ctx *ctx, cllo
                             .dtypes = CLLOSS__DTYPE(CLLOSS_U8),
                             .align_bytes = sizeof(cl_ulong),
                             .if_too_small = CLLOSS_WORKSPACE};
-  const clloss_status status = clloss__check_uses(ctx, loss->name, r->presence, uses, n + has_workspace);
+  const clloss_status status = clloss__check_uses(ctx, loss->name, r->presence, uses, n + has_workspace,
+                                                  &r->odd);
   return status == CLLOSS_SUCCESS ? check_outputs(loss, ctx, r, uses, n) : status;
 }
 
@@ -223,7 +224,7 @@ static clloss_status size(const clloss__loss *loss, clloss__request *r, const cl
   return CLLOSS_SUCCESS;
 }
 
-static clloss_status run(const clloss__loss *loss, clloss__request *r, const clloss__ask *ask) {
+static clloss_status run_once(const clloss__loss *loss, clloss__request *r, const clloss__ask *ask) {
   clloss__use uses[CLLOSS__USES_MOST];
   size_t n;
   clloss_status status = read(loss, r, ask, uses, &n);
@@ -235,6 +236,16 @@ static clloss_status run(const clloss__loss *loss, clloss__request *r, const cll
                : clloss__launch_check_queue(ask->ctx, ask->queue, ask->n_wait, ask->wait);
   if (status == CLLOSS_SUCCESS) status = check_views(loss, ask->ctx, r, uses, n);
   return status == CLLOSS_SUCCESS ? make(loss, r, ask, uses, n) : status;
+}
+
+/* Each time that a kernel takes fewer items than its plan gave it, the next plan gives fewer. */
+static clloss_status run(const clloss__loss *loss, clloss__request *r, const clloss__ask *ask) {
+  clloss_status status;
+  do {
+    memset(r, 0, loss->request_bytes);
+    status = run_once(loss, r, ask);
+  } while (status == CLLOSS__SMALLER);
+  return status;
 }
 
 clloss_status clloss__call_run(const clloss__loss *loss, const clloss__ask *ask) {
