@@ -46,7 +46,8 @@ options_of() {
     *:*)
       echo "$2" | {
         IFS=: read -r form items row vectors
-        printf -- ' -DCLLOSS_ITEMS=%s -DCLLOSS_FORM=%s -DCLLOSS_ROW_ITEMS=%s -DCLLOSS_VECTORS=%s' "$items" "$form" "$row" "$vectors"
+        printf -- ' -DCLLOSS_ITEMS=%s -DCLLOSS_FORM=%s' "$items" "$form"
+        [ -z "$row" ] || printf -- ' -DCLLOSS_ROW_ITEMS=%s -DCLLOSS_VECTORS=%s' "$row" "$vectors"
       }
       ;;
     *) printf -- ' -DCLLOSS_ITEMS=%s' "$2" ;;
