@@ -171,8 +171,11 @@ static clloss_status submit(const clloss__loss *loss, clloss_ctx *ctx, clloss__r
     const clloss__use *use = &uses[i];
     if (use->buffer >= call->n_mems) call->n_mems = use->buffer + 1;
     if (use->role == CLLOSS__REFUSED) continue;
-    mems[use->buffer] = use->view->mem;
-    place(use);
+    /* where nothing is made there are neither rows nor classes, and the one element that a held row's work-group reads all the same
+       (kernels/team/held.clh) is the workspace's: no place means its beginning */
+    const bool made = r->presence != CLLOSS__TYPED;
+    mems[use->buffer] = made ? use->view->mem : r->work;
+    if (made) place(use);
   }
   if (loss->workspace) mems[call->n_mems++] = r->work;
   cl_float single[CLLOSS__SCALARS_MOST];

@@ -131,7 +131,7 @@ static void fill_args(request *r) {
              (r->weighs ? DISTILL_WEIGHED : 0);
   a->weights += r->head.work_at;
   a->sums += r->head.work_at;
-  if (r->head.presence == CLLOSS__TYPED) a->rows.rows = a->flags = 0;
+  if (r->head.presence == CLLOSS__TYPED) a->rows.rows = a->rows.classes = a->flags = 0;
 }
 
 /* Whether packets of 16 bytes begin alike in all of the arrays, whose element types are one: else it takes the kernels that

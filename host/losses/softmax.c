@@ -114,7 +114,7 @@ static void launches(clloss__request *head, clloss__call *call) {
   r->args.flags = (r->o.flags & CLLOSS_LOG_SOFTMAX ? SOFTMAX_LOG : 0) |
                   (r->o.scale != 1 ? SOFTMAX_TRANSFORMS : 0) | (large && !in_place ? SOFTMAX_PAST_CACHE : 0);
   r->scale = r->o.scale;
-  if (head->presence == CLLOSS__TYPED) r->args.rows.rows = 0;
+  if (head->presence == CLLOSS__TYPED) r->args.rows.rows = r->args.rows.classes = 0;
   call->types = (clloss__types){read_dtype(r), write_dtype(r), 0};
   clloss__launch_rows(call, p, back ? "softmax_backward" : "softmax_forward", clloss__plan_variant(p),
                       p->form && !packets_align(r), p->blocks);

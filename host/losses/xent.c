@@ -265,7 +265,7 @@ static void launches(clloss__request *head, clloss__call *call) {
   if (r->x.rows && !does_all) add_divide(r, call);
   if (r->x.rows) add_rows(r, call);
   if (!does_all && clloss__xent_reduces(r)) add_finish(r, call);
-  if (head->presence == CLLOSS__TYPED) r->args.rows = r->args.flags = 0;
+  if (head->presence == CLLOSS__TYPED) r->args.rows = r->args.classes = r->args.flags = 0;
 }
 
 const clloss__loss clloss__xent_loss = {
