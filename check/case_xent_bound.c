@@ -87,7 +87,7 @@ static chain chain_of(const xent_shape *s, const clloss_plan *plan, const xent_n
   } else {
     /* an accumulator of four lanes per item, 2 to join the lanes, the items */
     k.of_q = k.additions = harness_chain(ceil(n / 4 / plan->local_size)) + 1 + 4 +
-                           ceil(log2(plan->local_size));
+                           case_fold_chain(plan->local_size);
   }
   if (split) {
     k.additions += slices;
@@ -147,7 +147,7 @@ static double lost(const xent_shape *s, const xent_note *note) {
 /* Roundings between a row's number and the sum over all: sixteen rows in lanes, 4; the items; and three compensated sums
  * at most, of an item, of a work-group and of all of them. */
 static double rows_chain(const xent_shape *s, const clloss_plan *plan) {
-  const double rows = (double)s->rows, longest = 4 + ceil(log2(plan->local_size)) + 3 + rows * 0x1p-24;
+  const double rows = (double)s->rows, longest = 4 + case_fold_chain(plan->local_size) + 3 + rows * 0x1p-24;
   return is_wide(s) ? fmax(longest, harness_reference_chain(rows)) : fmin(rows + 3, longest);
 }
 
