@@ -91,6 +91,18 @@ harness_array case_workspace(const case_layout *l, size_t bytes) {
 
 /* ---- bounds ---- */
 
+double case_fold_chain(double n) {
+  const double parts = n <= 4 ? 2 : n <= 9 ? 3 : n <= 16 ? 4 : n <= 64 ? 8 : n <= 256 ? 16 : 32;
+  return parts + ceil(n / parts);
+}
+
+/* Rows that a work-group holds (kernels/team/held.clh): an item's eight vectors at most, its edge and, of a long row, the rest,
+ * which is measured anew at steps of at least four elements for each item. */
+static case_chain held_chain(double n, const clloss_plan *plan) {
+  const double steps = strstr(plan->variant, "long") ? ceil(n / 4 / plan->local_size) : 0;
+  return (case_chain){8 + 2 + 2 + case_fold_chain(plan->local_size), 1 + steps};
+}
+
 case_chain case_chain_of(const case_layout *l, bool wide, const clloss_plan *plan, double joins) {
   const double n = (double)l->classes, of_truth = wide ? harness_reference_chain(n) : 0;
   case_chain k = {fmax(harness_chain(n), of_truth), 1};
@@ -100,9 +112,16 @@ case_chain case_chain_of(const case_layout *l, bool wide, const clloss_plan *pla
     k.blocks = ceil(n / block);
     /* an accumulator, its lanes, the blocks */
     k.additions = harness_chain(ceil(fmin(n, block) / 16)) + 1 + 4 + joins + k.blocks;
+  } else if (strstr(plan->variant, "_tile")) {
+    k.additions = n;
   } else {
     k.additions = harness_chain(ceil(n / 4 / plan->local_size)) + 1 + 2 + joins +
-                  ceil(log2(plan->local_size));
+                  case_fold_chain(plan->local_size);
+    if (strstr(plan->variant, "_held") || strstr(plan->variant, "_long")) {
+      const case_chain of_held = held_chain(n, plan);
+      k.additions = fmax(k.additions, of_held.additions);
+      k.blocks = of_held.blocks;
+    }
   }
   k.additions = fmax(k.additions, of_truth);
   return k;

@@ -67,6 +67,9 @@ harness_array case_workspace(const case_layout *l, size_t bytes);
 typedef struct case_chain {
   double additions, blocks;
 } case_chain;
+/* What folding n items' values takes of additions one behind the other: about a root of n at a time (kernels/team/fold.clh). */
+double case_fold_chain(double n);
+
 case_chain case_chain_of(const case_layout *l, bool wide, const clloss_plan *plan, double joins);
 
 /* ---- the call ---- */

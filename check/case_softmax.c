@@ -122,8 +122,11 @@ static double chain_of(const softmax_shape *s, const clloss_plan *plan) {
                items = plan->local_size;
   const double of_truth = is_wide(s) ? harness_reference_chain(n) : 0, carries = 8 * ceil(n / block);
   const double by_vector = ceil(fmin(n, block) / 16), by_item = ceil(n / 4 / items);
-  double d = fmin(harness_chain(by_item) + 5, ceil(by_item / 4) + 8) + ceil(log2(items));
-  if (strstr(plan->variant, "_rows"))
+  double d = fmin(harness_chain(by_item) + 5, ceil(by_item / 4) + 8) + case_fold_chain(items);
+  if (strstr(plan->variant, "_held") || strstr(plan->variant, "_long"))
+    d = fmax(d, case_chain_of(&s->layout, false, plan, 3).additions +
+                    case_chain_of(&s->layout, false, plan, 3).blocks);
+  if (strstr(plan->variant, "_rows") || strstr(plan->variant, "_tile"))
     d = harness_chain(n);
   else if (strncmp(plan->variant, "lane", 4) == 0)
     d = fmin(harness_chain(by_vector) + 7, ceil(by_vector / 4) + 9) + carries;

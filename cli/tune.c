@@ -37,8 +37,8 @@ static const struct trial {
     {"split_slice_classes", true, true, true, 1, 131072, 0, {4096, 1024, 2048, 8192, 16384}},
     {"past_cache_bytes", true, false, false, 0, 4096, 8u << 20, {4194304, 16777216}},
     {"past_cache_bytes", true, false, false, 0, 4096, 32u << 20, {4194304, 67108864}},
-    {"group_few_items", false, true, true, 0, 100, 32u << 20, {64, 16, 32, 128, 256}},
-    {"group_items", false, true, true, 0, 4096, 64u << 20, {256, 32, 64, 128}},
+    {"group_few_items", false, true, true, 0, 100, 32u << 20, {128, 32, 64, 256, 512}},
+    {"group_items", false, true, true, 0, 4096, 64u << 20, {256, 64, 128, 512, 1024}},
 };
 
 enum { TRIALS = sizeof trials / sizeof *trials };

@@ -44,7 +44,14 @@ variants() {
   compile "$1" $tried -DCLLOSS_X=F16 -DCLLOSS_G=F16
   while read -r types; do
     compile "$1" $types
-    compile "$1" -DCLLOSS_TEAM_GROUP $types
+    while read -r shape; do compile "$1" -DCLLOSS_TEAM_GROUP $shape $types; done <<SHAPES
+
+-DCLLOSS_CPU -DCLLOSS_ITEMS=1
+-DCLLOSS_ITEMS=128 -DCLLOSS_FORM=1 -DCLLOSS_ROW_ITEMS=32 -DCLLOSS_VECTORS=8
+-DCLLOSS_ITEMS=1024 -DCLLOSS_FORM=2 -DCLLOSS_ROW_ITEMS=1024 -DCLLOSS_VECTORS=4
+-DCLLOSS_ITEMS=128 -DCLLOSS_FORM=3 -DCLLOSS_ROW_ITEMS=1 -DCLLOSS_VECTORS=4
+-DCLLOSS_ITEMS=256 -DCLLOSS_FORM=4
+SHAPES
   done <<END
 
 -DCLLOSS_X=F32 -DCLLOSS_G=F32 -DCLLOSS_T=F32
@@ -57,11 +64,13 @@ variants() {
 END
 }
 
-# A switch that no variant above turns on would compile one way only.
+# A switch that no variant above turns on would compile one way only. What reads other items' registers is a processor's own,
+# and compiled for those in gpu_static.sh.
 switches=$(sed -n 's/^ *# *if[nd]* *\(ef\|def\|defined\)[ (]*\(CLLOSS_[A-Z0-9_]*\).*/\2/p' kernels/*/*.cl kernels/*/*.clh |
   grep -v '_CLH$' | sort -u)
 for switch in $switches; do
   case $switch in
+    CLLOSS_SHUFFLE_* | CLLOSS_PTX_BF16 | CLLOSS_WARP | CLLOSS_CPU | CLLOSS_ITEMS | CLLOSS_ROW_ITEMS | CLLOSS_VECTORS | CLLOSS_FORM) ;;
     CLLOSS_HAS_* | CLLOSS_TEAM_GROUP | CLLOSS_REAL_F64 | CLLOSS_REAL | CLLOSS_X | CLLOSS_G | CLLOSS_T) ;;
     *) echo "kernel_syntax: no variant defines $switch" && failed=1 ;;
   esac

@@ -32,7 +32,8 @@
     (a, b, c, d, e, f), )                                                                                      \
   X(clGetKernelInfo, (cl_kernel a, cl_kernel_info b, size_t c, void *d, size_t *e), (a, b, c, d, e), )          \
   X(clGetKernelWorkGroupInfo, (cl_kernel a, cl_device_id b, cl_kernel_work_group_info c, size_t d, void *e,     \
-                               size_t *f), (a, b, c, d, e, f), )                                               \
+                               size_t *f), (a, b, c, d, e, f),                                                 \
+    if (c == CL_KERNEL_WORK_GROUP_SIZE && e && items_most && *(size_t *)e > items_most) *(size_t *)e = items_most;) \
   X(clGetEventInfo, (cl_event a, cl_event_info b, size_t c, void *d, size_t *e), (a, b, c, d, e), )             \
   X(clGetEventProfilingInfo, (cl_event a, cl_profiling_info b, size_t c, void *d, size_t *e), (a, b, c, d, e), ) \
   X(clBuildProgram, (cl_program a, cl_uint b, const cl_device_id *c, const char *d,                             \
@@ -99,6 +100,7 @@ enum call {
 };
 
 static const cl_icd_dispatch *target;
+static size_t items_most; /* 0: as many as the driver says */
 static cl_icd_dispatch table;
 static _Atomic(int64_t) live[LAYER_KIND_COUNT];
 static _Atomic(uint64_t) calls[CALL_COUNT];
@@ -184,9 +186,11 @@ static void fail_nth(int call, uint64_t nth, cl_int code) {
   faults[call].left = nth;
 }
 
+static void limit_items(size_t most) { items_most = most; }
+
 EXPORT extern const layer_api layer_table;
-const layer_api layer_table = {CALL_COUNT, call_name,   can_fail,  call_total,
-                               fail_nth,   fault_fired, kind_name, kind_live};
+const layer_api layer_table = {CALL_COUNT,  call_name,   can_fail,  call_total, fail_nth,
+                               fault_fired, limit_items, kind_name, kind_live};
 
 static void arm_from_environment(void) {
   const char *text = getenv("CLLOSS_LAYER_FAIL");

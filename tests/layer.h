@@ -31,6 +31,9 @@ typedef struct layer_api {
   void (*fail)(int call, uint64_t nth, cl_int code);
   bool (*fired)(int call); /* whether the fault armed last has happened */
 
+  /* From now on no kernel takes a work-group of more items; 0: as the driver says. */
+  void (*limit_items)(size_t most);
+
   const char *(*kind_name)(int kind);
   int64_t (*live)(int kind);
 } layer_api;

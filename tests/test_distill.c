@@ -20,6 +20,8 @@ static const harness_plan plans[] = {
     {CLLOSS_FAMILY_GROUP, 2, 0, 0},
     {CLLOSS_FAMILY_GROUP, 7, 3, 0},
     {CLLOSS_FAMILY_GROUP, 256, 0, 0},
+    {CLLOSS_FAMILY_GROUP, 0, 0, 0},
+    {CLLOSS_FAMILY_GROUP, 64, 0, 0},
 };
 
 /* Around each boundary of the kernels: vectors of 4 and 16, blocks of 2048, more than 64 blocks. */

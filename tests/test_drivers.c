@@ -32,13 +32,14 @@ static const fault faults[] = {
 static cl_int build(const fixture *p, const fault *f, bool bare, cl_kernel *kernel) {
   clloss__message message = {0};
   clloss__device facts;
-  char tried[CLLOSS__PROBE_OPTIONS] = "", options[400], name[32];
+  clloss__probed found = {0};
+  char options[400], name[32];
   cl_int error = clloss__device_read(&message, p->device, &facts);
-  if (!error) error = clloss__probe(&message, p->context, p->device, facts.cpu, tried);
+  if (!error) error = clloss__probe(&message, p->context, p->device, facts.cpu, false, &found);
   if (error) return error;
   /* the flags of the library's own programs */
   snprintf(options, sizeof options, "-cl-std=CL1.2 -cl-denorms-are-zero%s%s",
-           bare ? " -DBARE -DCASE_" : tried, bare ? f->name : "");
+           bare ? " -DBARE -DCASE_" : found.options, bare ? f->name : "");
   snprintf(name, sizeof name, "trial_%s", f->name);
   const char *text = drivers_cl;
   cl_program program = clCreateProgramWithSource(p->context, 1, &text, NULL, &error);

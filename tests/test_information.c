@@ -8,8 +8,12 @@
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
-static const harness_plan plans[] = {
-    {0}, {CLLOSS_FAMILY_LANE, 0, 5, 0}, {CLLOSS_FAMILY_SPLIT, 64, 0, 3}, {CLLOSS_FAMILY_GROUP, 7, 3, 0}};
+static const harness_plan plans[] = {{0},
+                                     {CLLOSS_FAMILY_LANE, 0, 5, 0},
+                                     {CLLOSS_FAMILY_SPLIT, 64, 0, 3},
+                                     {CLLOSS_FAMILY_GROUP, 7, 3, 0},
+                                     {CLLOSS_FAMILY_GROUP, 0, 0, 0},
+                                     {CLLOSS_FAMILY_GROUP, 64, 0, 0}};
 
 /* Around each boundary of the kernels: vectors of 4 and 16, blocks of 2048, more than 64 blocks. */
 static const size_t sizes[][2] = {

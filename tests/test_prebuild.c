@@ -182,6 +182,9 @@ static void check_calls(const fixture *f, const char *cache, bool counts_files) 
   /* more than 65,535 work-items: PoCL has another version for those */
   calls[n].family = CLLOSS_FAMILY_GROUP;
   make_xent(&calls[n++], CLLOSS_CALL_XENT_FORWARD, 2000, 300, CLLOSS_F32, CLLOSS_F32, CLLOSS_I32);
+  /* a row for each work-group, which has none here */
+  calls[n].family = CLLOSS_FAMILY_GROUP;
+  make_xent(&calls[n++], CLLOSS_CALL_XENT_FUSED, 20, 5000, CLLOSS_F32, CLLOSS_F32, CLLOSS_I32);
   make_rowwise(&calls[n++], CLLOSS_CALL_SOFTMAX_FORWARD);
   make_rowwise(&calls[n++], CLLOSS_CALL_DISTILL_FUSED);
   make_rowwise(&calls[n++], CLLOSS_CALL_INFORMATION_FORWARD);

@@ -102,8 +102,6 @@ static void refused_ctx(const fixture *f) {
   o = zero;
   o.family = CLLOSS_FAMILY_GROUP, o.local_size = 1u << 30;
   refuse_ctx("ctx: local size", f->context, f->device, o, CLLOSS_PLAN, "1073741824");
-  o.local_size = 1;
-  refuse_ctx("ctx: a group of one", f->context, f->device, o, CLLOSS_PLAN, "local_size is 1");
 
   clloss_ctx *ctx = NULL;
   o = zero;

@@ -32,9 +32,13 @@ static void changes_plans(void) {
   CHECK_EQ(plan_with("lane_block_bytes 16384", lane, 1 << 14, 1024).rows_per_group, 4u);
   CHECK_EQ(plan_with("lane_block_bytes 65536", lane, 1 << 14, 1024).rows_per_group, 16u);
   CHECK_EQ(plan_with("split_slice_classes 1000", split, 1, 3000).slices <= 3, 1);
-  const clloss_plan one = plan_with("group_few_classes 99\ngroup_items 32", group, 4096, 100);
-  CHECK_EQ(one.local_size, 32u);
-  CHECK_EQ(plan_with("group_few_classes 100\ngroup_few_items 2", group, 4096, 100).local_size, 2u);
+  CHECK_EQ(plan_with("group_items 32", group, 4096, 100).local_size, 128u);
+  CHECK_EQ(plan_with("group_few_items 64", group, 4096, 100).local_size, 64u);
+  CHECK(strcmp(plan_with(NULL, group, 4096, 10).variant, "group_tile") == 0);
+  CHECK(strcmp(plan_with("group_tile_classes 9", group, 4096, 10).variant, "group_held") == 0);
+  CHECK_EQ(plan_with("group_few_items 8", group, 4096, 1024).local_size, 32u);
+  CHECK_EQ(plan_with("group_few_items 8\ngroup_vectors 4", group, 4096, 1024).local_size, 64u);
+  CHECK(strcmp(plan_with(NULL, group, 4, 40000).variant, "group_long") == 0);
 }
 
 static void splits(void) {
@@ -70,7 +74,7 @@ static void refuses_text(void) {
       {"lane_block_bytes 1023", "is 1023: it takes"},
       {"lane_block_bytes 16384 2", "is 16384 2: it takes"},
       {"lane_block_bytes=16384", "no value called lane_block_bytes=16384"},
-      {"group_items 257", "from 2 to 256"},
+      {"group_items 1025", "from 2 to 1024"},
       {"split_classes 99999999999999999999999", "it takes"},
   };
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

@@ -27,7 +27,7 @@ static const harness_plan plans[] = {
     {SPLIT, 0, 0, 64},
     {SPLIT, 7, 0, 3},
     {SPLIT, 64, 0, 8},
-    {GROUP, 2, 0, 0},
+    {GROUP, 1, 0, 0},
     {GROUP, 2, 0, 0},
     {GROUP, 3, 0, 0},
     {GROUP, 7, 0, 0},
@@ -36,6 +36,8 @@ static const harness_plan plans[] = {
     {GROUP, 64, 0, 0},
     {GROUP, 64, 5, 0},
     {GROUP, 256, 0, 0},
+    {GROUP, 1024, 0, 0},
+    {GROUP, 0, 0, 0},
 };
 
 /* Around each boundary of the kernels: vectors of 4 and 16, accumulators of 64, blocks of 2048, more than

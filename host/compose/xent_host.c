@@ -179,6 +179,7 @@ static clloss_status walk(job *j, clloss__xent_step step, size_t unit, size_t ro
   for (size_t first = 0; first < rows && status == CLLOSS_SUCCESS; first += part, place = !place) {
     clloss__xent r = j->r;
     r.x.rows = rows - first < part ? rows - first : part;
+    r.head.odd = true; /* parts of the caller's arrays may be used where they are */
     status = clloss__stream_wait(&j->stream, place);
     if (status == CLLOSS_SUCCESS && first >= 2 * part && j->in.progress) {
       j->in.progress(j->in.user, step == CLLOSS__ROWS ? first - part : 0, rows);
@@ -226,7 +227,12 @@ static clloss_status run_job(job *j) {
 
 clloss_status clloss_xent_host(clloss_ctx *ctx, const clloss_xent_arrays *arrays,
                                const clloss_xent_options *options) {
-  job j = {.ctx = ctx};
-  const clloss_status status = read_job(&j, arrays, options);
-  return status == CLLOSS_SUCCESS ? run_job(&j) : status;
+  clloss_status status;
+  do {
+    job j = {.ctx = ctx};
+    status = read_job(&j, arrays, options);
+    if (status == CLLOSS_SUCCESS) status = run_job(&j);
+  } while (status ==
+           CLLOSS__SMALLER); /* than its plan's are a kernel's work-groups: from the start, smaller */
+  return status;
 }

@@ -140,7 +140,8 @@ static clloss_status check_views(const clloss__loss *loss, clloss_ctx *ctx, cllo
                             .dtypes = CLLOSS__DTYPE(CLLOSS_U8),
                             .align_bytes = sizeof(cl_ulong),
                             .if_too_small = CLLOSS_WORKSPACE};
-  const clloss_status status = clloss__check_uses(ctx, loss->name, r->presence, uses, n + has_workspace);
+  const clloss_status status = clloss__check_uses(ctx, loss->name, r->presence, uses, n + has_workspace,
+                                                  &r->odd);
   return status == CLLOSS_SUCCESS ? check_outputs(loss, ctx, r, uses, n) : status;
 }
 
@@ -170,8 +171,11 @@ static clloss_status submit(const clloss__loss *loss, clloss_ctx *ctx, clloss__r
     const clloss__use *use = &uses[i];
     if (use->buffer >= call->n_mems) call->n_mems = use->buffer + 1;
     if (use->role == CLLOSS__REFUSED) continue;
-    mems[use->buffer] = use->view->mem;
-    place(use);
+    /* where nothing is made there are neither rows nor classes, and the one element that a held row's work-group reads all the same
+       (kernels/team/held.clh) is the workspace's: no place means its beginning */
+    const bool made = r->presence != CLLOSS__TYPED;
+    mems[use->buffer] = made ? use->view->mem : r->work;
+    if (made) place(use);
   }
   if (loss->workspace) mems[call->n_mems++] = r->work;
   cl_float single[CLLOSS__SCALARS_MOST];
@@ -223,7 +227,7 @@ static clloss_status size(const clloss__loss *loss, clloss__request *r, const cl
   return CLLOSS_SUCCESS;
 }
 
-static clloss_status run(const clloss__loss *loss, clloss__request *r, const clloss__ask *ask) {
+static clloss_status run_once(const clloss__loss *loss, clloss__request *r, const clloss__ask *ask) {
   clloss__use uses[CLLOSS__USES_MOST];
   size_t n;
   clloss_status status = read(loss, r, ask, uses, &n);
@@ -235,6 +239,16 @@ static clloss_status run(const clloss__loss *loss, clloss__request *r, const cll
                : clloss__launch_check_queue(ask->ctx, ask->queue, ask->n_wait, ask->wait);
   if (status == CLLOSS_SUCCESS) status = check_views(loss, ask->ctx, r, uses, n);
   return status == CLLOSS_SUCCESS ? make(loss, r, ask, uses, n) : status;
+}
+
+/* Each time that a kernel takes fewer items than its plan gave it, the next plan gives fewer. */
+static clloss_status run(const clloss__loss *loss, clloss__request *r, const clloss__ask *ask) {
+  clloss_status status;
+  do {
+    memset(r, 0, loss->request_bytes);
+    status = run_once(loss, r, ask);
+  } while (status == CLLOSS__SMALLER);
+  return status;
 }
 
 clloss_status clloss__call_run(const clloss__loss *loss, const clloss__ask *ask) {

@@ -43,8 +43,10 @@ typedef struct {
 typedef struct {
   int pass;
   clloss__presence presence;
-  bool untyped;   /* nobody has said yet what its key view will hold: f32 for now */
-  bool strided;   /* one of the views that may be so is */
+  bool untyped; /* nobody has said yet what its key view will hold: f32 for now */
+  bool strided; /* one of the views that may be so is */
+  bool
+      odd; /* a buffer may begin elsewhere than at a multiple of 16 bytes: kernels of held rows have to ask */
   cl_ulong bound; /* the flags of the views that are there (clloss__use) */
   clloss__plan plan;
   size_t workspace_bytes;

@@ -91,8 +91,14 @@ static void plan(clloss_ctx *ctx, clloss__request *head, const clloss__guess *gu
   request *r = (request *)head;
   const clloss_distill *x = &r->x;
   distill_args *a = &r->args;
-  head->plan = clloss__plan_rows(&ctx->planner, x->rows, x->classes, clloss__dtype_bytes(x->student.dtype),
-                                 guess ? guess->strided : head->strided, x->inner, false);
+  const clloss__rows rows = {.rows = x->rows,
+                             .classes = x->classes,
+                             .element_bytes = clloss__dtype_bytes(x->student.dtype),
+                             .inner = x->inner,
+                             .strided = guess ? guess->strided : head->strided,
+                             .forms = x->classes < INT32_MAX ? CLLOSS__HAS_HELD | CLLOSS__HAS_LONG : 0,
+                             .arrays = 2};
+  head->plan = clloss__plan_rows(&ctx->planner, &rows);
   const size_t real = clloss__dtype_bytes(CLLOSS__REAL(x->student.dtype));
   size_t end = 0;
   a->n_weights = clloss__min(clloss__ceil_div(x->rows, ROWS_PER_WEIGHT), WEIGHTS_MOST);
@@ -125,7 +131,15 @@ static void fill_args(request *r) {
              (r->weighs ? DISTILL_WEIGHED : 0);
   a->weights += r->head.work_at;
   a->sums += r->head.work_at;
-  if (r->head.presence == CLLOSS__TYPED) a->rows.rows = a->flags = 0;
+  if (r->head.presence == CLLOSS__TYPED) a->rows.rows = a->rows.classes = a->flags = 0;
+}
+
+/* Whether packets of 16 bytes begin alike in all of the arrays, whose element types are one: else it takes the kernels that
+ * ask. */
+static bool packets_align(const request *r) {
+  const clloss_distill *x = &r->x;
+  return !r->head.odd && clloss__packets_align(&x->student, &x->teacher, x->classes, false) &&
+         (r->head.pass == CLLOSS__FORWARD || clloss__packets_align(&x->student, &x->grad, x->classes, false));
 }
 
 static void launches(clloss__request *head, clloss__call *call) {
@@ -133,7 +147,6 @@ static void launches(clloss__request *head, clloss__call *call) {
   request *r = (request *)head;
   const clloss_distill *x = &r->x;
   const clloss__plan *p = &head->plan;
-  const char *team = p->team->name;
   const bool reduces = (head->bound & DISTILL_LOSS) != 0;
   const bool weighs = r->weighs && (reduces || head->pass != CLLOSS__FORWARD);
   fill_scalars(r);
@@ -141,9 +154,10 @@ static void launches(clloss__request *head, clloss__call *call) {
   /* a teacher of the student's type is the program's default */
   const uint32_t student = x->student.dtype, teacher = x->teacher.dtype == student ? 0 : x->teacher.dtype;
   call->types = (clloss__types){student, x->grad.dtype ? x->grad.dtype : student, teacher};
-  clloss__launch_add(call, "distill_weigh", team, weighs ? r->args.n_weights : 0, p->local_size);
-  clloss__launch_add(call, of_rows[head->pass], clloss__plan_variant(p), p->blocks, p->local_size);
-  clloss__launch_add(call, "distill_finish", team, reduces, p->local_size);
+  clloss__launch_sums(call, p, "distill_weigh", weighs ? r->args.n_weights : 0);
+  clloss__launch_rows(call, p, of_rows[head->pass], clloss__plan_variant(p), p->form && !packets_align(r),
+                      p->blocks);
+  clloss__launch_sums(call, p, "distill_finish", reduces);
 }
 
 const clloss__loss clloss__distill_loss = {

@@ -49,8 +49,13 @@ static size_t views(clloss__request *head, clloss__use *uses) {
 /* A split's plan is one row per work-group: the family without the split. */
 static void plan(clloss_ctx *ctx, clloss__request *head, const clloss__guess *guess) {
   const clloss_information *x = &((request *)head)->x;
-  head->plan = clloss__plan_rows(&ctx->planner, x->rows, x->classes, clloss__dtype_bytes(x->input.dtype),
-                                 guess ? guess->strided : head->strided, x->inner, false);
+  const clloss__rows rows = {.rows = x->rows,
+                             .classes = x->classes,
+                             .element_bytes = clloss__dtype_bytes(x->input.dtype),
+                             .inner = x->inner,
+                             .strided = guess ? guess->strided : head->strided,
+                             .forms = x->classes < INT32_MAX ? CLLOSS__HAS_HELD : 0};
+  head->plan = clloss__plan_rows(&ctx->planner, &rows);
 }
 
 static void launches(clloss__request *head, clloss__call *call) {
@@ -63,10 +68,10 @@ static void launches(clloss__request *head, clloss__call *call) {
   a->flags = head->bound | (r->o.flags == 0 ? INFORMATION_LOGITS : 0) |
              (r->o.flags & CLLOSS_FROM_LOG_PROBABILITIES ? INFORMATION_LOGS : 0) |
              (x->targets.dtype == CLLOSS_I64 ? INFORMATION_TARGETS_I64 : 0);
-  if (head->presence == CLLOSS__TYPED) a->rows.rows = a->flags = 0;
+  if (head->presence == CLLOSS__TYPED) a->rows.rows = a->rows.classes = a->flags = 0;
   call->types = (clloss__types){type, type, 0};
-  clloss__launch_add(call, r->o.flags ? "information_probabilities" : "information_logits",
-                     clloss__plan_variant(p), p->blocks, p->local_size);
+  clloss__launch_rows(call, p, r->o.flags ? "information_probabilities" : "information_logits",
+                      clloss__plan_variant(p), false, p->blocks);
 }
 
 const clloss__loss clloss__information_loss = {

@@ -130,8 +130,7 @@ static void launches(clloss__request *head, clloss__call *call) {
   clloss__pointwise *r = (clloss__pointwise *)head;
   const clloss_pointwise *x = &r->x;
   pointwise_args *a = &r->args;
-  const char *team = head->plan.team->name;
-  const size_t local = head->plan.local_size;
+  const clloss__plan *p = &head->plan;
   a->flags = flags_of(r);
   a->tallies += head->work_at;
   a->sums += head->work_at;
@@ -139,10 +138,9 @@ static void launches(clloss__request *head, clloss__call *call) {
   fill_scalars(r);
   const uint32_t input = x->input.dtype, target = x->target.dtype == input ? 0 : x->target.dtype;
   call->types = (clloss__types){input, x->grad.dtype ? x->grad.dtype : input, target};
-  clloss__launch_add(call, "pointwise_weigh", team, a->flags & POINTWISE_BY_WEIGHT ? a->n_tallies : 0, local);
-  clloss__launch_add(call, r->kind->kernels[head->pass], team, a->n_sums, local);
-  clloss__launch_add(call, "pointwise_finish", team, (a->flags & (POINTWISE_LOSS | POINTWISE_COUNTS)) != 0,
-                     local);
+  clloss__launch_sums(call, p, "pointwise_weigh", a->flags & POINTWISE_BY_WEIGHT ? a->n_tallies : 0);
+  clloss__launch_rows(call, p, r->kind->kernels[head->pass], p->team->name, false, a->n_sums);
+  clloss__launch_sums(call, p, "pointwise_finish", (a->flags & (POINTWISE_LOSS | POINTWISE_COUNTS)) != 0);
   if (head->presence == CLLOSS__TYPED) a->rows.rows = a->weight_rows = a->flags = 0;
 }
 

@@ -67,11 +67,39 @@ static size_t views(clloss__request *head, clloss__use *uses) {
   return clloss__list_uses(uses, all, sizeof all / sizeof *all);
 }
 
-/* A split's plan is one row per work-group: the family without the split. */
+static bool is_packed(const clloss_view *view, size_t classes) {
+  return view->row_stride == 0 || view->row_stride == classes;
+}
+
+/* Backward holds two rows. A split's plan is one row per work-group: the family without the split. */
 static void plan(clloss_ctx *ctx, clloss__request *head, const clloss__guess *guess) {
-  const request *r = (request *)head;
-  head->plan = clloss__plan_rows(&ctx->planner, r->x.rows, r->x.classes, clloss__dtype_bytes(read_dtype(r)),
-                                 guess ? guess->strided : head->strided, r->x.inner, false);
+  request *r = (request *)head;
+  const clloss_softmax *x = &r->x;
+  const bool back = is_back(head);
+  const bool packed = back ? is_packed(&x->output, x->classes) && is_packed(&x->grad_output, x->classes)
+                           : is_packed(&x->input, x->classes);
+  const clloss__rows rows = {.rows = x->rows,
+                             .classes = x->classes,
+                             .element_bytes = clloss__dtype_bytes(read_dtype(r)),
+                             .inner = x->inner,
+                             .strided = guess ? guess->strided : head->strided,
+                             .packed = packed,
+                             .forms = x->classes < INT32_MAX ? CLLOSS__ALL_FORMS : 0,
+                             .arrays = back ? 2 : 1};
+  head->plan = clloss__plan_rows(&ctx->planner, &rows);
+  head->local_bytes = head->plan.form ? clloss__plan_held_bytes(&head->plan, &rows) : 0;
+}
+
+/* Whether packets of 16 bytes begin alike in all of the arrays, whose element types are one: else it takes the kernels that
+ * ask. */
+static bool packets_align(const request *r) {
+  const clloss_softmax *x = &r->x;
+  const bool back = is_back(&r->head);
+  const clloss_view *from = back ? &x->output : &x->input, *to = back ? &x->grad_input : &x->output;
+  const bool tile = r->head.plan.form == CLLOSS__TILE;
+  return !r->head.odd && write_dtype(r) == read_dtype(r) &&
+         clloss__packets_align(from, to, x->classes, tile) &&
+         (!back || clloss__packets_align(from, &x->grad_output, x->classes, tile));
 }
 
 static void launches(clloss__request *head, clloss__call *call) {
@@ -86,10 +114,10 @@ static void launches(clloss__request *head, clloss__call *call) {
   r->args.flags = (r->o.flags & CLLOSS_LOG_SOFTMAX ? SOFTMAX_LOG : 0) |
                   (r->o.scale != 1 ? SOFTMAX_TRANSFORMS : 0) | (large && !in_place ? SOFTMAX_PAST_CACHE : 0);
   r->scale = r->o.scale;
-  if (head->presence == CLLOSS__TYPED) r->args.rows.rows = 0;
+  if (head->presence == CLLOSS__TYPED) r->args.rows.rows = r->args.rows.classes = 0;
   call->types = (clloss__types){read_dtype(r), write_dtype(r), 0};
-  clloss__launch_add(call, back ? "softmax_backward" : "softmax_forward", clloss__plan_variant(p), p->blocks,
-                     p->local_size);
+  clloss__launch_rows(call, p, back ? "softmax_backward" : "softmax_forward", clloss__plan_variant(p),
+                      p->form && !packets_align(r), p->blocks);
 }
 
 const clloss__loss clloss__softmax_loss = {

@@ -60,6 +60,28 @@ static bool goes_along(const clloss_ctx *ctx, const clloss__xent *r) {
          room_for(ctx, r, 16);
 }
 
+/* kernels/xent/xent_held.clh has no part for what makes a row's loss more than its maximum, its sum and its target's entry. It
+ * doesn't depend on what the gradient is to be, so that forward and fused give the same bits. */
+static bool is_plain(const clloss__xent *r) {
+  const cl_ulong more = XENT_ANY_METRIC | XENT_CLASS_WEIGHT | XENT_ROW_WEIGHT;
+  return !r->probabilities && r->o.label_smoothing == 0 && r->o.z_loss == 0 && !transforms(r) && !is_nll(r) &&
+         !(r->head.bound & more) && r->x.classes < INT32_MAX;
+}
+
+static bool is_packed(const clloss_view *view, size_t classes) {
+  return view->row_stride == 0 || view->row_stride == classes;
+}
+
+/* Whether a plain gradient lies as the logits do, in the same type, packets at the same places, and has the same factor in
+ * every row: else it takes the kernels that ask (XENT_ANY_GRADIENT). */
+static bool grad_follows(const clloss__xent *r) {
+  const clloss_view *x = &r->x.logits, *g = &r->x.grad;
+  const bool by_row = r->o.reduction == CLLOSS_NONE && (r->head.bound & XENT_GRAD_LOSS);
+  return !r->head.odd && g->dtype == x->dtype &&
+         clloss__packets_align(x, g, r->x.classes, r->head.plan.form == CLLOSS__TILE) && !by_row &&
+         r->o.grad_beta == 0;
+}
+
 static void lay_out(clloss_ctx *ctx, clloss__xent *r) {
   const size_t rows = r->x.rows, real = real_bytes(r), units = ctx->planner.facts.units;
   const size_t wanted = clloss__ceil_div(rows, ROWS_PER_TALLY);
@@ -71,6 +93,7 @@ static void lay_out(clloss_ctx *ctx, clloss__xent *r) {
   a->rows_per_tally = a->n_tallies ? clloss__ceil_div(rows, a->n_tallies) : 1;
   a->tallies = clloss__pool_region(&end, a->n_tallies * XENT_TALLIES * sizeof(cl_ulong));
   a->weights = clloss__pool_region(&end, a->n_tallies * 2 * real);
+  a->divisors = clloss__pool_region(&end, 4 * real);
   a->n_sums = is_split(r) ? rows : r->head.plan.blocks;
   a->sums = clloss__pool_region(&end, a->n_sums * XENT_SUMS * real);
   a->hits = clloss__pool_region(&end, a->n_sums * XENT_HITS * sizeof(cl_ulong));
@@ -84,13 +107,20 @@ static void plan(clloss_ctx *ctx, clloss__request *head, const clloss__guess *gu
   clloss__xent *r = (clloss__xent *)head;
   const clloss_xent *x = &r->x;
   clloss__plan *p = &head->plan;
-  *p = clloss__plan_rows(&ctx->planner, x->rows, x->classes, clloss__dtype_bytes(x->logits.dtype),
-                         guess ? guess->strided : head->strided, x->inner,
-                         guess ? guess->along : goes_along(ctx, r));
+  const clloss__rows rows = {.rows = x->rows,
+                             .classes = x->classes,
+                             .element_bytes = clloss__dtype_bytes(x->logits.dtype),
+                             .inner = x->inner,
+                             .strided = guess ? guess->strided : head->strided,
+                             .packed = guess ? guess->packed : is_packed(&x->logits, x->classes),
+                             .along = guess ? guess->along : goes_along(ctx, r),
+                             .forms = (guess ? guess->formed : is_plain(r)) ? CLLOSS__ALL_FORMS : 0};
+  *p = clloss__plan_rows(&ctx->planner, &rows);
   if (x->rows && is_nll(r)) read_by_item(p, x->rows, x->inner);
   lay_out(ctx, r);
   const bool walks = x->rows && p->family == CLLOSS_FAMILY_LANE && (!p->rows_in_lanes || p->along);
   r->scratch_bytes = walks ? room_for(ctx, r, p->along ? 16 : 1) : 0;
+  if (p->form) r->scratch_bytes = clloss__plan_held_bytes(p, &rows);
 }
 
 void clloss__xent_plan(clloss_ctx *ctx, clloss__xent *r) { plan(ctx, &r->head, NULL); }
@@ -151,12 +181,14 @@ static void fill_args(clloss__xent *r, clloss__call *call) {
   a->top_k = r->o.top_k;
   a->tallies += r->head.work_at;
   a->weights += r->head.work_at;
+  a->divisors += r->head.work_at;
   a->sums += r->head.work_at;
   a->hits += r->head.work_at;
   a->tiles += r->head.work_at;
   a->targets_z += r->head.work_at;
   fill_scalars(r);
-  r->head.local_bytes = a->flags & XENT_KEEP_APART ? r->scratch_bytes : sizeof(cl_double);
+  const bool scratch = (a->flags & XENT_KEEP_APART) || r->head.plan.form;
+  r->head.local_bytes = scratch ? r->scratch_bytes : sizeof(cl_double);
   call->types = (clloss__types){x->logits.dtype, x->grad.dtype ? x->grad.dtype : x->logits.dtype,
                                 r->probabilities ? x->targets.dtype : 0};
 }
@@ -178,11 +210,20 @@ bool clloss__xent_weighs(const clloss__xent *r) {
 static size_t groups_of(const clloss__xent *r) { return r->head.plan.blocks * r->head.plan.slices; }
 
 static void add_weigh(const clloss__xent *r, clloss__call *call, size_t tallies) {
-  clloss__launch_add(call, "xent_weigh", r->head.plan.team->name, tallies, r->head.plan.local_size);
+  clloss__launch_sums(call, &r->head.plan, "xent_weigh", tallies);
+}
+
+/* What follows from the tallies, or of held rows for their gradients, once for all work-groups of the group team; xent_weigh has
+ * left it where there is one tally. */
+static void add_divide(const clloss__xent *r, clloss__call *call) {
+  const clloss__plan *p = &r->head.plan;
+  const bool weighs = clloss__xent_weighs(r), by_rows = p->form && r->head.pass != CLLOSS__FORWARD;
+  if (p->team->group && (weighs ? r->args.n_tallies > 1 : by_rows))
+    clloss__launch_sums(call, p, "xent_divide", 1);
 }
 
 static void add_finish(const clloss__xent *r, clloss__call *call) {
-  clloss__launch_add(call, "xent_finish", r->head.plan.team->name, 1, r->head.plan.local_size);
+  clloss__launch_sums(call, &r->head.plan, "xent_finish", 1);
 }
 
 /* The kernels that read logits. Those along rows find statistics: a backward that is given them has none of its own. */
@@ -190,20 +231,20 @@ static void add_rows(const clloss__xent *r, clloss__call *call) {
   static const char *const of_rows[] = {"xent_forward", "xent_backward", "xent_fused"};
   const clloss__plan *p = &r->head.plan;
   const int pass = r->head.pass;
-  const size_t local = p->local_size, groups = groups_of(r);
+  const size_t groups = groups_of(r);
   if (is_nll(r)) {
-    clloss__launch_add(call, "xent_nll", p->team->name, groups, local);
+    clloss__launch_rows(call, p, "xent_nll", p->team->name, false, groups);
   } else if (is_joined(r)) {
     const bool counts_all = (r->args.flags & XENT_ALONE) != 0;
-    clloss__launch_add(call, "xent_partial", p->team->name, groups, local);
-    clloss__launch_add(call, "xent_join", p->team->name,
-                       pass != CLLOSS__FORWARD ? groups
-                       : counts_all            ? 1
-                                               : p->blocks,
-                       local);
+    clloss__launch_rows(call, p, "xent_partial", p->team->name, false, groups);
+    clloss__launch_rows(call, p, "xent_join", p->team->name, false,
+                        pass != CLLOSS__FORWARD ? groups
+                        : counts_all            ? 1
+                                                : p->blocks);
   } else {
     const bool by_team = pass == CLLOSS__BACKWARD && p->along;
-    clloss__launch_add(call, of_rows[pass], by_team ? p->team->name : clloss__plan_variant(p), groups, local);
+    clloss__launch_rows(call, p, of_rows[pass], by_team ? p->team->name : clloss__plan_variant(p),
+                        p->form && pass != CLLOSS__FORWARD && !grad_follows(r), groups);
   }
 }
 
@@ -221,9 +262,10 @@ static void launches(clloss__request *head, clloss__call *call) {
   if (is_alone(r)) r->args.flags |= XENT_ALONE;
   const bool does_all = r->x.rows && (r->args.flags & XENT_ALONE);
   if (r->x.rows && !does_all && clloss__xent_weighs(r)) add_weigh(r, call, r->args.n_tallies);
+  if (r->x.rows && !does_all) add_divide(r, call);
   if (r->x.rows) add_rows(r, call);
   if (!does_all && clloss__xent_reduces(r)) add_finish(r, call);
-  if (head->presence == CLLOSS__TYPED) r->args.rows = r->args.flags = 0;
+  if (head->presence == CLLOSS__TYPED) r->args.rows = r->args.classes = r->args.flags = 0;
 }
 
 const clloss__loss clloss__xent_loss = {
@@ -253,7 +295,10 @@ clloss_status clloss__xent_run_part(clloss_ctx *ctx, clloss__xent *r, clloss__xe
   p->blocks = is_split(r) ? r->x.rows : clloss__plan_blocks(p, r->x.rows, r->x.inner);
   if (step == CLLOSS__WEIGH)
     add_weigh(r, &call, (r->x.rows + r->args.rows_per_tally - 1) / r->args.rows_per_tally);
-  if (step == CLLOSS__ROWS) add_rows(r, &call);
+  if (step == CLLOSS__ROWS) {
+    add_divide(r, &call); /* each part finds the same */
+    add_rows(r, &call);
+  }
   if (step == CLLOSS__FINISH) add_finish(r, &call);
   return clloss__call_submit(&clloss__xent_loss, ctx, &r->head, &call);
 }
@@ -273,5 +318,8 @@ clloss_status clloss_xent_plan(clloss_ctx *ctx, const clloss_xent *xent, clloss_
   if (!out) return clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "plan: NULL");
   if (!r.x.rows) return clloss__fail(ctx, CLLOSS_SIZE, "xent.rows is 0: nothing to plan");
   clloss__xent_plan(ctx, &r);
-  return clloss__plan_describe(&ctx->message, &r.head.plan, out);
+  const clloss_status probed = r.head.plan.team->group ? clloss__programs_probe(&ctx->programs, &ctx->message)
+                                                       : CLLOSS_SUCCESS;
+  if (probed != CLLOSS_SUCCESS) return probed;
+  return clloss__plan_describe(&ctx->message, &r.head.plan, ctx->programs.found.how, out);
 }

@@ -63,7 +63,7 @@ static clloss_status set_up(clloss_ctx *ctx, const clloss_ctx_options *options) 
   ctx->pool.context = ctx->programs.context = ctx->context;
   ctx->programs.device = ctx->device;
   ctx->programs.cpu = ctx->planner.facts.cpu;
-  ctx->programs.team_option = clloss__plan_team(&ctx->planner)->build_option;
+  ctx->programs.group = clloss__plan_team(&ctx->planner)->group;
   return CLLOSS_SUCCESS;
 }
 

@@ -1,8 +1,14 @@
 /* Asks a device for what plans and checks need to know of it. */
 #include "device.h"
 
-/* Bound that kernels/team/group.clh states. */
-enum { GROUP_MOST = 256 };
+#include "../../kernels/team/fold_bytes.clh"
+
+/* Bound that kernels/team/fold_bytes.clh states. */
+enum { GROUP_MOST = 1024 };
+
+/* An item of Intel's GPUs has half as many registers as those of others where sixteen go together: eight vectors spilled 576
+ * bytes (its own compiler, dg2). */
+enum { VENDOR_INTEL = 0x8086, VECTORS = 8, VECTORS_INTEL = 4 };
 
 static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
 static size_t max_size(size_t a, size_t b) { return a > b ? a : b; }
@@ -24,7 +30,7 @@ size_t clloss__dtype_bytes(uint32_t dtype) {
 clloss_status clloss__device_read(clloss__message *message, cl_device_id device, clloss__device *facts) {
   cl_device_type type = 0;
   cl_bool available = CL_FALSE, compiler = CL_FALSE, little = CL_FALSE, shares = CL_FALSE;
-  cl_uint units = 0;
+  cl_uint units = 0, vendor = 0;
   size_t local = 0;
   cl_ulong local_bytes = 0;
   cl_device_fp_config doubles = 0;
@@ -39,6 +45,7 @@ clloss_status clloss__device_read(clloss__message *message, cl_device_id device,
       {CL_DEVICE_COMPILER_AVAILABLE, "CL_DEVICE_COMPILER_AVAILABLE", sizeof compiler, &compiler},
       {CL_DEVICE_ENDIAN_LITTLE, "CL_DEVICE_ENDIAN_LITTLE", sizeof little, &little},
       {CL_DEVICE_HOST_UNIFIED_MEMORY, "CL_DEVICE_HOST_UNIFIED_MEMORY", sizeof shares, &shares},
+      {CL_DEVICE_VENDOR_ID, "CL_DEVICE_VENDOR_ID", sizeof vendor, &vendor},
       {CL_DEVICE_MAX_COMPUTE_UNITS, "CL_DEVICE_MAX_COMPUTE_UNITS", sizeof units, &units},
       {CL_DEVICE_MAX_WORK_GROUP_SIZE, "CL_DEVICE_MAX_WORK_GROUP_SIZE", sizeof local, &local},
       {CL_DEVICE_LOCAL_MEM_SIZE, "CL_DEVICE_LOCAL_MEM_SIZE", sizeof local_bytes, &local_bytes},
@@ -56,14 +63,17 @@ clloss_status clloss__device_read(clloss__message *message, cl_device_id device,
                       : !little   ? "is big-endian"
                                   : NULL;
   if (lacks) return clloss__say(message, CLLOSS_DEVICE, "device: it %s", lacks);
-  const size_t fitting = local_bytes < GROUP_MOST * CLLOSS__TEAM_BYTES ? 1 : GROUP_MOST;
+  size_t fitting = GROUP_MOST;
+  while (fitting > 1 && FOLD_BYTES(fitting, fitting) > local_bytes) fitting /= 2;
+  const bool cpu = (type & CL_DEVICE_TYPE_CPU) != 0;
   *facts = (clloss__device){
-      .cpu = (type & CL_DEVICE_TYPE_CPU) != 0,
+      .cpu = cpu,
       .shares_memory = shares != CL_FALSE,
       .f64 = doubles != 0,
       .units = units ? units : 1,
       .local_bytes = (size_t)local_bytes,
       .local_most = max_size(1, min_size(local, fitting)),
+      .vectors = vendor == VENDOR_INTEL && !cpu ? VECTORS_INTEL : VECTORS,
   };
   return CLLOSS_SUCCESS;
 }

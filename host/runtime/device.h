@@ -13,11 +13,9 @@ typedef struct {
   bool f64;           /* cl_khr_fp64 */
   size_t units;       /* compute units: cores of a CPU, multiprocessors of a GPU */
   size_t local_bytes; /* local memory of a work-group */
-  size_t local_most;  /* work-items per work-group, also bounded by the group team's local memory */
+  size_t local_most;  /* work-items per work-group, also bounded by the local memory that they fold in */
+  size_t vectors; /* of four f32 that a work-item of the group team may hold: what its registers are for */
 } clloss__device;
-
-/* Local memory that a kernel gets for each of its work-items: its last parameter. */
-#define CLLOSS__TEAM_BYTES 104
 
 /* CLLOSS_DEVICE where the device can't compile or isn't little-endian. */
 clloss_status clloss__device_read(clloss__message *message, cl_device_id device, clloss__device *facts);

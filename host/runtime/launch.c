@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../kernels/team/fold_bytes.clh"
 #include "ctx.h"
 
 clloss_status clloss__launch_check_wait(clloss_ctx *ctx, cl_uint n_wait, const cl_event *wait) {
@@ -59,13 +60,33 @@ clloss__arg clloss__launch_scalars(const void *exact, size_t bytes, uint32_t dty
   return (clloss__arg){single, n * sizeof(cl_float)};
 }
 
-void clloss__launch_add(clloss__call *call, const char *kernel, const char *variant, size_t groups,
-                        size_t local_size) {
+static void add(clloss__call *call, const char *kernel, const char *variant, const char *end, size_t groups,
+                size_t local_size, clloss__shape shape) {
   if (!groups) return;
   clloss__launch *launch = &call->launches[call->n_launches++];
-  snprintf(launch->kernel, sizeof launch->kernel, "%s__%s", kernel, variant);
+  snprintf(launch->kernel, sizeof launch->kernel, "%s__%s%s", kernel, variant, end);
   launch->groups = groups;
   launch->local_size = local_size;
+  launch->shape = shape;
+}
+
+void clloss__launch_rows(clloss__call *call, const clloss__plan *plan, const char *kernel,
+                         const char *variant, bool any, size_t groups) {
+  clloss__shape shape = {0};
+  if (plan->team->group) shape.items = (uint32_t)plan->local_size;
+  if (plan->form) {
+    shape.row_items = (uint32_t)plan->row_items;
+    shape.vectors = (uint32_t)plan->vectors;
+    shape.form = plan->form;
+  }
+  add(call, kernel, variant, any ? "_any" : "", groups, plan->local_size, shape);
+}
+
+void clloss__launch_sums(clloss__call *call, const clloss__plan *plan, const char *kernel, size_t groups) {
+  clloss__shape shape = {0};
+  if (plan->team->group) shape.items = (uint32_t)plan->sum_items;
+  if (plan->form) shape.form = CLLOSS__SUMS;
+  add(call, kernel, plan->team->name, "", groups, plan->sum_items, shape);
 }
 
 clloss_status clloss__launch_workspace(clloss_ctx *ctx, clloss__call *call, const clloss_view *view,
@@ -84,7 +105,8 @@ clloss_status clloss__launch_workspace(clloss_ctx *ctx, clloss__call *call, cons
 static clloss__arg argument(const clloss__call *call, const clloss__launch *launch, size_t i) {
   if (i < call->n_mems) return (clloss__arg){&call->mems[i], sizeof(cl_mem)};
   if (i < call->n_mems + call->n_args) return call->args[i - call->n_mems];
-  return (clloss__arg){NULL, launch->local_size * CLLOSS__TEAM_BYTES};
+  const size_t row_items = launch->shape.row_items ? launch->shape.row_items : launch->local_size;
+  return (clloss__arg){NULL, FOLD_BYTES(launch->local_size, row_items)};
 }
 
 static size_t kept_bytes(const clloss__arg *arg) {
@@ -107,13 +129,29 @@ static cl_int set_argument(clloss__kernel *k, size_t i, const clloss__arg *arg, 
   return CL_SUCCESS;
 }
 
+/* A work-group's size is bounded by the registers that a kernel turns out to need, which its compiler alone knows. */
+static clloss_status make_smaller(clloss_ctx *ctx, const clloss__launch *launch, size_t most) {
+  const size_t given = ctx->planner.overrides.local_size;
+  if (given || most == 0 || launch->local_size == 1) {
+    return clloss__fail(ctx, CLLOSS_PLAN,
+                        "%s: a work-group of %zu work-items%s, of which this device takes %zu",
+                        launch->kernel, launch->local_size, given ? " (options.local_size)" : "", most);
+  }
+  size_t fitting = 1;
+  while (2 * fitting <= most) fitting *= 2;
+  ctx->planner.facts.local_most = fitting;
+  return CLLOSS__SMALLER;
+}
+
 /* The kernel with its arguments set. OpenCL copies them at the enqueue, so one kernel object serves call after call. */
 static clloss_status prepare(clloss_ctx *ctx, const clloss__call *call, const clloss__launch *launch,
                              cl_kernel *kernel) {
   clloss__kernel *k;
-  const clloss_status status = clloss__program_kernel(&ctx->programs, &ctx->message, call->source,
-                                                      call->types, launch->kernel, &k);
+  const clloss__build how = {call->types, launch->shape};
+  const clloss_status status = clloss__program_kernel(&ctx->programs, &ctx->message, call->source, &how,
+                                                      launch->kernel, &k);
   if (status != CLLOSS_SUCCESS) return status;
+  if (k->local_most < launch->local_size) return make_smaller(ctx, launch, k->local_most);
   *kernel = k->kernel;
   const size_t n = call->n_mems + call->n_args + 1;
   size_t room = 0, at = 0; /* as much at every call: the sizes of the values are the source's */

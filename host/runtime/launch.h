@@ -5,8 +5,13 @@
 #include <clloss/clloss.h>
 
 #include "device.h"
+#include "plan.h"
 #include "pool.h"
 #include "program.h"
+
+/* A kernel of the call takes fewer work-items than its plan gives it: nothing was enqueued, the device's facts know it now, and
+ * the call has to be planned again. No caller of the library's sees this. */
+enum { CLLOSS__SMALLER = INT32_MIN };
 
 typedef struct {
   const void *value;
@@ -16,6 +21,7 @@ typedef struct {
 typedef struct {
   char kernel[CLLOSS__KERNEL_NAME];
   size_t groups, local_size;
+  clloss__shape shape; /* what is compiled in of the plan */
 } clloss__launch;
 
 typedef struct {
@@ -51,10 +57,14 @@ clloss_status clloss__launch_check_queue(clloss_ctx *ctx, cl_command_queue queue
  * has room for as many floats. */
 clloss__arg clloss__launch_scalars(const void *exact, size_t bytes, uint32_t dtype, void *single);
 
-/* One launch more at the end of the call's list: of the kernel <kernel>__<variant>, in so many work-groups; in none, it is left
- * out. */
-void clloss__launch_add(clloss__call *call, const char *kernel, const char *variant, size_t groups,
-                        size_t local_size);
+/* One launch more at the end of the call's list, by the plan, in so many work-groups; in none, it is left out. Of the kernel
+ * <kernel>__<variant>, and with `any` of the one of held rows that lie otherwise than the fast one takes; … */
+void clloss__launch_rows(clloss__call *call, const clloss__plan *plan, const char *kernel,
+                         const char *variant, bool any, size_t groups);
+
+/* … and of <kernel>__<team>, which weighs, divides or finishes: of held rows it has a program and work-groups of its own, as
+ * those are made for registers. */
+void clloss__launch_sums(clloss__call *call, const clloss__plan *plan, const char *kernel, size_t groups);
 
 /* Where the call's workspace is: in the caller's view if that is bound, else in a block of the pool, which the call then
  * holds. */

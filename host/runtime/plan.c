@@ -4,19 +4,28 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../../kernels/team/fold_bytes.clh"
 #include "sizes.h"
 
 /* LANES: a bound that kernels/xent/xent_rows.clh states. */
 enum { LANES = 16, SLICES_MOST = 64 };
 
-/* A group of one item is what lanes are for. And PoCL 7 runs parts of its kernels twice (docs/devices.md). */
-enum { GROUP_LEAST = 2 };
-
 /* PoCL 3.1 compiles a second version of each kernel for grids above this. */
 enum { BLOCKS_MOST = 65535 };
 
-static const clloss__team lane_team = {"lane", "lane_rows", "lane_along", ""};
-static const clloss__team group_team = {"group", "group_rows", "group_along", " -DCLLOSS_TEAM_GROUP"};
+/* Work-groups of the group team for each compute unit: enough that the last few to end don't show, and few that their partial
+ * sums are. */
+enum { GROUPS_PER_UNIT = 32 };
+
+static const clloss__team lane_team = {"lane", "lane_rows", "lane_along", false};
+static const clloss__team group_team = {"group", "group_rows", "group_along", true};
+
+/* How rows are held, by length: the first that has room for the classes. Several short rows share a work-group. Beyond the
+ * last a row's rest is read twice. From measurements of registers (tests/gpu_static): eight vectors and what else a row takes are
+ * 64 registers, of which a GPU has enough for 1024 items. */
+static const struct {
+  size_t row_items, vectors;
+} held[] = {{8, 4}, {16, 4}, {32, 4}, {32, 8}, {64, 8}, {128, 8}, {256, 8}, {1024, 4}, {1024, 8}};
 
 /* A bound of the table: a number of tuning.h's list, or one of these. */
 enum { ONE = CLLOSS__TUNINGS, BEYOND_TILE, ANY };
@@ -75,11 +84,6 @@ clloss_status clloss__plan_read_overrides(clloss__message *message, const clloss
     return clloss__say(message, CLLOSS_PLAN, "options.local_size is %u, this device takes at most %zu",
                        options->local_size, facts->local_most);
   }
-  if (family == CLLOSS_FAMILY_GROUP && (options->local_size == 1 || facts->local_most < GROUP_LEAST)) {
-    return clloss__say(message, CLLOSS_PLAN, "options.%s: a group has at least %d work-items%s",
-                       options->local_size == 1 ? "local_size is 1" : "family is group", GROUP_LEAST,
-                       options->local_size == 1 ? "" : ", this device takes one");
-  }
   if (options->local_size > 1 && family != CLLOSS_FAMILY_GROUP && family != CLLOSS_FAMILY_SPLIT) {
     return clloss__say(message, CLLOSS_PLAN,
                        "options.local_size is %u: only families group and split have one",
@@ -109,7 +113,7 @@ const clloss__team *clloss__plan_team(const clloss__planner *planner) {
   const clloss__overrides *o = &planner->overrides;
   const bool group = o->family == CLLOSS_FAMILY_GROUP ||
                      (o->family != CLLOSS_FAMILY_LANE && !planner->facts.cpu &&
-                      planner->facts.local_most >= GROUP_LEAST) ||
+                      planner->facts.local_most > 1) ||
                      (o->family == CLLOSS_FAMILY_SPLIT && o->local_size > 1);
   return group ? &group_team : &lane_team;
 }
@@ -172,57 +176,138 @@ size_t clloss__plan_unit(const clloss__plan *plan, size_t inner) {
 /* `usual`: a number of tuning.h's list, or ONE. */
 static size_t group_items(const clloss__planner *planner, int usual) {
   const size_t wanted = planner->overrides.local_size ? planner->overrides.local_size : tuned(planner, usual);
-  return clloss__max(GROUP_LEAST, clloss__min(wanted, planner->facts.local_most));
+  return clloss__min(wanted, planner->facts.local_most);
+}
+
+/* Elements that a packet has at most, and a row's edges at least one work-item each: kernels/team/held.clh. */
+static size_t least_row_items(size_t element_bytes) { return element_bytes == 2 ? 14 : 6; }
+
+static size_t vector_elements(size_t element_bytes) { return element_bytes == 8 ? 2 : 4; }
+
+/* Of 1024 work-items the registers that are left suffice for half of what short rows are held in. */
+enum { VECTORS_LONG = 4 };
+
+/* Rows in registers: how many items for each and how many vectors. False where the group is too small. */
+static bool hold_rows(const clloss__planner *planner, const clloss__rows *m, clloss__plan *plan) {
+  const size_t given = planner->overrides.local_size, few = tuned(planner, T(group_few_items));
+  const size_t most = clloss__min(planner->facts.vectors, tuned(planner, T(group_vectors)) / 4 * 4);
+  const size_t least = least_row_items(m->element_bytes);
+  const size_t elements = vector_elements(m->element_bytes) / clloss__max(1, m->arrays);
+  plan->form = CLLOSS__LONG;
+  plan->local_size = plan->row_items = given ? given : clloss__min(1024, planner->facts.local_most);
+  plan->vectors = VECTORS_LONG;
+  for (size_t i = sizeof held / sizeof *held; i-- > 0;) {
+    const size_t row = held[i].row_items, vectors = clloss__min(held[i].vectors, most);
+    const size_t items = given ? given : clloss__max(row, clloss__min(few, planner->facts.local_most));
+    const bool fits = m->classes <= row * vectors * elements;
+    if (row < least || items % row || items > planner->facts.local_most || !fits) continue;
+    plan->form = CLLOSS__HELD;
+    plan->local_size = items;
+    plan->row_items = row;
+    plan->vectors = vectors;
+  }
+  /* an override that none of them divides: a row for the whole of it, if it has room */
+  if (plan->form == CLLOSS__LONG && m->classes <= plan->row_items * most * elements) {
+    plan->form = CLLOSS__HELD;
+    plan->vectors = most;
+  }
+  return plan->row_items >= least && (m->forms & 1u << plan->form);
+}
+
+size_t clloss__plan_held_bytes(const clloss__plan *plan, const clloss__rows *m) {
+  const size_t real = m->element_bytes == 8 ? 8 : 4;
+  return plan->form == CLLOSS__TILE ? plan->local_size * m->classes * real * clloss__max(1, m->arrays) : real;
+}
+
+/* Which form rows have that the call has kernels for. */
+static void shape_group(const clloss__planner *planner, const clloss__rows *m, clloss__plan *plan) {
+  clloss__plan tile = *plan;
+  tile.form = CLLOSS__TILE;
+  tile.row_items = 1;
+  tile.vectors = 4;
+  tile.local_size = group_items(planner, T(group_few_items));
+  const size_t bytes = clloss__plan_held_bytes(&tile, m);
+  const size_t folded = FOLD_BYTES(tile.local_size, tile.row_items);
+  const bool few = (m->forms & CLLOSS__HAS_TILE) && m->packed &&
+                   m->classes <= tuned(planner, T(group_tile_classes));
+  clloss__plan rows = *plan;
+  if (few && bytes + folded <= planner->facts.local_bytes) {
+    *plan = tile;
+  } else if (hold_rows(planner, m, &rows)) {
+    *plan = rows;
+  }
+}
+
+/* Rows that a work-group of the group team has at once. */
+static size_t rows_at_once(const clloss__plan *plan) {
+  if (plan->rows_in_lanes || plan->form == CLLOSS__TILE) return plan->local_size;
+  return plan->form ? plan->local_size / plan->row_items : 1;
+}
+
+/* Held rows, in registers, go once and are gone. Else work-groups enough for every unit several times, and no more, as each
+ * leaves partial sums. */
+static size_t group_rows(const clloss__planner *planner, const clloss__plan *plan, size_t rows,
+                         size_t together) {
+  if (plan->form == CLLOSS__HELD || plan->form == CLLOSS__LONG) return together;
+  const size_t groups = clloss__min(BLOCKS_MOST, GROUPS_PER_UNIT * planner->facts.units);
+  return clloss__ceil_div(clloss__max(1, clloss__ceil_div(rows, groups)), together) * together;
 }
 
 /* Of no rows: no work-groups. */
 static clloss__plan nothing(const clloss__planner *planner) {
   const bool lane = clloss__plan_team(planner) == &lane_team;
   return (clloss__plan){.team = clloss__plan_team(planner),
-                        .local_size = lane ? 1 : GROUP_LEAST,
+                        .local_size = lane ? 1 : group_items(planner, T(group_items)),
+                        .sum_items = lane ? 1 : group_items(planner, T(group_items)),
                         .rows_per_group = 1,
                         .slices = 1};
 }
 
-clloss__plan clloss__plan_rows(const clloss__planner *planner, size_t rows, size_t classes,
-                               size_t element_bytes, bool strided, size_t inner, bool along) {
-  if (!rows) return nothing(planner);
-  const clloss__device *device = &planner->facts;
+/* The table's line for the rows. */
+static size_t rule_of(const clloss__planner *planner, const clloss__rows *m) {
   const clloss__overrides *o = &planner->overrides;
   const bool lane = clloss__plan_team(planner) == &lane_team;
   size_t i = 0;
-  while (rules[i].lane != lane || rules[i].strided != strided || (rules[i].along && !along) ||
-         classes < tuned(planner, rules[i].classes_least) ||
-         classes > tuned(planner, rules[i].classes_most) ||
-         clloss__ceil_div(rows, device->units) > tuned(planner, rules[i].rows_per_unit_most) ||
+  while (rules[i].lane != lane || rules[i].strided != m->strided || (rules[i].along && !m->along) ||
+         m->classes < tuned(planner, rules[i].classes_least) ||
+         m->classes > tuned(planner, rules[i].classes_most) ||
+         clloss__ceil_div(m->rows, planner->facts.units) > tuned(planner, rules[i].rows_per_unit_most) ||
          (o->family && rules[i].family == CLLOSS_FAMILY_SPLIT && o->family != CLLOSS_FAMILY_SPLIT)) {
     ++i;
   }
+  return i;
+}
+
+clloss__plan clloss__plan_rows(const clloss__planner *planner, const clloss__rows *m) {
+  if (!m->rows) return nothing(planner);
+  const clloss__overrides *o = &planner->overrides;
+  const bool lane = clloss__plan_team(planner) == &lane_team;
+  const size_t i = rule_of(planner, m);
   clloss__plan plan = {
-      .family = o->family && !(strided && o->family == CLLOSS_FAMILY_SPLIT) ? o->family : rules[i].family,
+      .family = o->family && !(m->strided && o->family == CLLOSS_FAMILY_SPLIT) ? o->family : rules[i].family,
       .team = clloss__plan_team(planner),
       .local_size = lane ? 1 : group_items(planner, rules[i].items),
       .slices = 1,
       .past_cache_bytes = tuned(planner, T(past_cache_bytes)),
+      .sum_items = lane ? 1 : group_items(planner, rules[i].items),
       .past_cache_row_bytes = 8192,
       .why = o->family ? "overridden" : rules[i].why,
   };
   if (plan.family == CLLOSS_FAMILY_SPLIT) {
-    plan.slices = o->slices ? o->slices : slices_for(planner, rows, classes);
+    plan.slices = o->slices ? o->slices : slices_for(planner, m->rows, m->classes);
     plan.rows_per_group = 1;
-  } else {
-    plan.rows_in_lanes = rules[i].rows_in_lanes;
-    plan.along = rules[i].along;
-    const size_t together = !plan.rows_in_lanes ? 1 : lane ? LANES : plan.local_size;
-    plan.rows_per_group = lane ? block_rows(planner, rows, classes * element_bytes, together)
-                               : clloss__ceil_div(clloss__max(1, clloss__ceil_div(rows, BLOCKS_MOST)),
-                                                  together) *
-                                     together;
-    if (o->rows_per_group) plan.rows_per_group = clloss__ceil_div(o->rows_per_group, together) * together;
-    clloss__plan_fit(&plan, rows, inner);
+    plan.blocks = m->rows;
     return plan;
   }
-  plan.blocks = rows;
+  plan.rows_in_lanes = rules[i].rows_in_lanes;
+  plan.along = rules[i].along;
+  if (!lane && m->forms && !m->strided && m->inner == 1 && !o->rows_per_group) shape_group(planner, m, &plan);
+  if (plan.form) plan.sum_items = group_items(planner, T(group_items));
+  const size_t together = !lane ? rows_at_once(&plan) : plan.rows_in_lanes ? LANES : 1;
+  plan.rows_per_group = lane ? block_rows(planner, m->rows, m->classes * m->element_bytes, together)
+                             : group_rows(planner, &plan, m->rows, together);
+  if (o->rows_per_group) plan.rows_per_group = clloss__ceil_div(o->rows_per_group, together) * together;
+  clloss__plan_fit(&plan, m->rows, m->inner);
   return plan;
 }
 
@@ -254,6 +339,7 @@ clloss__plan clloss__plan_elements(const clloss__planner *planner, size_t rows, 
       .family = lane ? CLLOSS_FAMILY_LANE : CLLOSS_FAMILY_GROUP,
       .team = clloss__plan_team(planner),
       .local_size = lane ? 1 : group_items(planner, T(group_items)),
+      .sum_items = lane ? 1 : group_items(planner, T(group_items)),
       .slices = slices,
       .past_cache_bytes = tuned(planner, T(past_cache_bytes)),
       .past_cache_row_bytes = 2048,
@@ -267,15 +353,18 @@ clloss__plan clloss__plan_elements(const clloss__planner *planner, size_t rows, 
 }
 
 const char *clloss__plan_variant(const clloss__plan *plan) {
+  static const char *const forms[] = {NULL, "group_held", "group_long", "group_tile"};
+  if (plan->form) return forms[plan->form];
   return plan->along ? plan->team->along : plan->rows_in_lanes ? plan->team->rows : plan->team->name;
 }
 
 clloss__guess clloss__guess_of(const clloss__device *facts, int i) {
   const uint32_t dtypes[] = {CLLOSS_F32, CLLOSS_F16, facts->f64 ? CLLOSS_F64 : CLLOSS_F32};
-  return (clloss__guess){dtypes[i / 4], (i & 2) != 0, (i & 1) != 0};
+  return (clloss__guess){dtypes[i / 16], (i & 2) != 0, (i & 1) != 0, (i & 4) != 0, (i & 8) != 0};
 }
 
-clloss_status clloss__plan_describe(clloss__message *message, const clloss__plan *plan, clloss_plan *out) {
+clloss_status clloss__plan_describe(clloss__message *message, const clloss__plan *plan, const char *how,
+                                    clloss_plan *out) {
   clloss_plan now;
   const clloss_status status = clloss__read_struct(message, "plan", &now, sizeof now, out);
   if (status != CLLOSS_SUCCESS) return status;
@@ -287,7 +376,8 @@ clloss_status clloss__plan_describe(clloss__message *message, const clloss__plan
   const bool split = plan->family == CLLOSS_FAMILY_SPLIT;
   snprintf(now.variant, sizeof now.variant, "%s%s", split ? plan->team->name : clloss__plan_variant(plan),
            split ? "_split" : "");
-  snprintf(now.why, sizeof now.why, "%s", plan->why ? plan->why : "");
+  snprintf(now.why, sizeof now.why, "%s%s%s", plan->why ? plan->why : "",
+           plan->team->group ? "; folds: " : "", plan->team->group ? how : "");
   memcpy(out, &now, now.struct_size < sizeof now ? now.struct_size : sizeof now);
   return CLLOSS_SUCCESS;
 }

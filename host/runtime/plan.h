@@ -24,8 +24,33 @@ typedef struct {
 /* The work-items that share a row. A team is a compilation of the same kernel source. */
 typedef struct {
   const char *name, *rows, *along; /* what its kernels' names end in, by clloss__plan_variant */
-  const char *build_option;
+  bool group;
 } clloss__team;
+
+/* Forms of rows that the group team may hold in registers or local memory: kernels/team/held.clh. As bits: which of them a
+ * call has kernels of. */
+enum {
+  CLLOSS__WALKED,
+  CLLOSS__HELD,
+  CLLOSS__LONG,
+  CLLOSS__TILE,
+  CLLOSS__SUMS, /* not rows, but what is found of all of them */
+  CLLOSS__HAS_HELD = 1 << CLLOSS__HELD,
+  CLLOSS__HAS_LONG = 1 << CLLOSS__LONG,
+  CLLOSS__HAS_TILE = 1 << CLLOSS__TILE,
+  CLLOSS__ALL_FORMS = CLLOSS__HAS_HELD | CLLOSS__HAS_LONG | CLLOSS__HAS_TILE
+};
+
+/* The rows of a call, as far as plans ask. */
+typedef struct {
+  size_t rows, classes, element_bytes; /* classes are not zero */
+  size_t inner;                        /* rows that are neighbours in memory; 1: none */
+  bool strided;                        /* a class is not next to the one before */
+  bool packed;                         /* nothing lies between two rows */
+  bool along;                          /* the call has kernels of rows along */
+  uint32_t forms;                      /* … and of CLLOSS__HAS_HELD … */
+  size_t arrays;                       /* that are held at once; 0: 1 */
+} clloss__rows;
 
 /* The overrides, checked against the device: CLLOSS_PLAN. */
 clloss_status clloss__plan_read_overrides(clloss__message *message, const clloss__device *facts,
@@ -39,6 +64,9 @@ typedef struct {
   const clloss__team *team;
   bool rows_in_lanes; /* sixteen rows at a time, one per vector lane … */
   bool along;         /* … each walked along its classes, for the results alone are in lanes */
+  uint32_t form; /* CLLOSS__HELD …: of row_items work-items for each row, and so many vectors for each */
+  size_t row_items, vectors;
+  size_t sum_items; /* work-items of the work-groups that weigh, divide and finish */
   size_t local_size, rows_per_group, slices;
   size_t blocks; /* of rows_per_group rows */
   size_t past_cache_bytes,
@@ -46,10 +74,11 @@ typedef struct {
   const char *why;
 } clloss__plan;
 
-/* The plan for rows × classes elements of element_bytes; without rows there are no work-groups. classes is not zero. strided: a class is not next
- * to the one before, and rows are neighbours in runs of `inner` (1: all of them). along: the caller has such kernels. */
-clloss__plan clloss__plan_rows(const clloss__planner *planner, size_t rows, size_t classes,
-                               size_t element_bytes, bool strided, size_t inner, bool along);
+/* The plan for such rows; without rows there are no work-groups. */
+clloss__plan clloss__plan_rows(const clloss__planner *planner, const clloss__rows *rows);
+
+/* Local memory that kernels of held rows take beside what is folded in: of a tile the rows themselves, else as good as none. */
+size_t clloss__plan_held_bytes(const clloss__plan *plan, const clloss__rows *rows);
 
 /* Gives each work-group whole runs of `inner` rows, or less than one (share_of in kernels/team/rows.clh), about rows_per_group of
  * them, and counts the work-groups. */
@@ -81,13 +110,14 @@ size_t clloss__plan_slice(const clloss__plan *plan, size_t classes);
 /* What a view may turn out to be that isn't there yet: for a workspace that suffices for each. */
 typedef struct {
   uint32_t dtype;
-  bool strided, along;
+  bool strided, along, packed, formed;
 } clloss__guess;
 
-enum { CLLOSS__GUESSES = 12 };
+enum { CLLOSS__GUESSES = 48 };
 clloss__guess clloss__guess_of(const clloss__device *facts, int i);
 
-/* Fills the caller's struct: CLLOSS_STRUCT_SIZE. */
-clloss_status clloss__plan_describe(clloss__message *message, const clloss__plan *plan, clloss_plan *out);
+/* Fills the caller's struct: CLLOSS_STRUCT_SIZE. how: the words of clloss__probed for a plan of the group team. */
+clloss_status clloss__plan_describe(clloss__message *message, const clloss__plan *plan, const char *how,
+                                    clloss_plan *out);
 
 #endif

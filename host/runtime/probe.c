@@ -1,4 +1,4 @@
-/* The trial: one program of a few lines, in which there is a kernel for each thing that the compiler has.
+/* Trials: programs of a few lines. On a CPU one, in which there is a kernel for each thing that the compiler has; …
  *
  * A front end may know a builtin that the code generator behind it ends the process over: rusticl and Intel's compiler for
  * GPUs translate to SPIR-V, and the translator exits at __builtin_prefetch. So __has_builtin decides nothing by itself: only
@@ -6,7 +6,9 @@
  * before anything is at risk. And no trial relies on an error, as PoCL 3.1 prints each of those on stderr. */
 #include "probe.h"
 
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct {
@@ -56,19 +58,127 @@ static cl_int build_trial(cl_context context, cl_device_id device, char *names, 
   return error == CL_BUILD_PROGRAM_FAILURE ? CL_SUCCESS : error;
 }
 
-clloss_status clloss__probe(clloss__message *message, cl_context context, cl_device_id device, bool cpu,
-                            char options[CLLOSS__PROBE_OPTIONS]) {
+static clloss_status probe_processor(clloss__message *message, cl_context context, cl_device_id device,
+                                     clloss__probed *found) {
   char names[256];
-  options[0] = '\0';
-  if (!cpu) return CLLOSS_SUCCESS;
   const cl_int error = build_trial(context, device, names, sizeof names);
   if (error != CL_SUCCESS) {
     return clloss__say(message, error, "trying what the compiler can do: %s", clloss_status_name(error));
   }
   for (size_t i = 0; i < sizeof features / sizeof *features; ++i) {
-    const size_t n = strlen(options);
+    const size_t n = strlen(found->options);
     if (strstr(names, features[i].kernel))
-      snprintf(options + n, CLLOSS__PROBE_OPTIONS - n, "%s", features[i].option);
+      snprintf(found->options + n, sizeof found->options - n, "%s", features[i].option);
   }
   return CLLOSS_SUCCESS;
+}
+
+/* … and of registers that work-items read of each other, one for each way, only of devices whose vendor and extensions speak
+ * for it: a wrong guess is a build that fails, and PoCL, which would print that, is nobody's vendor here. `width`: how many
+ * items those are; 0: as many as the trial's kernel would have go together. */
+static const struct {
+  cl_uint vendor;
+  const char *extension, *standard, *option, *how, *text;
+  unsigned width;
+} shuffles[] = {
+    {0x10de, "", "", " -DCLLOSS_SHUFFLE_PTX", "shuffles of PTX",
+     "kernel void trial(global uint *x) {\n"
+     "  uint y;\n"
+     "  __asm__ volatile(\"shfl.sync.bfly.b32 %0, %1, 16, 0x1f, 0xffffffff;\" : \"=r\"(y) : \"r\"(x[0]) : "
+     "\"memory\");\n"
+     "  ushort h;\n"
+     "  __asm__(\"cvt.rn.f16.f32 %0, %1;\" : \"=h\"(h) : \"f\"(as_float(y)));\n"
+     "  x[0] = y + h;\n"
+     "}\n",
+     32},
+    {0x10de, "", "", " -DCLLOSS_PTX_BF16", NULL,
+     "kernel void trial(global float *x) {\n"
+     "  uint y;\n"
+     "  __asm__(\"cvt.rn.bf16x2.f32 %0, %1, %2;\" : \"=r\"(y) : \"f\"(x[0]), \"f\"(x[1]));\n"
+     "  x[0] = as_float(y);\n"
+     "}\n",
+     0},
+    {0x8086, "cl_intel_required_subgroup_size", "", " -DCLLOSS_SHUFFLE_INTEL", "sub-groups",
+     "#pragma OPENCL EXTENSION cl_intel_subgroups : enable\n"
+     "kernel __attribute__((intel_reqd_sub_group_size(16))) void trial(global uint *x) {\n"
+     "  x[0] = intel_sub_group_shuffle_xor(x[get_local_id(0)], 1u);\n"
+     "}\n",
+     16},
+    {0x1002, "", "", " -DCLLOSS_SHUFFLE_AMD", "permutes",
+     "kernel void trial(global uint *x) {\n"
+     "  const uint lane = __builtin_amdgcn_mbcnt_hi(~0u, __builtin_amdgcn_mbcnt_lo(~0u, 0u));\n"
+     "  x[0] = (uint)__builtin_amdgcn_ds_bpermute((int)((lane ^ 1) << 2), (int)x[lane]);\n"
+     "}\n",
+     0},
+    {0x10005, "cl_khr_subgroup_shuffle", "3.0", " -DCLLOSS_SHUFFLE_KHR", "sub-groups",
+     "#pragma OPENCL EXTENSION cl_khr_subgroup_shuffle : enable\n"
+     "kernel void trial(global uint *x) { x[0] = sub_group_shuffle_xor(x[get_local_id(0)], 1u); }\n",
+     0},
+};
+
+/* The device's extensions, into *text, which is malloc's. */
+static cl_int read_extensions(cl_device_id device, char **text) {
+  size_t size = 0;
+  const cl_int error = clGetDeviceInfo(device, CL_DEVICE_EXTENSIONS, 0, NULL, &size);
+  if (error != CL_SUCCESS) return error;
+  *text = calloc(size + 1, 1);
+  return *text ? clGetDeviceInfo(device, CL_DEVICE_EXTENSIONS, size, *text, NULL) : CL_OUT_OF_HOST_MEMORY;
+}
+
+/* Whether it is built; and how many items of its kernel go together. */
+static bool try_shuffle(cl_context context, cl_device_id device, const char *text, const char *standard,
+                        size_t *width) {
+  char options[32];
+  snprintf(options, sizeof options, "-cl-std=CL%s", *standard ? standard : "1.2");
+  cl_int error;
+  cl_program program = clCreateProgramWithSource(context, 1, &text, NULL, &error);
+  if (error != CL_SUCCESS) return false;
+  error = clBuildProgram(program, 1, &device, options, NULL, NULL);
+  cl_kernel kernel = error == CL_SUCCESS ? clCreateKernel(program, "trial", &error) : NULL;
+  if (error == CL_SUCCESS)
+    error = clGetKernelWorkGroupInfo(kernel, device, CL_KERNEL_PREFERRED_WORK_GROUP_SIZE_MULTIPLE,
+                                     sizeof *width, width, NULL);
+  if (kernel) clReleaseKernel(kernel);
+  clReleaseProgram(program);
+  return error == CL_SUCCESS;
+}
+
+static bool is_power_of_two(size_t n) { return n > 1 && (n & (n - 1)) == 0 && n <= 64; }
+
+static clloss_status probe_shuffles(clloss__message *message, cl_context context, cl_device_id device,
+                                    clloss__probed *found) {
+  cl_uint vendor = 0;
+  char *extensions = NULL;
+  cl_int error = clGetDeviceInfo(device, CL_DEVICE_VENDOR_ID, sizeof vendor, &vendor, NULL);
+  if (error == CL_SUCCESS) error = read_extensions(device, &extensions);
+  if (error != CL_SUCCESS) {
+    free(extensions);
+    return clloss__say(message, error, "asking for the device's vendor and extensions: %s",
+                       clloss_status_name(error));
+  }
+  for (size_t i = 0; i < sizeof shuffles / sizeof *shuffles; ++i) {
+    size_t width = 0;
+    if (shuffles[i].vendor != vendor || !strstr(extensions, shuffles[i].extension) ||
+        !try_shuffle(context, device, shuffles[i].text, shuffles[i].standard, &width))
+      continue;
+    if (shuffles[i].width) width = shuffles[i].width;
+    if (shuffles[i].how && !is_power_of_two(width)) continue;
+    const size_t n = strlen(found->options);
+    snprintf(found->options + n, sizeof found->options - n, "%s", shuffles[i].option);
+    if (!shuffles[i].how) continue;
+    const size_t at = strlen(found->options);
+    snprintf(found->options + at, sizeof found->options - at, " -DCLLOSS_WARP=%zu", width);
+    found->how = shuffles[i].how;
+    if (*shuffles[i].standard) found->standard = shuffles[i].standard;
+  }
+  free(extensions);
+  return CLLOSS_SUCCESS;
+}
+
+clloss_status clloss__probe(clloss__message *message, cl_context context, cl_device_id device, bool cpu,
+                            bool group, clloss__probed *found) {
+  *found = (clloss__probed){.standard = "1.2", .how = "local memory"};
+  clloss_status status = cpu ? probe_processor(message, context, device, found) : CLLOSS_SUCCESS;
+  if (status == CLLOSS_SUCCESS && group) status = probe_shuffles(message, context, device, found);
+  return status;
 }

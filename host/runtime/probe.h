@@ -7,12 +7,16 @@
 
 #include "message.h"
 
-enum { CLLOSS__PROBE_OPTIONS = 160 };
+typedef struct {
+  char options
+      [256]; /* a -D, with a blank before it, for everything that the compiler has of what kernels use where they can */
+  const char *standard; /* of OpenCL C, that it takes for these */
+  const char *how;      /* the group team's items fold what they have found: words for a plan */
+} clloss__probed;
 
-/* Writes a -D option, with a blank before it, for everything that the device's compiler has of what kernels use where they can.
- * A trial that isn't built means that they do without; any other error of OpenCL's comes back, with a message. cpu: the
- * device is one; others are asked for nothing, as there is nothing yet that their kernels would use. */
+/* A trial that isn't built means that kernels do without; any other error of OpenCL's comes back, with a message. cpu: the
+ * device is one. group: for the group team. */
 clloss_status clloss__probe(clloss__message *message, cl_context context, cl_device_id device, bool cpu,
-                            char options[CLLOSS__PROBE_OPTIONS]);
+                            bool group, clloss__probed *found);
 
 #endif

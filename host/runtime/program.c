@@ -44,25 +44,36 @@ static const char *dtype_macro(uint32_t dtype) {
 
 /* Denormals are flushed in f32: the gradient of a class that is 75 nats behind would be one, and a processor that makes
  * denormals in microcode took 4 times as long over a row of them (measured). Nothing above 2^-126 is lost. */
-static void write_options(const clloss__programs *all, clloss__types types, char *text, size_t size) {
-  const bool f64 = types.x == CLLOSS_F64;
-  const int n = snprintf(text, size, "-cl-std=CL1.2%s%s%s -DCLLOSS_REAL=%s -DCLLOSS_X=%s -DCLLOSS_G=%s",
-                         all->team_option, all->probe_options,
-                         f64 ? " -DCLLOSS_REAL_F64" : " -cl-denorms-are-zero", f64 ? "F64" : "F32",
-                         dtype_macro(types.x), dtype_macro(types.g));
-  if (types.t) snprintf(text + n, size - (size_t)n, " -DCLLOSS_T=%s", dtype_macro(types.t));
+static void write_options(const clloss__programs *all, const clloss__build *how, char *text, size_t size) {
+  const bool f64 = how->types.x == CLLOSS_F64;
+  const clloss__shape *s = &how->shape;
+  size_t n = (size_t)snprintf(text, size, "-cl-std=CL%s%s%s -DCLLOSS_REAL=%s -DCLLOSS_X=%s -DCLLOSS_G=%s",
+                              all->found.standard, all->found.options,
+                              f64 ? " -DCLLOSS_REAL_F64" : " -cl-denorms-are-zero", f64 ? "F64" : "F32",
+                              dtype_macro(how->types.x), dtype_macro(how->types.g));
+  if (how->types.t) n += (size_t)snprintf(text + n, size - n, " -DCLLOSS_T=%s", dtype_macro(how->types.t));
+  if (s->items)
+    n += (size_t)snprintf(text + n, size - n, " -DCLLOSS_TEAM_GROUP%s -DCLLOSS_ITEMS=%u",
+                          all->cpu ? " -DCLLOSS_CPU" : "", s->items);
+  if (s->form) n += (size_t)snprintf(text + n, size - n, " -DCLLOSS_FORM=%u", s->form);
+  if (s->row_items)
+    snprintf(text + n, size - n, " -DCLLOSS_ROW_ITEMS=%u -DCLLOSS_VECTORS=%u", s->row_items, s->vectors);
+}
+
+clloss_status clloss__programs_probe(clloss__programs *all, clloss__message *message) {
+  if (all->probed) return CLLOSS_SUCCESS;
+  const clloss_status status = clloss__probe(message, all->context, all->device, all->cpu, all->group,
+                                             &all->found);
+  all->probed = status == CLLOSS_SUCCESS;
+  return status;
 }
 
 static clloss_status build(clloss__programs *all, clloss__message *message, const clloss__source *source,
-                           clloss__types types, clloss__program **out) {
-  if (!all->probed) {
-    const clloss_status status = clloss__probe(message, all->context, all->device, all->cpu,
-                                               all->probe_options);
-    if (status != CLLOSS_SUCCESS) return status;
-    all->probed = true;
-  }
-  char options[160 + CLLOSS__PROBE_OPTIONS];
-  write_options(all, types, options, sizeof options);
+                           const clloss__build *how, clloss__program **out) {
+  const clloss_status status = clloss__programs_probe(all, message);
+  if (status != CLLOSS_SUCCESS) return status;
+  char options[256 + sizeof all->found.options];
+  write_options(all, how, options, sizeof options);
   clloss__program *list = grown(all->list, all->n, sizeof *list);
   if (!list) return clloss__say(message, CL_OUT_OF_HOST_MEMORY, "no memory for program %s", source->name);
   all->list = list;
@@ -79,31 +90,35 @@ static clloss_status build(clloss__programs *all, clloss__message *message, cons
     return error;
   }
   all->n_built++;
-  list[all->n] = (clloss__program){.source = source, .types = types, .program = program};
+  list[all->n] = (clloss__program){.source = source, .how = *how, .program = program};
   *out = &list[all->n++];
   return CLLOSS_SUCCESS;
 }
 
-static bool same_types(clloss__types a, clloss__types b) { return a.x == b.x && a.g == b.g && a.t == b.t; }
+static bool same_build(const clloss__build *a, const clloss__build *b) {
+  return a->types.x == b->types.x && a->types.g == b->types.g && a->types.t == b->types.t &&
+         a->shape.items == b->shape.items && a->shape.row_items == b->shape.row_items &&
+         a->shape.vectors == b->shape.vectors && a->shape.form == b->shape.form;
+}
 
 static clloss_status find_or_build(clloss__programs *all, clloss__message *message, const char *source_name,
-                                   clloss__types types, clloss__program **out) {
+                                   const clloss__build *how, clloss__program **out) {
   for (size_t i = 0; i < all->n; ++i) {
     clloss__program *p = &all->list[i];
-    if (strcmp(p->source->name, source_name) == 0 && same_types(p->types, types)) {
+    if (strcmp(p->source->name, source_name) == 0 && same_build(&p->how, how)) {
       *out = p;
       return CLLOSS_SUCCESS;
     }
   }
   const clloss__source *source = find_source(source_name);
   if (!source) return clloss__say(message, CL_INVALID_PROGRAM, "no kernel source is called %s", source_name);
-  return build(all, message, source, types, out);
+  return build(all, message, source, how, out);
 }
 
 clloss_status clloss__program_kernel(clloss__programs *programs, clloss__message *message, const char *source,
-                                     clloss__types types, const char *name, clloss__kernel **out) {
+                                     const clloss__build *how, const char *name, clloss__kernel **out) {
   clloss__program *program = NULL;
-  const clloss_status status = find_or_build(programs, message, source, types, &program);
+  const clloss_status status = find_or_build(programs, message, source, how, &program);
   if (status != CLLOSS_SUCCESS) return status;
   for (size_t i = 0; i < program->n_kernels; ++i) {
     if (strcmp(program->kernels[i].name, name) == 0) {
@@ -119,8 +134,16 @@ clloss_status clloss__program_kernel(clloss__programs *programs, clloss__message
   if (error != CL_SUCCESS) {
     return clloss__say(message, error, "creating kernel %s: %s", name, clloss_status_name(error));
   }
+  size_t most = 0;
+  error = clGetKernelWorkGroupInfo(kernel, programs->device, CL_KERNEL_WORK_GROUP_SIZE, sizeof most, &most,
+                                   NULL);
+  if (error != CL_SUCCESS) {
+    clReleaseKernel(kernel);
+    return clloss__say(message, error, "asking kernel %s how large a work-group it takes: %s", name,
+                       clloss_status_name(error));
+  }
   *out = &kernels[program->n_kernels++];
-  **out = (clloss__kernel){.kernel = kernel};
+  **out = (clloss__kernel){.kernel = kernel, .local_most = most};
   snprintf((*out)->name, sizeof(*out)->name, "%s", name);
   return CLLOSS_SUCCESS;
 }

@@ -23,18 +23,31 @@ typedef struct {
   uint32_t x, g, t;
 } clloss__types;
 
+/* What of a plan is compiled in, for the group team: how many work-items a work-group has and a row, how many vectors an item
+ * holds, and which form of rows (kernels/team/held.clh). All 0 for the lane team. */
+typedef struct {
+  uint32_t items, row_items, vectors, form;
+} clloss__shape;
+
+/* What tells two programs of one source apart. */
+typedef struct {
+  clloss__types types;
+  clloss__shape shape;
+} clloss__build;
+
 enum { CLLOSS__KERNEL_NAME = 48 }; /* room for a kernel's name */
 
 typedef struct {
   char name[CLLOSS__KERNEL_NAME];
   cl_kernel kernel;
+  size_t local_most;  /* work-items that a work-group of it may have */
   unsigned char *set; /* the bytes of its first n_set arguments as last set; NULL: no room for them yet */
   size_t n_set;
 } clloss__kernel;
 
 typedef struct {
   const clloss__source *source;
-  clloss__types types;
+  clloss__build how;
   cl_program program;
   clloss__kernel *kernels;
   size_t n_kernels;
@@ -44,20 +57,22 @@ typedef struct {
 typedef struct {
   cl_context context; /* the owner's */
   cl_device_id device;
-  const char *team_option; /* builds for the team of the device's plans; static text */
-  bool cpu;
-  bool probed; /* at the first build, so that making a ctx compiles nothing */
-  char probe_options[CLLOSS__PROBE_OPTIONS];
+  bool cpu, group; /* the device is one; plans are for the group team */
+  bool probed;     /* at the first build, so that making a ctx compiles nothing */
+  clloss__probed found;
   clloss__program *list;
   size_t n;
   uint64_t n_built;
 } clloss__programs;
 
-/* The kernel called `name` of the source built for the types on the owner's team, compiled if it isn't yet. The list keeps
+/* What the compiler can do, found out once; group: for the owner's plans. */
+clloss_status clloss__programs_probe(clloss__programs *programs, clloss__message *message);
+
+/* The kernel called `name` of the source built so, compiled if it isn't yet. The list keeps
  * it; the pointer holds until the next call of this function. A build failure is CL_BUILD_PROGRAM_FAILURE with the
  * compiler's log in the message, and is tried again next time. */
 clloss_status clloss__program_kernel(clloss__programs *programs, clloss__message *message, const char *source,
-                                     clloss__types types, const char *name, clloss__kernel **kernel);
+                                     const clloss__build *how, const char *name, clloss__kernel **kernel);
 
 void clloss__programs_release(clloss__programs *programs); /* the OpenCL objects */
 void clloss__programs_free(clloss__programs *programs);    /* the lists */

@@ -17,9 +17,11 @@
   X(split_slice_classes, 4096,    64,   SIZE_MAX) /* and each slice has at least so many */                   \
   X(split_rows_per_unit, 2,       0,    SIZE_MAX) /* where there are at most so many rows for each compute unit */ \
   X(past_cache_bytes,    4194304, 0,    SIZE_MAX) /* from here on an output that isn't in place is written around the cache */ \
-  X(group_few_classes,   256,     0,    SIZE_MAX) /* up to so many classes a work-group has … */              \
-  X(group_few_items,     64,      2,    256)      /* … so many items, */                                      \
-  X(group_items,         256,     2,    256)      /* and else so many */
+  X(group_few_classes,   256,     0,    SIZE_MAX) /* up to so many classes a work-group that walks its row has … */ \
+  X(group_few_items,     128,     2,    1024)     /* … so many items, as it has where it holds several rows, */ \
+  X(group_items,         256,     2,    1024)     /* and else so many */                                      \
+  X(group_tile_classes,  32,      0,    64)       /* up to so many classes an item has a row by itself */     \
+  X(group_vectors,       8,       4,    8)        /* of four elements that an item may hold of a row */
 /* clang-format on */
 
 enum clloss__tuning_name {

@@ -200,7 +200,8 @@ static bool is_aligned(const memory *m, size_t begin, size_t bytes) {
   return (m->offset + begin) % bytes == 0 && (host + begin) % bytes == 0;
 }
 
-static clloss_status check_one(clloss_ctx *ctx, const char *call, const clloss__use *use, range *out) {
+static clloss_status check_one(clloss_ctx *ctx, const char *call, const clloss__use *use, range *out,
+                               bool *odd) {
   const bool writes = use->role == CLLOSS__WRITES || use->role == CLLOSS__MAY_WRITE;
   size_t begin = 0, end = 0;
   clloss_status status = check_fields(ctx, call, use);
@@ -232,6 +233,8 @@ static clloss_status check_one(clloss_ctx *ctx, const char *call, const clloss__
                         : writes        ? "written"
                                         : "read");
   }
+  enum { PACKET_BYTES = 16 };
+  if ((m.flags & CL_MEM_USE_HOST_PTR) && (uintptr_t)m.host % PACKET_BYTES) *odd = true;
   *out = (range){m.parent ? m.parent : use->view->mem, m.offset + begin, m.offset + end};
   return CLLOSS_SUCCESS;
 }
@@ -246,7 +249,7 @@ static bool is_in_place(const clloss__use *a, const clloss__use *b) {
 }
 
 clloss_status clloss__check_uses(clloss_ctx *ctx, const char *call, clloss__presence presence,
-                                 const clloss__use *uses, size_t n_uses) {
+                                 const clloss__use *uses, size_t n_uses, bool *odd) {
   range ranges[CLLOSS__USES_MOST] = {{0}};
   for (size_t i = 0; i < n_uses; ++i) {
     const clloss__use *use = &uses[i];
@@ -261,7 +264,7 @@ clloss_status clloss__check_uses(clloss_ctx *ctx, const char *call, clloss__pres
     }
     const clloss_status status = !there  ? CLLOSS_SUCCESS
                                  : typed ? check_fields(ctx, call, use)
-                                         : check_one(ctx, call, use, &ranges[i]);
+                                         : check_one(ctx, call, use, &ranges[i], odd);
     if (status != CLLOSS_SUCCESS) return status;
   }
   for (size_t i = 0; i < n_uses; ++i) {
@@ -276,4 +279,14 @@ clloss_status clloss__check_uses(clloss_ctx *ctx, const char *call, clloss__pres
     }
   }
   return CLLOSS_SUCCESS;
+}
+
+bool clloss__packets_align(const clloss_view *a, const clloss_view *b, size_t classes, bool one_block) {
+  enum { PACKET_BYTES = 16 };
+  const size_t bytes = clloss__dtype_bytes(a->dtype);
+  const size_t stride_a = a->row_stride ? a->row_stride : classes,
+               stride_b = b->row_stride ? b->row_stride : classes;
+  const bool rows = one_block ? stride_a == stride_b
+                              : stride_a * bytes % PACKET_BYTES == stride_b * bytes % PACKET_BYTES;
+  return a->dtype == b->dtype && rows && a->offset * bytes % PACKET_BYTES == b->offset * bytes % PACKET_BYTES;
 }

@@ -60,6 +60,11 @@ clloss__strides clloss__view_strides(const clloss_view *view, size_t columns, si
 /* The same as kernels want it, for a matrix whose rows are [rows][inner]. */
 rows_at clloss__rows_at(const clloss_view *view, size_t columns, size_t inner);
 
+/* Whether the rows of two matrices of one type, whose classes are neighbours, begin at the same place among packets of 16 bytes;
+ * one_block: and all of them are one block of memory if those of the first are. A buffer is aligned to more than a packet,
+ * unless it is memory of the caller's. */
+bool clloss__packets_align(const clloss_view *a, const clloss_view *b, size_t classes, bool one_block);
+
 /* Whether a row's classes lie apart. */
 bool clloss__is_strided(const clloss_view *view, size_t columns, size_t inner);
 
@@ -84,8 +89,9 @@ void clloss__settle_views(const clloss_ctx *ctx, clloss__presence presence, void
                           size_t last);
 
 /* Checks every use by itself, then each output against all others for overlap; of views that are only typed, what can be
- * checked without a buffer. `call` names the struct in messages. */
+ * checked without a buffer. `call` names the struct in messages. *odd becomes true where
+ * a buffer is memory of the caller's that isn't aligned to 16 bytes, as every other is. */
 clloss_status clloss__check_uses(clloss_ctx *ctx, const char *call, clloss__presence presence,
-                                 const clloss__use *uses, size_t n_uses);
+                                 const clloss__use *uses, size_t n_uses, bool *odd);
 
 #endif

@@ -80,13 +80,12 @@ static inline common_factor unit_of(const distill_io *io, const distill_args *a,
   return common_of(divisor == 0 ? factor_of((real)NAN) : over(factor_of(k->grad_factor), divisor));
 }
 
-DEFINE_TEAM_REDUCE(team_join_sums, exact_sum, join_sums)
-
 static inline void gather(const distill_io *io, exact_sum own, ulong region) {
   const exact_sum total = team_join_sums(own, io->shared);
   if (team_rank() == 0) reals(io->work, region)[get_group_id(0)] = total.sum;
 }
 
+#if !defined(CLLOSS_FORM) || CLLOSS_FORM == FORM_SUMS
 DISTILL_KERNEL(TEAM(distill_weigh)) {
   const ulong begin = min(get_group_id(0) * a->rows_per_weight, (ulong)a->rows.rows);
   const ulong end = min(begin + a->rows_per_weight, (ulong)a->rows.rows);
@@ -96,9 +95,26 @@ DISTILL_KERNEL(TEAM(distill_weigh)) {
 }
 
 DISTILL_KERNEL(TEAM(distill_finish)) {
-  if (team_rank() == 0 && (a->flags & DISTILL_LOSS))
-    io->loss[a->loss] = total_real(reals(io->work, a->sums), a->n_sums) / divisor_of(io, a, k);
+  const real total = team_total_real(reals(io->work, a->sums), a->n_sums, io->shared);
+  if (team_rank() == 0 && (a->flags & DISTILL_LOSS)) io->loss[a->loss] = total / divisor_of(io, a, k);
 }
+#endif
+
+static inline void store_pair(const distill_io *io, const distill_args *a, ulong r, const pair_one *o,
+                              real loss) {
+  if (a->flags & DISTILL_ROW_LOSS) io->row_loss[row_at(&a->row_loss, 1, r)] = loss;
+  if (a->flags & DISTILL_ROW_STATS) {
+    global real *stats = io->row_stats + row_at(&a->row_stats, 1, r);
+    stats[0] = o->max_s;
+    stats[1] = o->log_s;
+    stats[2] = o->max_t;
+    stats[3] = o->log_t;
+  }
+}
+
+static inline real2 larger_two(real2 a, real2 b) { return (real2)(LARGER(a.x, b.x), LARGER(a.y, b.y)); }
+
+#ifndef CLLOSS_FORM
 
 /* ---- a team per row ---- */
 
@@ -132,19 +148,34 @@ static inline vec teacher_at(const pair_walk *w, ulong i, uint n) {
   return T(load_some)(w->teacher, w->t_at + i, n, -INFINITY);
 }
 
-DEFINE_TEAM_REDUCE(team_larger_pair, pair_stats, larger_pair)
-DEFINE_TEAM_REDUCE(team_add_pair, pair_stats, add_pair)
+/* Of a team's items, two at a time, as local memory has 16 bytes for each. */
+DEFINE_TEAM_REDUCE(team_larger_two, real2, larger_two)
+
+static inline pair_stats team_larger_pair(pair_stats own, local ulong *shared) {
+  const real2 max = team_larger_two((real2)(own.max_s, own.max_t), shared);
+  own.max_s = max.x;
+  own.max_t = max.y;
+  return own;
+}
+
+static inline pair_stats team_add_pair(pair_stats own, local ulong *shared) {
+  const real2 sum = team_add_two((real2)(own.sum_s, own.sum_t), shared);
+  own.sum_s = sum.x;
+  own.sum_t = sum.y;
+  own.gap = team_sum(own.gap, shared);
+  return own;
+}
 
 /* One item's share of both maxima of a block … */
 static inline pair_stats block_maxima(const pair_walk *w, ulong begin, ulong end) {
   vec s = (vec)(-INFINITY), t = s;
-#define MAXIMA_ONE(i, n)                                            \
-  {                                                                 \
-    const vec x_s = student_at(w, i, n), x_t = teacher_at(w, i, n); \
-    s = LARGER(x_s, s);                                             \
-    t = LARGER(x_t, t);                                             \
-  }
-#define MAXIMA_FOUR(i, j, k, l) FOUR_OF(MAXIMA_ONE, i, j, k, l)
+#  define MAXIMA_ONE(i, n)                                            \
+    {                                                                 \
+      const vec x_s = student_at(w, i, n), x_t = teacher_at(w, i, n); \
+      s = LARGER(x_s, s);                                             \
+      t = LARGER(x_t, t);                                             \
+    }
+#  define MAXIMA_FOUR(i, j, k, l) FOUR_OF(MAXIMA_ONE, i, j, k, l)
   WALK(begin, end, MAXIMA_FOUR, MAXIMA_ONE);
   const pair_stats b = {max_of(s), max_of(t), 0, 0, 0};
   return b;
@@ -154,18 +185,18 @@ static inline pair_stats block_maxima(const pair_walk *w, ulong begin, ulong end
 static inline void block_pair_sums(const pair_walk *w, ulong begin, ulong end, pair_stats *b) {
   const real from_s = origin_of(b->max_s), from_t = origin_of(b->max_t), scale = w->scale;
   exact_sum all_s = {0, 0}, all_t = all_s, all_gap = all_s;
-#define SUMS_ONE(i, n)                                      \
-  {                                                         \
-    const vec d_s = (student_at(w, i, n) - from_s) * scale; \
-    const vec d_t = (teacher_at(w, i, n) - from_t) * scale; \
-    const vec e_t = exp_neg(d_t);                           \
-    FETCH_AHEAD(w->student + w->s_at + (i) + BLOCK_LEAST);  \
-    FETCH_AHEAD(w->teacher + w->t_at + (i) + BLOCK_LEAST);  \
-    sum_s += exp_neg(d_s);                                  \
-    sum_t += e_t;                                           \
-    gap += gap_of(e_t, d_t, d_s);                           \
-  }
-#define SUMS_FOUR(i, j, k, l) FOUR_OF(SUMS_ONE, i, j, k, l)
+#  define SUMS_ONE(i, n)                                      \
+    {                                                         \
+      const vec d_s = (student_at(w, i, n) - from_s) * scale; \
+      const vec d_t = (teacher_at(w, i, n) - from_t) * scale; \
+      const vec e_t = exp_neg(d_t);                           \
+      FETCH_AHEAD(w->student + w->s_at + (i) + BLOCK_LEAST);  \
+      FETCH_AHEAD(w->teacher + w->t_at + (i) + BLOCK_LEAST);  \
+      sum_s += exp_neg(d_s);                                  \
+      sum_t += e_t;                                           \
+      gap += gap_of(e_t, d_t, d_s);                           \
+    }
+#  define SUMS_FOUR(i, j, k, l) FOUR_OF(SUMS_ONE, i, j, k, l)
   FOR_PIECES(begin, end, at, to) {
     vec sum_s = (vec)0, sum_t = sum_s, gap = sum_s;
     WALK(at, to, SUMS_FOUR, SUMS_ONE);
@@ -182,18 +213,18 @@ static inline void block_pair_sums(const pair_walk *w, ulong begin, ulong end, p
 static inline pair_stats row_pair(const pair_walk *w, local ulong *shared) {
   const ulong size = block_size(w->n);
   pair_stats all;
-#if BLOCKS_MOST == 1
+#  if BLOCKS_MOST == 1
   all = team_larger_pair(block_maxima(w, 0, size), shared);
   block_pair_sums(w, 0, size, &all);
   all = team_add_pair(all, shared);
-#else
+#  else
   for (ulong begin = 0; begin < w->n; begin += size) {
     const ulong end = begin + min(size, w->n - begin);
     pair_stats b = block_maxima(w, begin, end);
     block_pair_sums(w, begin, end, &b);
     all = begin == 0 ? b : join_pairs(all, b, w->scale);
   }
-#endif
+#  endif
   return all;
 }
 
@@ -224,8 +255,8 @@ ALWAYS_INLINE void grad_walk_pair(const pair_walk *whole, const pair_one *result
     begin = min((WIDTH - over) % WIDTH, w->n);
     if (begin && team_rank() == 0) grad_one(w, 0, (uint)begin, o, g, stretched, false);
   }
-#define PAIR_GRAD_ONE(i, n)        grad_one(w, i, n, o, g, stretched, past_cache);
-#define PAIR_GRAD_FOUR(i, j, k, l) FOUR_OF(PAIR_GRAD_ONE, i, j, k, l)
+#  define PAIR_GRAD_ONE(i, n)        grad_one(w, i, n, o, g, stretched, past_cache);
+#  define PAIR_GRAD_FOUR(i, j, k, l) FOUR_OF(PAIR_GRAD_ONE, i, j, k, l)
   if (stretched) {
     WALK_EACH(begin, w->n, PAIR_GRAD_ONE)
   } else {
@@ -243,18 +274,6 @@ static inline void row_grad(const distill_io *io, const distill_args *a, const p
     grad_walk_pair(w, o, &g, false, true);
   } else {
     grad_walk_pair(w, o, &g, false, false);
-  }
-}
-
-static inline void store_pair(const distill_io *io, const distill_args *a, ulong r, const pair_one *o,
-                              real loss) {
-  if (a->flags & DISTILL_ROW_LOSS) io->row_loss[row_at(&a->row_loss, 1, r)] = loss;
-  if (a->flags & DISTILL_ROW_STATS) {
-    global real *stats = io->row_stats + row_at(&a->row_stats, 1, r);
-    stats[0] = o->max_s;
-    stats[1] = o->log_s;
-    stats[2] = o->max_t;
-    stats[3] = o->log_t;
   }
 }
 
@@ -290,4 +309,8 @@ DISTILL_KERNEL(TEAM(distill_backward)) {
   }
 }
 
-#include "distill_rows.clh"
+#  include "distill_rows.clh"
+
+#elif CLLOSS_FORM != FORM_SUMS
+#  include "distill_held.clh"
+#endif

@@ -82,6 +82,8 @@ static inline row_facts facts_of(real max, real sum, real moment) {
   return f;
 }
 
+#ifndef CLLOSS_FORM
+
 /* ---- a team per row ---- */
 
 static inline span span_of(const information_io *io, const information_args *a, ulong r) {
@@ -106,8 +108,8 @@ static inline real entropy_share(const span *s, bool is_log) {
   exact_sum total = {0, 0};
   FOR_PIECES((ulong)0, s->n, begin, end) {
     vec sum = (vec)0;
-#define ENTROPY_ONE(i, n)        sum += part_of(entropy_term(z_at(s, i, n), is_log), n);
-#define ENTROPY_FOUR(i, j, k, l) FOUR_OF(ENTROPY_ONE, i, j, k, l)
+#  define ENTROPY_ONE(i, n)        sum += part_of(entropy_term(z_at(s, i, n), is_log), n);
+#  define ENTROPY_FOUR(i, j, k, l) FOUR_OF(ENTROPY_ONE, i, j, k, l)
     WALK(begin, end, ENTROPY_FOUR, ENTROPY_ONE);
     add_exactly(&total, sum_of(sum));
   }
@@ -126,7 +128,7 @@ INFORMATION_KERNEL(TEAM(information_probabilities)) {
 
 /* ---- a row per lane ---- */
 
-#define X_LANES(c) X(load_lanes)(io->input, at + (c)*a->input.class_stride, a->input.row_stride, (uint)live)
+#  define X_LANES(c) X(load_lanes)(io->input, at + (c)*a->input.class_stride, a->input.row_stride, (uint)live)
 
 INFORMATION_KERNEL(TEAM_ROWS(information_logits)) {
   const ulong classes = a->rows.classes;
@@ -177,3 +179,7 @@ INFORMATION_KERNEL(TEAM_ROWS(information_probabilities)) {
     }
   }
 }
+
+#else
+#  include "information_held.clh"
+#endif

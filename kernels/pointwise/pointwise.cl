@@ -21,6 +21,9 @@
 #include "../team/factors.clh"
 #include "../team/sums.clh"
 #include "../team/walk.clh"
+#if WIDTH == 4
+#  include "../team/packet.clh"
+#endif
 #include "pointwise_kinds.clh"
 
 #ifndef CLLOSS_T
@@ -133,13 +136,8 @@ typedef struct found {
   ulong faults, first_fault;
 } found;
 
-static inline found add_found(found x, found y) {
-  x.sum += y.sum;
-  x.faults += y.faults;
-  x.first_fault = min(x.first_fault, y.first_fault);
-  return x;
-}
-DEFINE_TEAM_REDUCE(team_add, found, add_found)
+static inline ulong2 add_faults(ulong2 x, ulong2 y) { return (ulong2)(x.x + y.x, min(x.y, y.y)); }
+DEFINE_TEAM_REDUCE(team_add_faults, ulong2, add_faults)
 
 enum { FORWARD, BACKWARD, FUSED };
 
@@ -158,7 +156,7 @@ static inline ulong first_fault(const row_walk *w, ulong i, uint n, int kind) {
 static inline void count_faults(const row_walk *w, ulong i, uint n, int kind, vec_bits faulty, found *f) {
   if (!any(faulty)) return;
   f->faults += (ulong)-sum_of_bits(faulty);
-  if (f->first_fault == ULONG_MAX) f->first_fault = first_fault(w, i, n, kind);
+  if (w->first + i < f->first_fault) f->first_fault = min(f->first_fault, first_fault(w, i, n, kind));
 }
 
 static inline void store_grad(const row_walk *w, ulong i, uint n, vec grad) {
@@ -224,6 +222,62 @@ static inline void fold(sums *s) {
   s->vectors = 0;
 }
 
+#if WIDTH == 4
+
+DEFINE_ANY_PACKET(load_x, store_x, X)
+DEFINE_ANY_PACKET(load_y, store_y, T)
+DEFINE_ANY_PACKET(load_g, store_g, G)
+
+/* A packet of elements from the row's i-th on, the first of which begins one of the input. */
+ALWAYS_INLINE void step_packet(const row_walk *w, ulong i, int kind, int pass, bool wide_y, bool wide_g,
+                               bool plain, sums *s, found *f) {
+  vec x[PER_PACKET], y[PER_PACKET], grad[PER_PACKET];
+  load_x(w->io->input, w->input_at + i, x, true);
+  load_y(w->io->target, w->target_at + i, y, wide_y);
+  UNROLLED for (uint v = 0; v < PER_PACKET; ++v) {
+    const ulong at = i + v * WIDTH;
+    vec loss;
+    const vec_bits faulty = element(kind, w->k, x[v], y[v],
+                                    plain ? (vec)1 : operand_at(&w->pos_weight, at, WIDTH), &loss, &grad[v]);
+    loss = faulty ? (vec)NAN : loss;
+    grad[v] = faulty ? (vec)NAN : grad[v];
+    if (!plain) {
+      if (w->flags & POINTWISE_COUNTS) count_faults(w, at, WIDTH, kind, faulty, f);
+      adorn(w, at, WIDTH, pass, &loss, &grad[v]);
+      if (pass != FORWARD && w->k->grad_beta != 0)
+        grad[v] = fma(G(load4)(w->io->grad, w->grad_at + at), (vec)w->k->grad_beta, grad[v]);
+    } else {
+      grad[v] *= w->unit.value;
+    }
+    s->a += loss;
+  }
+  if (pass != FORWARD) store_g(grad, w->io->grad, w->grad_at + i, wide_g);
+}
+
+/* What is before the input's first packet and behind its last goes element by element. Forward and fused add up in one order,
+ * as that depends on the input alone. */
+ALWAYS_INLINE void walk_row(const row_walk *w, ulong begin, ulong end, int kind, int pass, sums *s,
+                            found *f) {
+  const uint over = (uint)((ulong)(w->io->input + w->input_at + begin) / sizeof(*w->io->input)) % ALIGNED;
+  const ulong head = min((ulong)((ALIGNED - over) % ALIGNED), end - begin), first = begin + head;
+  const ulong whole = (end - first) / PACKET, edges = (end - begin) - whole * PACKET;
+  const bool wide_y = STARTS_PACKET(w->io->target, w->target_at + first);
+  const bool wide_g = pass != FORWARD && STARTS_PACKET(w->io->grad, w->grad_at + first);
+  const bool plain = (w->flags & POINTWISE_PLAIN) && !w->unit.is_far;
+  for (ulong j = team_rank(); j < whole; j += team_size()) {
+    if (plain) {
+      step_packet(w, first + j * PACKET, kind, pass, wide_y, wide_g, true, s, f);
+    } else {
+      step_packet(w, first + j * PACKET, kind, pass, wide_y, wide_g, false, s, f);
+    }
+    if (++s->vectors == FOLD) fold(s);
+  }
+  for (ulong j = team_rank(); j < edges; j += team_size())
+    s->a += step(w, j < head ? begin + j : begin + j + whole * PACKET, 1, kind, pass, false, f);
+}
+
+#else
+
 /* The item's share of at most FOLD vectors for each. A plain call goes four vectors at a time, as far as that goes; the rest,
  * and any other call, vector by vector in one loop: each copy of an element's code takes PoCL a tenth of a second to
  * compile. */
@@ -253,6 +307,8 @@ ALWAYS_INLINE void walk_row(const row_walk *w, ulong begin, ulong end, int kind,
     if (s->vectors >= FOLD) fold(s);
   }
 }
+
+#endif
 
 /* Whether a vector there starts at a multiple of its size, as stores past the cache have to. Where a row's first doesn't,
  * ordinary stores do: shorter first steps would add up the losses in another order than forward does. */
@@ -293,8 +349,10 @@ ALWAYS_INLINE void run(const pointwise_io *io, const pointwise_args *a, const po
   }
   if (pass == BACKWARD) return;
   fold(&s);
-  f.sum = s.total.sum;
-  f = team_add(f, io->shared);
+  f.sum = team_sum(s.total.sum, io->shared);
+  const ulong2 faulty = team_add_faults((ulong2)(f.faults, f.first_fault), io->shared);
+  f.faults = faulty.x;
+  f.first_fault = faulty.y;
   if (team_rank() != 0) return;
   reals(io->work, a->sums)[get_group_id(0)] = f.sum;
   if (a->flags & POINTWISE_COUNTS) {
@@ -310,17 +368,19 @@ ALWAYS_INLINE void run(const pointwise_io *io, const pointwise_args *a, const po
   POINTWISE_KERNEL(TEAM(pointwise_fused_##name)) { run(io, a, k, KIND_##name, FUSED); }
 POINTWISE_KINDS(POINTWISE_PASSES)
 
-/* ---- the reduced results, by one item ---- */
+/* ---- the reduced results ---- */
 
 POINTWISE_KERNEL(TEAM(pointwise_finish)) {
+  const bool counts = a->flags & POINTWISE_COUNTS;
+  global const ulong *faults = ulongs(io->work, a->faults);
+  const real total = team_total_real(reals(io->work, a->sums), a->n_sums, io->shared);
+  ulong2 faulty = (ulong2)(0, ULONG_MAX);
+  for (ulong i = team_rank(); i < (counts ? a->n_sums : 0); i += team_size())
+    faulty = add_faults(faulty, (ulong2)(faults[i], faults[a->n_sums + i]));
+  faulty = team_add_faults(faulty, io->shared);
   if (team_rank() != 0) return;
-  if (a->flags & POINTWISE_LOSS)
-    io->loss[a->loss] = total_real(reals(io->work, a->sums), a->n_sums) / divisor_of(io, a, k);
-  if (a->flags & POINTWISE_COUNTS) {
-    global const ulong *faults = ulongs(io->work, a->faults);
-    ulong first = ULONG_MAX;
-    for (ulong i = 0; i < a->n_sums; ++i) first = min(first, faults[a->n_sums + i]);
-    io->counts[a->counts] = (long)total_ulong(faults, a->n_sums);
-    io->counts[a->counts + 1] = first == ULONG_MAX ? -1 : (long)first;
-  }
+  if (a->flags & POINTWISE_LOSS) io->loss[a->loss] = total / divisor_of(io, a, k);
+  if (!counts) return;
+  io->counts[a->counts] = (long)faulty.x;
+  io->counts[a->counts + 1] = faulty.y == ULONG_MAX ? -1 : (long)faulty.y;
 }

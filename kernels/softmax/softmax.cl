@@ -15,20 +15,29 @@
 #include "../team/span.clh"
 #include "softmax_args.clh"
 
+/* Rows that a group holds may lie in local memory. */
+#ifdef CLLOSS_FORM
+#  define SCRATCH_PARAMETER local real *scratch,
+#  define SCRATCH           scratch,
+#else
+#  define SCRATCH_PARAMETER
+#  define SCRATCH
+#endif
+
 /* One signature for all; d isn't there in forward. What follows is the kernel's body. */
 #define SOFTMAX_KERNEL(name)                                                                           \
   static inline void JOIN(body, name)(global const X(stored) * x, global const X(stored) * d,          \
                                       global G(stored) * out, const softmax_args *a, const real scale, \
-                                      local ulong *shared);                                            \
+                                      SCRATCH_PARAMETER local ulong *shared);                          \
   kernel TEAM_ATTRIBUTE void name(global const X(stored) * x, global const X(stored) * d,              \
                                   global G(stored) * out, const softmax_args a, const real scale,      \
-                                  local ulong *shared) {                                               \
+                                  SCRATCH_PARAMETER local ulong *shared) {                             \
     TEAM_BEGIN                                                                                         \
-    JOIN(body, name)(x, d, out, &a, scale, shared);                                                    \
+    JOIN(body, name)(x, d, out, &a, scale, SCRATCH shared);                                            \
   }                                                                                                    \
   static inline void JOIN(body, name)(global const X(stored) * x, global const X(stored) * d,          \
                                       global G(stored) * out, const softmax_args *a, const real scale, \
-                                      local ulong *shared)
+                                      SCRATCH_PARAMETER local ulong *shared)
 
 /* ---- the mathematics of an element: of a team's vector and of a vector of rows ---- */
 
@@ -55,6 +64,7 @@ DEFINE_TERM(real)
 DEFINE_TERM(lanes)
 #endif
 
+#ifndef CLLOSS_FORM
 /* ---- a team per row ---- */
 
 /* One row on its way from x (and d) to out. */
@@ -100,8 +110,8 @@ static inline void write_kind(const row_walk *w, int kind, bool past_cache) {
     begin = min((WIDTH - over) % WIDTH, w->s.n);
     if (begin && team_rank() == 0) write_one(w, 0, (uint)begin, kind, false);
   }
-#define WRITE_ONE(i, n)        write_one(w, i, n, kind, past_cache);
-#define WRITE_FOUR(i, j, k, l) FOUR_OF(WRITE_ONE, i, j, k, l)
+#  define WRITE_ONE(i, n)        write_one(w, i, n, kind, past_cache);
+#  define WRITE_FOUR(i, j, k, l) FOUR_OF(WRITE_ONE, i, j, k, l)
   WALK(begin, w->s.n, WRITE_FOUR, WRITE_ONE);
 }
 
@@ -147,14 +157,14 @@ static inline real grad_sum(const row_walk *w, bool is_log) {
   exact_sum total = {0, 0};
   FOR_PIECES((ulong)0, w->s.n, begin, end) {
     vec a = (vec)0, b = a, c = a, d = a;
-#define SUM_INTO(acc, i, n)                                  \
-  {                                                          \
-    const vec dy = read_d(w, i, n);                          \
-    acc = is_log ? acc + dy : fma(dy, read_x(w, i, n), acc); \
-  }
-#define SUM_ONE(i, n) SUM_INTO(a, i, n)
-#define SUM_FOUR(i, j, k, l) \
-  SUM_INTO(a, i, WIDTH) SUM_INTO(b, j, WIDTH) SUM_INTO(c, k, WIDTH) SUM_INTO(d, l, WIDTH)
+#  define SUM_INTO(acc, i, n)                                  \
+    {                                                          \
+      const vec dy = read_d(w, i, n);                          \
+      acc = is_log ? acc + dy : fma(dy, read_x(w, i, n), acc); \
+    }
+#  define SUM_ONE(i, n) SUM_INTO(a, i, n)
+#  define SUM_FOUR(i, j, k, l) \
+    SUM_INTO(a, i, WIDTH) SUM_INTO(b, j, WIDTH) SUM_INTO(c, k, WIDTH) SUM_INTO(d, l, WIDTH)
     WALK(begin, end, SUM_FOUR, SUM_ONE);
     add_exactly(&total, sum_of((a + b) + (c + d)));
   }
@@ -176,7 +186,7 @@ SOFTMAX_KERNEL(TEAM(softmax_backward)) {
 
 /* ---- a row per lane ---- */
 
-#define CACHED 32 /* classes that stay in private memory between the passes */
+#  define CACHED 32 /* classes that stay in private memory between the passes */
 
 static inline lanes z_lanes(global const X(stored) * x, const softmax_args *a, real scale, ulong at,
                             uint live) {
@@ -185,12 +195,12 @@ static inline lanes z_lanes(global const X(stored) * x, const softmax_args *a, r
 }
 
 SOFTMAX_KERNEL(TEAM_ROWS(softmax_forward)) {
-  const bool is_log = a->flags & SOFTMAX_LOG, cached = a->rows.classes <= CACHED;
+  const bool is_log = a->flags & SOFTMAX_LOG, cached = LANES != 1 && a->rows.classes <= CACHED;
   const ulong classes = a->rows.classes;
   lanes cache[CACHED]; /* z, then exp(z − m) unless it is z that is needed */
   FOR_LANES(&a->rows, get_group_id(0), r, live) {
     const ulong x_at = row_at(&a->x, a->rows.inner, r), out_at = row_at(&a->out, a->rows.inner, r);
-#define Z_LANES(c) (cached ? cache[c] : z_lanes(x, a, scale, x_at + (c)*a->x.class_stride, (uint)live))
+#  define Z_LANES(c) (cached ? cache[c] : z_lanes(x, a, scale, x_at + (c)*a->x.class_stride, (uint)live))
     lanes max = (lanes)-INFINITY;
     exact_lanes sum = {(lanes)0, (lanes)0};
     for (ulong c = 0; c < classes; ++c) {
@@ -222,8 +232,8 @@ SOFTMAX_KERNEL(TEAM_ROWS(softmax_backward)) {
   FOR_LANES(&a->rows, get_group_id(0), r, live) {
     const ulong y_at = row_at(&a->x, a->rows.inner, r), d_at = row_at(&a->d, a->rows.inner, r);
     const ulong out_at = row_at(&a->out, a->rows.inner, r);
-#define Y_LANES(c)  X(load_lanes)(x, y_at + (c)*a->x.class_stride, a->x.row_stride, (uint)live)
-#define DY_LANES(c) X(load_lanes)(d, d_at + (c)*a->d.class_stride, a->d.row_stride, (uint)live)
+#  define Y_LANES(c)  X(load_lanes)(x, y_at + (c)*a->x.class_stride, a->x.row_stride, (uint)live)
+#  define DY_LANES(c) X(load_lanes)(d, d_at + (c)*a->d.class_stride, a->d.row_stride, (uint)live)
     exact_lanes total = {(lanes)0, (lanes)0};
     FOR_CLASSES(classes, begin, end) {
       lanes part = (lanes)0;
@@ -239,3 +249,7 @@ SOFTMAX_KERNEL(TEAM_ROWS(softmax_backward)) {
     }
   }
 }
+
+#else
+#  include "softmax_held.clh"
+#endif

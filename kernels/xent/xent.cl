@@ -35,21 +35,26 @@ typedef struct tally {
   exact_sum loss_weight, z_weight;
 } tally;
 
-static inline tally add_tallies(tally x, tally y) {
-  for (uint i = 0; i < XENT_FIRST_BAD; ++i) x.of[i] += y.of[i];
-  const bool earlier = y.of[XENT_FIRST_BAD] < x.of[XENT_FIRST_BAD];
-  for (uint i = XENT_FIRST_BAD; i < XENT_TALLIES; ++i) x.of[i] = earlier ? y.of[i] : x.of[i];
-  x.loss_weight = join_sums(x.loss_weight, y.loss_weight);
-  x.z_weight = join_sums(x.z_weight, y.z_weight);
-  return x;
+/* Folded part by part, as local memory has 16 bytes for each item. */
+static inline ulong2 earlier(ulong2 x, ulong2 y) { return y.x < x.x ? y : x; }
+DEFINE_TEAM_REDUCE(team_earliest, ulong2, earlier)
+
+static inline tally team_add_tallies(tally own, local ulong *shared) {
+  UNROLLED for (uint i = 0; i < XENT_FIRST_BAD; ++i) own.of[i] = team_add_ulong(own.of[i], shared);
+  const ulong2 bad = team_earliest((ulong2)(own.of[XENT_FIRST_BAD], own.of[XENT_BAD_TARGET]), shared);
+  own.of[XENT_FIRST_BAD] = bad.x;
+  own.of[XENT_BAD_TARGET] = bad.y;
+  own.loss_weight = team_join_sums(own.loss_weight, shared);
+  own.z_weight = team_join_sums(own.z_weight, shared);
+  return own;
 }
-DEFINE_TEAM_REDUCE(team_add_tallies, tally, add_tallies)
 
 /* Returns what the row weighs in the mean of the losses, and in *z in that of the z-losses. */
 static inline real tally_row(const xent_io *io, const xent_args *a, ulong r, bool weighs, tally *own,
                              real *z) {
   const row_target row = target_of(io, a, r);
-  own->of[row.kind]++;
+  UNROLLED for (int i = 0; i < XENT_FIRST_BAD; ++i)
+      own->of[i] += row.kind == i; /* no index that is known at run time alone */
   if (row.kind == XENT_BAD && own->of[XENT_FIRST_BAD] == ULONG_MAX) {
     own->of[XENT_FIRST_BAD] = a->first_row + r;
     own->of[XENT_BAD_TARGET] = (ulong)index_of(io, a, r);
@@ -131,59 +136,101 @@ static inline void store_tally(const xent_io *io, const xent_args *a, tally t, u
   reals(io->work, a->weights)[a->n_tallies + at] = t.z_weight.sum;
 }
 
+#if !defined(CLLOSS_FORM) || CLLOSS_FORM == FORM_SUMS
 XENT_KERNEL(TEAM(xent_weigh)) {
   const ulong block = io->block, rows = a->rows, begin = min(block * a->rows_per_tally, rows);
   const tally t = tally_of(io, a, begin, min(begin + a->rows_per_tally, rows));
-  if (team_rank() == 0) store_tally(io, a, t, a->first_tally + block);
+  if (team_rank() != 0) return;
+  store_tally(io, a, t, a->first_tally + block);
+  if (a->n_tallies == 1)
+    store_divisors(io, a, k,
+                   divisors_from(io, a, k, (real)t.of[XENT_VALID], t.loss_weight.sum, t.z_weight.sum));
 }
 
-/* ---- the reduced results, by one item ---- */
+XENT_KERNEL(TEAM(xent_divide)) {
+  if (team_rank() == 0) store_divisors(io, a, k, divisors_of_tallies(io, a, k));
+}
+#endif
+
+/* ---- the reduced results ---- */
+
+/* What is left in the workspace, added up. */
+typedef struct totals {
+  real of[XENT_SUMS];
+  ulong hits[XENT_HITS], rows[XENT_FIRST_BAD];
+  ulong2 bad; /* the first bad row, ULONG_MAX if there is none, and its target */
+} totals;
+
+#define FIND_TOTALS(REAL_TOTAL, ULONG_TOTAL)                                                                \
+  totals t;                                                                                                 \
+  UNROLLED for (uint i = 0; i < XENT_SUMS; ++i) {                                                           \
+    const bool wanted = i == XENT_SUM_LOSS || (i == XENT_SUM_Z ? k->z_loss != 0 : a->flags & XENT_METRICS); \
+    t.of[i] = REAL_TOTAL(reals(io->work, a->sums) + i * a->n_sums, wanted ? a->n_sums : 0);                 \
+  }                                                                                                         \
+  const bool counts = a->flags & XENT_COUNTS;                                                               \
+  global const ulong *const tallies = ulongs(io->work, a->tallies);                                         \
+  const ulong n_tallies = counts ? a->n_tallies : 0, n_hits = counts ? a->n_sums : 0;                       \
+  UNROLLED for (uint i = 0; i < XENT_HITS; ++i)                                                             \
+      t.hits[i] = ULONG_TOTAL(ulongs(io->work, a->hits) + i * a->n_sums, n_hits);                           \
+  UNROLLED for (uint i = 0; i < XENT_FIRST_BAD; ++i)                                                        \
+      t.rows[i] = ULONG_TOTAL(tallies + i * a->n_tallies, n_tallies);                                       \
+  t.bad = (ulong2)(ULONG_MAX, 0);
+
+static inline ulong2 tallied_bad(const xent_io *io, const xent_args *a, ulong i) {
+  global const ulong *const tallies = ulongs(io->work, a->tallies);
+  return (ulong2)(tallies[XENT_FIRST_BAD * a->n_tallies + i], tallies[XENT_BAD_TARGET * a->n_tallies + i]);
+}
+
+/* … by one item, for which there are few; and by a team. */
+static inline totals totals_of_one(const xent_io *io, const xent_args *a, const xent_scalars *k) {
+  FIND_TOTALS(total_real, total_ulong)
+  for (ulong i = 0; i < n_tallies; ++i) t.bad = earlier(t.bad, tallied_bad(io, a, i));
+  return t;
+}
+static inline totals totals_of_team(const xent_io *io, const xent_args *a, const xent_scalars *k) {
+#define REALS_BY_TEAM(p, n)  team_total_real(p, n, io->shared)
+#define ULONGS_BY_TEAM(p, n) team_total_ulong(p, n, io->shared)
+  FIND_TOTALS(REALS_BY_TEAM, ULONGS_BY_TEAM)
+  for (ulong i = team_rank(); i < n_tallies; i += team_size()) t.bad = earlier(t.bad, tallied_bad(io, a, i));
+  t.bad = team_earliest(t.bad, io->shared);
+  return t;
+}
 
 /* A row that has no loss is still seen in a mean over nothing. */
 static inline real quotient(real sum, real divisor, ulong flags) {
   return divisor == 0 && (flags & XENT_EMPTY_ZERO) && sum == sum ? 0 : sum / divisor;
 }
 
-OUTLINED void finish(const xent_io *io, const xent_args *a, const xent_scalars *k) {
+OUTLINED void finish(const xent_io *io, const xent_args *a, const xent_scalars *k, const totals *t) {
   const divisors d = divisors_of(io, a, k);
-  real of[XENT_SUMS];
-  for (uint i = 0; i < XENT_SUMS; ++i) {
-    const bool wanted = i <= XENT_SUM_Z || (a->flags & XENT_METRICS);
-    of[i] = wanted ? total_real(reals(io->work, a->sums) + i * a->n_sums, a->n_sums) : 0;
-  }
   if (a->flags & XENT_LOSS) {
-    const real z = k->z_loss == 0 ? 0 : quotient(of[XENT_SUM_Z], d.z, a->flags);
-    io->loss[a->loss] = quotient(of[XENT_SUM_LOSS], d.loss, a->flags) + z;
+    const real z = k->z_loss == 0 ? 0 : quotient(t->of[XENT_SUM_Z], d.z, a->flags);
+    io->loss[a->loss] = quotient(t->of[XENT_SUM_LOSS], d.loss, a->flags) + z;
   }
   if (a->flags & XENT_METRICS) {
     global real *metrics = io->metrics + a->metrics;
-    metrics[0] = of[XENT_SUM_PLAIN];
-    metrics[1] = of[XENT_SUM_ENTROPY];
-    metrics[2] = of[XENT_SUM_CONFIDENCE];
+    metrics[0] = t->of[XENT_SUM_PLAIN];
+    metrics[1] = t->of[XENT_SUM_ENTROPY];
+    metrics[2] = t->of[XENT_SUM_CONFIDENCE];
     metrics[3] = d.loss;
     metrics[4] = d.z;
   }
   if (!(a->flags & XENT_COUNTS)) return;
   global long *counts = io->counts + a->counts;
-  global const ulong *tallies = ulongs(io->work, a->tallies);
-  for (uint i = 0; i < XENT_FIRST_BAD; ++i)
-    counts[i] = (long)total_ulong(tallies + i * a->n_tallies, a->n_tallies);
-  counts[3] = -1;
-  counts[4] = 0;
-  for (ulong i = a->n_tallies; i-- > 0;) {
-    const ulong row = tallies[XENT_FIRST_BAD * a->n_tallies + i];
-    if (row == ULONG_MAX) continue;
-    counts[3] = (long)row;
-    counts[4] = (long)tallies[XENT_BAD_TARGET * a->n_tallies + i];
-  }
-  for (uint i = 0; i < XENT_HITS; ++i)
-    counts[5 + i] = (long)total_ulong(ulongs(io->work, a->hits) + i * a->n_sums, a->n_sums);
+  UNROLLED for (uint i = 0; i < XENT_FIRST_BAD; ++i) counts[i] = (long)t->rows[i];
+  counts[3] = t->bad.x == ULONG_MAX ? -1 : (long)t->bad.x;
+  counts[4] = (long)t->bad.y;
+  UNROLLED for (uint i = 0; i < XENT_HITS; ++i) counts[5 + i] = (long)t->hits[i];
 }
 
-/* At most 65,535 partial sums of each kind. */
+#if !defined(CLLOSS_FORM) || CLLOSS_FORM == FORM_SUMS
 XENT_KERNEL(TEAM(xent_finish)) {
-  if (team_rank() == 0) finish(io, a, k);
+  const totals t = totals_of_team(io, a, k);
+  if (team_rank() == 0) finish(io, a, k, &t);
 }
+#endif
+
+#ifndef CLLOSS_FORM
 
 /* ---- a call of one work-group ---- */
 
@@ -193,7 +240,9 @@ static inline void begin_alone(const xent_io *io, const xent_args *a) {
 }
 
 static inline void end_alone(const xent_io *io, const xent_args *a, const xent_scalars *k) {
-  if (TEAM_ALONE && (a->flags & XENT_ALONE)) finish(io, a, k);
+  if (!TEAM_ALONE || !(a->flags & XENT_ALONE)) return;
+  const totals t = totals_of_one(io, a, k);
+  finish(io, a, k, &t);
 }
 
 /* ---- whole rows ---- */
@@ -386,7 +435,11 @@ static inline joined join_row(const xent_io *io, const xent_args *a, const xent_
 XENT_KERNEL(TEAM(xent_join)) {
   const bool alone = a->flags & XENT_ALONE, first = io->block == 0, grads = a->flags & XENT_GRAD;
   const tally t = tally_of(io, a, 0, alone ? a->rows : 0);
-  if (first && alone && team_rank() == 0) store_tally(io, a, t, 0);
+  if (first && alone && team_rank() == 0) {
+    store_tally(io, a, t, 0);
+    store_divisors(io, a, k,
+                   divisors_from(io, a, k, (real)t.of[XENT_VALID], t.loss_weight.sum, t.z_weight.sum));
+  }
   const ulong per_row = grads ? a->slices : 1, piece = io->block % per_row, mine = io->block / per_row;
   /* without a gradient the slice is empty, as barriers bear no branch */
   const slice whole = slice_of(io, a), at = {whole.begin, grads ? whole.n : 0};
@@ -418,10 +471,15 @@ XENT_KERNEL(TEAM(xent_join)) {
     store_sums(io, a, r, &of_row);
   }
   team_barrier();
-  if (first && alone && team_rank() == 0) finish(io, a, k);
+  if (!first || !alone || team_rank() != 0) return;
+  const totals all = totals_of_one(io, a, k);
+  finish(io, a, k, &all);
 }
 
-#include "xent_lanes.clh"
-#include "xent_rows.clh"
-#include "xent_along.clh"
-#include "xent_nll.clh"
+#  include "xent_lanes.clh"
+#  include "xent_rows.clh"
+#  include "xent_along.clh"
+#  include "xent_nll.clh"
+#elif CLLOSS_FORM != FORM_SUMS
+#  include "xent_held.clh"
+#endif

@@ -1,0 +1,111 @@
+/* What a group's work-groups may be is up to the compiler: a kernel that takes fewer work-items than the plan gives is planned
+ * again, smaller; where the size was asked for, it is refused by the kernel's name. And what an override can't hold in
+ * registers runs all the same. */
+#include "check.h"
+#include "fixture.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROWS = 37, CLASSES = 1000 };
+
+static fixture f;
+static float logits[ROWS][CLASSES], expected[ROWS], got[ROWS];
+static int32_t targets[ROWS];
+
+/* In double, from the definition. */
+static void fill(void) {
+  uint64_t state = 4711;
+  for (int r = 0; r < ROWS; r++) {
+    double sum = 0;
+    targets[r] = (int32_t)(state % CLASSES);
+    for (int c = 0; c < CLASSES; c++) {
+      state = state * 6364136223846793005u + 1442695040888963407u;
+      logits[r][c] = (float)((double)(state >> 40) / (1 << 22) - 2);
+      sum += exp(logits[r][c]);
+    }
+    expected[r] = (float)(log(sum) - logits[r][targets[r]]);
+  }
+}
+
+static clloss_ctx *ctx_of(uint32_t local_size) {
+  const clloss_ctx_options o = {
+      .struct_size = sizeof o, .family = CLLOSS_FAMILY_GROUP, .local_size = local_size};
+  clloss_ctx *ctx = NULL;
+  CHECK_STATUS(clloss_ctx_create(&ctx, f.context, f.device, &o), CLLOSS_SUCCESS);
+  return ctx;
+}
+
+/* The row losses of a fused call in place. */
+static clloss_status losses_by(clloss_ctx *ctx) {
+  cl_int error;
+  const cl_mem_flags copied = CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR;
+  cl_mem x = clCreateBuffer(f.context, copied, sizeof logits, logits, &error);
+  cl_mem t = clCreateBuffer(f.context, copied, sizeof targets, targets, &error);
+  cl_mem out = clCreateBuffer(f.context, CL_MEM_READ_WRITE, sizeof got, NULL, &error);
+  clloss_xent call = {.struct_size = sizeof call,
+                      .rows = ROWS,
+                      .classes = CLASSES,
+                      .logits = {.mem = x, .dtype = CLLOSS_F32},
+                      .targets = {.mem = t, .dtype = CLLOSS_I32},
+                      .row_loss = {.mem = out, .dtype = CLLOSS_F32},
+                      .grad = {.mem = x, .dtype = CLLOSS_F32}};
+  memset(got, 0, sizeof got);
+  const clloss_status status = clloss_xent_fused(ctx, &call, NULL, f.queue, 0, NULL, NULL);
+  if (status == CLLOSS_SUCCESS)
+    CHECK_STATUS(clEnqueueReadBuffer(f.queue, out, CL_TRUE, 0, sizeof got, got, 0, NULL, NULL), CL_SUCCESS);
+  clReleaseMemObject(x);
+  clReleaseMemObject(t);
+  clReleaseMemObject(out);
+  return status;
+}
+
+static void check_losses(const char *what) {
+  for (int r = 0; r < ROWS; r++) {
+    if (fabsf(got[r] - expected[r]) <= 4e-6f * expected[r]) continue;
+    check_fail(__FILE__, __LINE__);
+    fprintf(stderr, "%s: row %d costs %.9g, expected %.9g\n", what, r, got[r], expected[r]);
+    return;
+  }
+}
+
+static uint64_t enqueued(clloss_ctx *ctx) {
+  clloss_ctx_stats stats = {.struct_size = sizeof stats};
+  CHECK_STATUS(clloss_ctx_get_stats(ctx, &stats), CLLOSS_SUCCESS);
+  return stats.kernels_enqueued;
+}
+
+int main(void) {
+  const layer_api *layer = layer_open();
+  if (!layer || !fixture_open(&f)) return 1;
+  fill();
+  static const size_t limits[] = {0, 64, 24, 1};
+  for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+    layer->limit_items(limits[i]);
+    clloss_ctx *ctx = ctx_of(0);
+    CHECK_STATUS(losses_by(ctx), CLLOSS_SUCCESS);
+    check_losses("a device that takes fewer items");
+    clloss_plan plan = {.struct_size = sizeof plan};
+    const clloss_xent x = {.struct_size = sizeof x, .rows = ROWS, .classes = CLASSES};
+    CHECK_STATUS(clloss_xent_plan(ctx, &x, &plan), CLLOSS_SUCCESS);
+    CHECK(limits[i] == 0 || plan.local_size <= limits[i]);
+    clloss_ctx_destroy(&ctx);
+  }
+  layer->limit_items(64);
+  clloss_ctx *ctx = ctx_of(256);
+  CHECK_STATUS(losses_by(ctx), CLLOSS_PLAN);
+  CHECK(strstr(clloss_ctx_message(ctx), "options.local_size") && strstr(clloss_ctx_message(ctx), "64"));
+  CHECK_EQ(enqueued(ctx), 0u);
+  clloss_ctx_destroy(&ctx);
+  layer->limit_items(0);
+  static const uint32_t sizes[] = {1, 3, 14, 60, 512};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    ctx = ctx_of(sizes[i]);
+    CHECK_STATUS(losses_by(ctx), CLLOSS_SUCCESS);
+    check_losses("an override");
+    clloss_ctx_destroy(&ctx);
+  }
+  fixture_close(&f);
+  return check_done();
+}
