@@ -283,6 +283,7 @@ clloss_status clloss__xent_run_part(clloss_ctx *ctx, clloss__xent *r, clloss__xe
                                     size_t first_row, cl_command_queue queue) {
   clloss__plan *p = &r->head.plan;
   clloss__call call = {.queue = queue};
+  r->head.presence = CLLOSS__BOUND; /* it was planned before there were buffers */
   r->head.work = r->x.workspace.mem;
   r->head.work_at = r->x.workspace.offset;
   fill_args(r, &call);
