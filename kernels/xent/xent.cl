@@ -87,8 +87,7 @@ static inline ulong tally_vectors(const xent_io *io, const xent_args *a, ulong b
     if (!weighs) continue;
     lanes loss = (lanes)1, z = (lanes)1;
     if (a->flags & XENT_ROW_WEIGHT)
-      z = JOIN(load_lanes, CLLOSS_REAL)(io->row_weight, at_row(&a->row_weight, r), a->row_weight.row_stride,
-                                        LANES);
+      z = R(load_lanes)(io->row_weight, at_row(&a->row_weight, r), a->row_weight.row_stride, LANES);
     if (a->flags & XENT_CLASS_WEIGHT) {
       bits t[LANES];
       real weight[LANES];
