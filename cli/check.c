@@ -156,7 +156,7 @@ static void make_groups(check *c) {
 int check_main(int argc, char **argv) {
   static check c;
   int status = EXIT_OK;
-  if (argc == 2 && !strcmp(argv[1], "--help")) {
+  if (wants_help(argc, argv)) {
     fputs(usage, stdout);
     return finish_output();
   }

@@ -3,6 +3,8 @@
 #ifndef CLI_H
 #define CLI_H
 
+#include <stdbool.h>
+
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 /* Prints "clloss COMMAND: …" as one line on stderr, whatever a file name or a compiler's log in it may hold, after
@@ -11,6 +13,9 @@ int fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3
 
 /* stdout has taken everything that was printed; fails with a line where it hasn't (a full disk, a closed pipe). */
 int finish_output(void);
+
+/* --help stands among the arguments, wherever. */
+bool wants_help(int argc, char **argv);
 
 int check_main(int argc, char **argv);
 int devices_main(int argc, char **argv);

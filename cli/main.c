@@ -45,6 +45,12 @@ int fail(int status, const char *format, ...) {
   return status;
 }
 
+bool wants_help(int argc, char **argv) {
+  for (int i = 1; i < argc; i++)
+    if (!strcmp(argv[i], "--help")) return true;
+  return false;
+}
+
 int finish_output(void) {
   if (!fflush(stdout) && !ferror(stdout)) return EXIT_OK;
   return fail(EXIT_FAILED, "standard output: can't be written");

@@ -285,7 +285,7 @@ static int tune_into(const request *r, cl_device_id device, output outs[MAX_OUTP
 int tune_main(int argc, char **argv) {
   request r = {.device = 0};
   device_list list;
-  if (argc == 2 && !strcmp(argv[1], "--help")) {
+  if (wants_help(argc, argv)) {
     fputs(usage, stdout);
     return finish_output();
   }
