@@ -7,10 +7,10 @@
  *   element_loss  |w| e + |w l|
  *   loss          Σ (|w| e + |w l|) and CHAIN additions of each, over D; then the division, 5, D itself, and storing, 1.
  *                 CHAIN: 2 · 64 − 1 additions between folds (kernels/pointwise/pointwise.cl), 2 and 4 to join accumulators
- *                 and lanes, 8 to join 256 items, 2 each for two compensated sums: 145. In f64 also the reference's
- *                 blocks of 256
- *   D             1 where it is a number; Σ w: pieces of 4096 in four accumulators, 66, joined by 6 and 8, three
- *                 compensated sums of 2, and 2 to multiply: 88; Σ |w| / |Σ w| times that
+ *                 and lanes, 62 to join 1024 items (kernels/team/fold.clh), 2 each for two compensated sums: 199. In
+ *                 f64 also the reference's blocks of 256
+ *   D             1 where it is a number; Σ w: pieces of 4096 in four accumulators, 66, joined by 6 and 62, three
+ *                 compensated sums of 2, and 2 to multiply: 142; Σ |w| / |Σ w| times that
  *   gradient      |f w| e + |f w dl| (w 1, upstream 1, and alpha / D, 1 + 5, times all 1, D) + 2 |beta · old| + 1
  *
  * where f is upstream · alpha / D. What underflows is lost: `lost` times the smallest normal number, times what it is
@@ -22,7 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHAIN = 145, WEIGHT_CHAIN = 88 };
+enum { CHAIN = 199, WEIGHT_CHAIN = 142 };
 
 #define FAR 1e100 /* stands for infinity in the kinds' errors, where 0 · FAR is 0 */
 

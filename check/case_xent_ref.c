@@ -137,6 +137,13 @@ static bool reference_in(const xent_shape *s, harness_data *d, bool wide, double
   return room;
 }
 
+static bool is_valid(const xent_shape *s, const harness_data *d, size_t row) {
+  const int64_t t = xent_target(s, d->data[XENT_TARGETS], row);
+  const bool ignored = (s->options.flags & CLLOSS_IGNORE_INDEX) && t == s->options.ignore_index;
+  return !ignored && t >= 0 && (uint64_t)t < s->classes;
+}
+
+/* Of a row that isn't valid nothing is asked: its statistics are NaN. */
 clloss_status xent_fill_row_stats(const xent_shape *s, harness_data *d) {
   if (!d->data[XENT_ROW_STATS]) return CLLOSS_SUCCESS; /* backward without a softmax needs none */
   const size_t n = 2 * s->rows;
@@ -145,8 +152,10 @@ clloss_status xent_fill_row_stats(const xent_shape *s, harness_data *d) {
   memset(only.truth, 0, sizeof only.truth);
   only.truth[XENT_ROW_STATS] = stats;
   const bool done = stats && reference_in(s, &only, true, only.truth);
-  for (size_t i = 0; done && i < n; i++)
-    harness_put(input_dtype(s, XENT_ROW_STATS), d->data[XENT_ROW_STATS], i, stats[i]);
+  for (size_t i = 0; done && i < n; i++) {
+    const bool valid = xent_has_probabilities(s) || is_valid(s, d, i / 2);
+    harness_put(input_dtype(s, XENT_ROW_STATS), d->data[XENT_ROW_STATS], i, valid ? stats[i] : NAN);
+  }
   free(stats);
   return done ? CLLOSS_SUCCESS : CL_OUT_OF_HOST_MEMORY;
 }
@@ -167,12 +176,6 @@ xent_smoothing xent_smoothing_of(const xent_shape *s) {
 
 static double value_at(const xent_shape *s, const harness_data *d, int array, size_t i, double otherwise) {
   return d->data[array] ? harness_get(input_dtype(s, array), d->data[array], i) : otherwise;
-}
-
-static bool is_valid(const xent_shape *s, const harness_data *d, size_t row) {
-  const int64_t t = xent_target(s, d->data[XENT_TARGETS], row);
-  const bool ignored = (s->options.flags & CLLOSS_IGNORE_INDEX) && t == s->options.ignore_index;
-  return !ignored && t >= 0 && (uint64_t)t < s->classes;
 }
 
 /* The class that ranks are of: the target or the likeliest. */

@@ -116,6 +116,7 @@ static void large(harness *h, size_t device) {
   }
   const pointwise_shape many = {.rows = 70001, .classes = 3, .kind = CLLOSS_MSE, .pad = 1};
   harness_point(h, device, &builds[LARGE_LANE].plan, &pointwise_passes, NULL, &many);
+  harness_point(h, device, &builds[LARGE_GROUP].plan, &pointwise_passes, NULL, &many);
 }
 
 int main(int argc, char **argv) {

@@ -194,6 +194,20 @@ static clloss_status walk(job *j, clloss__xent_step step, size_t unit, size_t ro
   return status;
 }
 
+/* All kernels, before the first part: one of them may have to be planned smaller, and what is done can't be done again where
+ * gradients are added to old ones. */
+static clloss_status prepare_all(job *j) {
+  clloss_status status = CLLOSS_SUCCESS;
+  for (int step = 0; step < CLLOSS__STEPS && status == CLLOSS_SUCCESS; ++step) {
+    clloss__xent r = j->r;
+    r.head.odd = true;
+    if (step == CLLOSS__ROWS || (step == CLLOSS__WEIGH && clloss__xent_weighs(&r)) ||
+        (step == CLLOSS__FINISH && clloss__xent_reduces(&r)))
+      status = clloss__xent_run_part(j->ctx, &r, (clloss__xent_step)step, 0, NULL);
+  }
+  return status;
+}
+
 static clloss_status run_job(job *j) {
   clloss__xent *r = &j->r;
   clloss_status status = clloss__stream_open(&j->stream, j->ctx);
@@ -206,6 +220,7 @@ static clloss_status run_job(job *j) {
   /* what belongs to the whole is on the device before the first part asks for it */
   if (status == CLLOSS_SUCCESS) status = clloss__stream_settle(&j->stream, WHOLE);
   clloss__xent_note_flags(r);
+  if (status == CLLOSS_SUCCESS) status = prepare_all(j);
   const size_t element = clloss__dtype_bytes(j->in.logits_dtype);
   if (status == CLLOSS_SUCCESS && r->x.rows && clloss__xent_weighs(r)) {
     status = walk(j, CLLOSS__WEIGH, r->args.rows_per_tally, sizeof(cl_long));

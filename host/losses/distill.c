@@ -86,7 +86,7 @@ static size_t views(clloss__request *head, clloss__use *uses) {
 
 /* ---- plan ---- */
 
-/* A split's plan is one row per work-group, the family without the split. The workspace is alike for all passes. */
+/* The workspace is alike for all passes; a plan of smaller work-groups, which a kernel may force, has up to one for a held row. */
 static void plan(clloss_ctx *ctx, clloss__request *head, const clloss__guess *guess) {
   request *r = (request *)head;
   const clloss_distill *x = &r->x;
@@ -97,7 +97,8 @@ static void plan(clloss_ctx *ctx, clloss__request *head, const clloss__guess *gu
                              .inner = x->inner,
                              .strided = guess ? guess->strided : head->strided,
                              .forms = x->classes < INT32_MAX ? CLLOSS__HAS_HELD | CLLOSS__HAS_LONG : 0,
-                             .arrays = 2};
+                             .arrays = 2,
+                             .row_items_most = 512};
   head->plan = clloss__plan_rows(&ctx->planner, &rows);
   const size_t real = clloss__dtype_bytes(CLLOSS__REAL(x->student.dtype));
   size_t end = 0;
@@ -105,7 +106,7 @@ static void plan(clloss_ctx *ctx, clloss__request *head, const clloss__guess *gu
   a->rows_per_weight = a->n_weights ? clloss__ceil_div(x->rows, a->n_weights) : 1;
   a->weights = clloss__pool_region(&end, WEIGHTS_MOST * real);
   a->n_sums = head->plan.blocks;
-  a->sums = clloss__pool_region(&end, a->n_sums * real);
+  a->sums = clloss__pool_region(&end, (head->plan.form ? x->rows : a->n_sums) * real);
   head->workspace_bytes = end;
 }
 
@@ -155,6 +156,7 @@ static void launches(clloss__request *head, clloss__call *call) {
   const uint32_t student = x->student.dtype, teacher = x->teacher.dtype == student ? 0 : x->teacher.dtype;
   call->types = (clloss__types){student, x->grad.dtype ? x->grad.dtype : student, teacher};
   clloss__launch_sums(call, p, "distill_weigh", weighs ? r->args.n_weights : 0);
+  clloss__launch_sums(call, p, "distill_divide", weighs && p->team->group && r->args.n_weights > 1);
   clloss__launch_rows(call, p, of_rows[head->pass], clloss__plan_variant(p), p->form && !packets_align(r),
                       p->blocks);
   clloss__launch_sums(call, p, "distill_finish", reduces);

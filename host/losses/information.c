@@ -46,7 +46,6 @@ static size_t views(clloss__request *head, clloss__use *uses) {
   return clloss__list_uses(uses, all, sizeof all / sizeof *all);
 }
 
-/* A split's plan is one row per work-group: the family without the split. */
 static void plan(clloss_ctx *ctx, clloss__request *head, const clloss__guess *guess) {
   const clloss_information *x = &((request *)head)->x;
   const clloss__rows rows = {.rows = x->rows,
@@ -54,7 +53,8 @@ static void plan(clloss_ctx *ctx, clloss__request *head, const clloss__guess *gu
                              .element_bytes = clloss__dtype_bytes(x->input.dtype),
                              .inner = x->inner,
                              .strided = guess ? guess->strided : head->strided,
-                             .forms = x->classes < INT32_MAX ? CLLOSS__HAS_HELD : 0};
+                             .forms = x->classes < INT32_MAX ? CLLOSS__HAS_HELD : 0,
+                             .row_items_most = 512};
   head->plan = clloss__plan_rows(&ctx->planner, &rows);
 }
 

@@ -138,7 +138,9 @@ static void launches(clloss__request *head, clloss__call *call) {
   fill_scalars(r);
   const uint32_t input = x->input.dtype, target = x->target.dtype == input ? 0 : x->target.dtype;
   call->types = (clloss__types){input, x->grad.dtype ? x->grad.dtype : input, target};
-  clloss__launch_sums(call, p, "pointwise_weigh", a->flags & POINTWISE_BY_WEIGHT ? a->n_tallies : 0);
+  const size_t tallies = a->flags & POINTWISE_BY_WEIGHT ? a->n_tallies : 0;
+  clloss__launch_sums(call, p, "pointwise_weigh", tallies);
+  clloss__launch_sums(call, p, "pointwise_divide", p->team->group && tallies > 1);
   clloss__launch_rows(call, p, r->kind->kernels[head->pass], p->team->name, false, a->n_sums);
   clloss__launch_sums(call, p, "pointwise_finish", (a->flags & (POINTWISE_LOSS | POINTWISE_COUNTS)) != 0);
   if (head->presence == CLLOSS__TYPED) a->rows.rows = a->weight_rows = a->flags = 0;

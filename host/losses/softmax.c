@@ -71,7 +71,7 @@ static bool is_packed(const clloss_view *view, size_t classes) {
   return view->row_stride == 0 || view->row_stride == classes;
 }
 
-/* Backward holds two rows. A split's plan is one row per work-group: the family without the split. */
+/* Backward holds two rows. */
 static void plan(clloss_ctx *ctx, clloss__request *head, const clloss__guess *guess) {
   request *r = (request *)head;
   const clloss_softmax *x = &r->x;
@@ -85,7 +85,8 @@ static void plan(clloss_ctx *ctx, clloss__request *head, const clloss__guess *gu
                              .strided = guess ? guess->strided : head->strided,
                              .packed = packed,
                              .forms = x->classes < INT32_MAX ? CLLOSS__ALL_FORMS : 0,
-                             .arrays = back ? 2 : 1};
+                             .arrays = back ? 2 : 1,
+                             .row_items_most = 512};
   head->plan = clloss__plan_rows(&ctx->planner, &rows);
   head->local_bytes = head->plan.form ? clloss__plan_held_bytes(&head->plan, &rows) : 0;
 }

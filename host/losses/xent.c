@@ -13,6 +13,8 @@ enum { ROWS_COUNTED_BY_ALL = 64 };
  * least so many rows, and of at most so many however many there are: a part of a call over parts has whole blocks. */
 enum { TALLIES_MOST = 64, TALLIES_PER_UNIT = 4, ROWS_PER_TALLY = 4096, ROWS_PER_TALLY_MOST = 1 << 20 };
 
+enum { REGION_PADS = 512 }; /* what two regions of the workspace may be rounded up by */
+
 /* ---- plan ---- */
 
 static size_t real_bytes(const clloss__xent *r) {
@@ -73,7 +75,7 @@ static bool is_packed(const clloss_view *view, size_t classes) {
 }
 
 /* Whether a plain gradient lies as the logits do, in the same type, packets at the same places, and has the same factor in
- * every row: else it takes the kernels that ask (XENT_ANY_GRADIENT). */
+ * every row: else it takes the kernels `…_any`, which ask. */
 static bool grad_follows(const clloss__xent *r) {
   const clloss_view *x = &r->x.logits, *g = &r->x.grad;
   const bool by_row = r->o.reduction == CLLOSS_NONE && (r->head.bound & XENT_GRAD_LOSS);
@@ -95,8 +97,17 @@ static void lay_out(clloss_ctx *ctx, clloss__xent *r) {
   a->weights = clloss__pool_region(&end, a->n_tallies * 2 * real);
   a->divisors = clloss__pool_region(&end, 4 * real);
   a->n_sums = is_split(r) ? rows : r->head.plan.blocks;
-  a->sums = clloss__pool_region(&end, a->n_sums * XENT_SUMS * real);
-  a->hits = clloss__pool_region(&end, a->n_sums * XENT_HITS * sizeof(cl_ulong));
+  const size_t of_sum = XENT_SUMS * real, of_hits = XENT_HITS * sizeof(cl_ulong);
+  if (r->head.plan.form) {
+    /* Of held rows the loss alone is summed. A kernel may force a plan of smaller work-groups, of which each row may have
+       one, or one whose rows are walked: there is room for either. */
+    const size_t walked = clloss__min(rows, clloss__plan_groups_most(&ctx->planner));
+    a->sums = clloss__pool_region(&end, clloss__max(rows * real, walked * (of_sum + of_hits) + REGION_PADS));
+    a->hits = a->sums;
+  } else {
+    a->sums = clloss__pool_region(&end, a->n_sums * of_sum);
+    a->hits = clloss__pool_region(&end, a->n_sums * of_hits);
+  }
   a->tiles = clloss__pool_region(&end, is_split(r) ? rows * r->head.plan.slices * tile_bytes(r) : 0);
   a->targets_z = clloss__pool_region(&end, is_split(r) ? rows * real : 0);
   r->head.workspace_bytes = end;
@@ -114,6 +125,7 @@ static void plan(clloss_ctx *ctx, clloss__request *head, const clloss__guess *gu
                              .strided = guess ? guess->strided : head->strided,
                              .packed = guess ? guess->packed : is_packed(&x->logits, x->classes),
                              .along = guess ? guess->along : goes_along(ctx, r),
+                             .splits = true,
                              .forms = (guess ? guess->formed : is_plain(r)) ? CLLOSS__ALL_FORMS : 0};
   *p = clloss__plan_rows(&ctx->planner, &rows);
   if (x->rows && is_nll(r)) read_by_item(p, x->rows, x->inner);

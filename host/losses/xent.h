@@ -25,8 +25,8 @@ size_t clloss__xent_views(clloss__request *request, clloss__use *uses);
 void clloss__xent_plan(clloss_ctx *ctx, clloss__xent *r);
 
 /* Part of a call that goes over its rows in several, all from one plan. r's views and rows are the part's; the
- * workspace, and so the tallies and sums in it, is the whole call's. */
-typedef enum { CLLOSS__WEIGH, CLLOSS__ROWS, CLLOSS__FINISH } clloss__xent_step;
+ * workspace, and so the tallies and sums in it, is the whole call's. Without a queue its kernels are prepared alone. */
+typedef enum { CLLOSS__WEIGH, CLLOSS__ROWS, CLLOSS__FINISH, CLLOSS__STEPS } clloss__xent_step;
 
 clloss_status clloss__xent_run_part(clloss_ctx *ctx, clloss__xent *r, clloss__xent_step step,
                                     size_t first_row, cl_command_queue queue);

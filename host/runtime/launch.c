@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../kernels/team/fold_bytes.clh"
 #include "ctx.h"
 
 clloss_status clloss__launch_check_wait(clloss_ctx *ctx, cl_uint n_wait, const cl_event *wait) {
@@ -104,9 +103,13 @@ clloss_status clloss__launch_workspace(clloss_ctx *ctx, clloss__call *call, cons
 /* Argument i of a launch; the last is its local memory, a size without a value. */
 static clloss__arg argument(const clloss__call *call, const clloss__launch *launch, size_t i) {
   if (i < call->n_mems) return (clloss__arg){&call->mems[i], sizeof(cl_mem)};
-  if (i < call->n_mems + call->n_args) return call->args[i - call->n_mems];
-  const size_t row_items = launch->shape.row_items ? launch->shape.row_items : launch->local_size;
-  return (clloss__arg){NULL, FOLD_BYTES(launch->local_size, row_items)};
+  const clloss__shape *s = &launch->shape;
+  if (i == call->n_mems + call->n_args)
+    return (clloss__arg){NULL, clloss__plan_fold_bytes(launch->local_size, s->row_items, s->form)};
+  const clloss__arg arg = call->args[i - call->n_mems];
+  /* what rows are held in is theirs alone; sixteen bytes and their multiples, that what follows may be vectors */
+  if (!arg.value) return (clloss__arg){NULL, s->form == CLLOSS__SUMS ? 16 : (arg.size_bytes + 15) / 16 * 16};
+  return arg;
 }
 
 static size_t kept_bytes(const clloss__arg *arg) {
@@ -220,6 +223,7 @@ clloss_status clloss__launch_all(clloss_ctx *ctx, const clloss__call *call) {
     const clloss_status status = prepare(ctx, call, &call->launches[i], &kernels[i]);
     if (status != CLLOSS_SUCCESS) return status;
   }
+  if (!call->queue) return CLLOSS_SUCCESS;
   cl_event *joined = call->block_busy ? joined_list(call, call->block_busy) : NULL;
   if (call->block_busy && !joined) {
     return clloss__fail(ctx, CL_OUT_OF_HOST_MEMORY, "no memory for a wait list of %u", call->n_wait);

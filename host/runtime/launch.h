@@ -73,7 +73,8 @@ clloss_status clloss__launch_workspace(clloss_ctx *ctx, clloss__call *call, cons
 
 /* Enqueues the launches one after another, each waiting for the one before, so that in-order and out-of-order queues
  * are the same; the first waits for the wait list and for block_busy. The last one's event covers the call, and is the
- * block's last use. All kernels are compiled and their arguments checked before the first is enqueued. */
+ * block's last use. All kernels are compiled and their arguments checked before the first is enqueued; without a queue, that
+ * is all. */
 clloss_status clloss__launch_all(clloss_ctx *ctx, const clloss__call *call);
 
 #endif

@@ -17,15 +17,19 @@ enum { BLOCKS_MOST = 65535 };
  * sums are. */
 enum { GROUPS_PER_UNIT = 32 };
 
+/* Of the one work-group that adds up what work-groups of held rows have left, which are many. */
+enum { SUM_ITEMS = 1024 };
+
 static const clloss__team lane_team = {"lane", "lane_rows", "lane_along", false};
 static const clloss__team group_team = {"group", "group_rows", "group_along", true};
 
-/* How rows are held, by length: the first that has room for the classes. Several short rows share a work-group. Beyond the
- * last a row's rest is read twice. From measurements of registers (tests/gpu_static): eight vectors and what else a row takes are
- * 64 registers, of which a GPU has enough for 1024 items. */
+/* How rows are held, by length: the first that has room for the classes and no more items than the loss can have. Several
+ * short rows share a work-group. Beyond the last a row's rest is read twice. From measurements of registers (tests/gpu_static): a
+ * plain row of cross-entropy takes 64 registers with eight vectors, of which a GPU has enough for 1024 items; other losses up to
+ * 128, enough for 512 (clloss__rows.row_items_most). */
 static const struct {
   size_t row_items, vectors;
-} held[] = {{8, 4}, {16, 4}, {32, 4}, {32, 8}, {64, 8}, {128, 8}, {256, 8}, {1024, 4}, {1024, 8}};
+} held[] = {{8, 4}, {16, 4}, {32, 4}, {32, 8}, {64, 8}, {128, 8}, {256, 8}, {1024, 4}, {512, 8}, {1024, 8}};
 
 /* A bound of the table: a number of tuning.h's list, or one of these. */
 enum { ONE = CLLOSS__TUNINGS, BEYOND_TILE, ANY };
@@ -182,41 +186,61 @@ static size_t group_items(const clloss__planner *planner, int usual) {
 /* Elements that a packet has at most, and a row's edges at least one work-item each: kernels/team/held.clh. */
 static size_t least_row_items(size_t element_bytes) { return element_bytes == 2 ? 14 : 6; }
 
+size_t clloss__plan_held_bytes(const clloss__plan *plan, const clloss__rows *m) {
+  const size_t real = m->element_bytes == 8 ? 8 : 4;
+  return plan->form == CLLOSS__TILE ? plan->local_size * m->classes * real * clloss__max(1, m->arrays) : real;
+}
+
+size_t clloss__plan_fold_bytes(size_t items, size_t row_items, uint32_t form) {
+  const bool by_rows = form == CLLOSS__HELD || form == CLLOSS__LONG;
+  return FOLD_BYTES(items, by_rows ? row_items : items);
+}
+
 static size_t vector_elements(size_t element_bytes) { return element_bytes == 8 ? 2 : 4; }
 
-/* Of 1024 work-items the registers that are left suffice for half of what short rows are held in. */
-enum { VECTORS_LONG = 4 };
+/* A long row has ROW_ITEMS_MOST items if its loss can. A loop over what isn't held takes registers as well: of so many items
+ * what is left suffices for half the vectors. */
+enum { ROW_ITEMS_MOST = 1024, VECTORS_LONG = 4 };
 
-/* Rows in registers: how many items for each and how many vectors. False where the group is too small. */
+/* Local memory that a plan's kernels take: to fold in, and what is held there. */
+static size_t local_bytes(const clloss__plan *plan, const clloss__rows *m) {
+  return clloss__plan_fold_bytes(plan->local_size, plan->row_items, plan->form) +
+         clloss__plan_held_bytes(plan, m);
+}
+
+static bool fits_local(const clloss__planner *planner, const clloss__plan *plan, const clloss__rows *m) {
+  return local_bytes(plan, m) <= planner->facts.local_bytes;
+}
+
+/* Rows in registers: how many items for each and how many vectors. False where the group is too small, or local memory. */
 static bool hold_rows(const clloss__planner *planner, const clloss__rows *m, clloss__plan *plan) {
   const size_t given = planner->overrides.local_size, few = tuned(planner, T(group_few_items));
   const size_t most = clloss__min(planner->facts.vectors, tuned(planner, T(group_vectors)) / 4 * 4);
   const size_t least = least_row_items(m->element_bytes);
   const size_t elements = vector_elements(m->element_bytes) / clloss__max(1, m->arrays);
+  const size_t row_most = m->row_items_most ? m->row_items_most : ROW_ITEMS_MOST;
   plan->form = CLLOSS__LONG;
-  plan->local_size = plan->row_items = given ? given : clloss__min(1024, planner->facts.local_most);
-  plan->vectors = VECTORS_LONG;
+  plan->local_size = plan->row_items = given ? given : clloss__min(row_most, planner->facts.local_most);
+  plan->vectors = plan->row_items > ROW_ITEMS_MOST / 2 ? VECTORS_LONG : most;
   for (size_t i = sizeof held / sizeof *held; i-- > 0;) {
     const size_t row = held[i].row_items, vectors = clloss__min(held[i].vectors, most);
     const size_t items = given ? given : clloss__max(row, clloss__min(few, planner->facts.local_most));
-    const bool fits = m->classes <= row * vectors * elements;
-    if (row < least || items % row || items > planner->facts.local_most || !fits) continue;
-    plan->form = CLLOSS__HELD;
-    plan->local_size = items;
-    plan->row_items = row;
-    plan->vectors = vectors;
+    const bool has_room = m->classes <= row * vectors * elements;
+    if (row < least || row > row_most || items % row || items > planner->facts.local_most || !has_room)
+      continue;
+    clloss__plan rows = *plan;
+    rows.form = CLLOSS__HELD;
+    rows.local_size = items;
+    rows.row_items = row;
+    rows.vectors = vectors;
+    if (fits_local(planner, &rows, m)) *plan = rows;
   }
   /* an override that none of them divides: a row for the whole of it, if it has room */
   if (plan->form == CLLOSS__LONG && m->classes <= plan->row_items * most * elements) {
     plan->form = CLLOSS__HELD;
     plan->vectors = most;
   }
-  return plan->row_items >= least && (m->forms & 1u << plan->form);
-}
-
-size_t clloss__plan_held_bytes(const clloss__plan *plan, const clloss__rows *m) {
-  const size_t real = m->element_bytes == 8 ? 8 : 4;
-  return plan->form == CLLOSS__TILE ? plan->local_size * m->classes * real * clloss__max(1, m->arrays) : real;
+  return plan->row_items >= least && fits_local(planner, plan, m) && (m->forms & 1u << plan->form);
 }
 
 /* Which form rows have that the call has kernels for. */
@@ -226,12 +250,10 @@ static void shape_group(const clloss__planner *planner, const clloss__rows *m, c
   tile.row_items = 1;
   tile.vectors = 4;
   tile.local_size = group_items(planner, T(group_few_items));
-  const size_t bytes = clloss__plan_held_bytes(&tile, m);
-  const size_t folded = FOLD_BYTES(tile.local_size, tile.row_items);
   const bool few = (m->forms & CLLOSS__HAS_TILE) && m->packed &&
                    m->classes <= tuned(planner, T(group_tile_classes));
   clloss__plan rows = *plan;
-  if (few && bytes + folded <= planner->facts.local_bytes) {
+  if (few && fits_local(planner, &tile, m)) {
     *plan = tile;
   } else if (hold_rows(planner, m, &rows)) {
     *plan = rows;
@@ -244,12 +266,16 @@ static size_t rows_at_once(const clloss__plan *plan) {
   return plan->form ? plan->local_size / plan->row_items : 1;
 }
 
+size_t clloss__plan_groups_most(const clloss__planner *planner) {
+  return clloss__min(BLOCKS_MOST, GROUPS_PER_UNIT * planner->facts.units);
+}
+
 /* Held rows, in registers, go once and are gone. Else work-groups enough for every unit several times, and no more, as each
  * leaves partial sums. */
 static size_t group_rows(const clloss__planner *planner, const clloss__plan *plan, size_t rows,
                          size_t together) {
   if (plan->form == CLLOSS__HELD || plan->form == CLLOSS__LONG) return together;
-  const size_t groups = clloss__min(BLOCKS_MOST, GROUPS_PER_UNIT * planner->facts.units);
+  const size_t groups = clloss__plan_groups_most(planner);
   return clloss__ceil_div(clloss__max(1, clloss__ceil_div(rows, groups)), together) * together;
 }
 
@@ -263,6 +289,15 @@ static clloss__plan nothing(const clloss__planner *planner) {
                         .slices = 1};
 }
 
+/* Whether there are so few rows that a split pays. Held rows are read once and a split's more often: where each unit has a
+ * row to hold, none is split. */
+static bool is_few(const clloss__planner *planner, const clloss__rows *m, bool lane, int most) {
+  const size_t units = planner->facts.units;
+  if (most == ANY) return true;
+  if (!m->splits || (!lane && m->forms && m->rows >= units)) return false;
+  return clloss__ceil_div(m->rows, units) <= tuned(planner, most);
+}
+
 /* The table's line for the rows. */
 static size_t rule_of(const clloss__planner *planner, const clloss__rows *m) {
   const clloss__overrides *o = &planner->overrides;
@@ -271,7 +306,7 @@ static size_t rule_of(const clloss__planner *planner, const clloss__rows *m) {
   while (rules[i].lane != lane || rules[i].strided != m->strided || (rules[i].along && !m->along) ||
          m->classes < tuned(planner, rules[i].classes_least) ||
          m->classes > tuned(planner, rules[i].classes_most) ||
-         clloss__ceil_div(m->rows, planner->facts.units) > tuned(planner, rules[i].rows_per_unit_most) ||
+         !is_few(planner, m, lane, rules[i].rows_per_unit_most) ||
          (o->family && rules[i].family == CLLOSS_FAMILY_SPLIT && o->family != CLLOSS_FAMILY_SPLIT)) {
     ++i;
   }
@@ -283,8 +318,9 @@ clloss__plan clloss__plan_rows(const clloss__planner *planner, const clloss__row
   const clloss__overrides *o = &planner->overrides;
   const bool lane = clloss__plan_team(planner) == &lane_team;
   const size_t i = rule_of(planner, m);
+  const bool can_split = m->splits && !m->strided;
   clloss__plan plan = {
-      .family = o->family && !(m->strided && o->family == CLLOSS_FAMILY_SPLIT) ? o->family : rules[i].family,
+      .family = o->family && (can_split || o->family != CLLOSS_FAMILY_SPLIT) ? o->family : rules[i].family,
       .team = clloss__plan_team(planner),
       .local_size = lane ? 1 : group_items(planner, rules[i].items),
       .slices = 1,
@@ -302,7 +338,8 @@ clloss__plan clloss__plan_rows(const clloss__planner *planner, const clloss__row
   plan.rows_in_lanes = rules[i].rows_in_lanes;
   plan.along = rules[i].along;
   if (!lane && m->forms && !m->strided && m->inner == 1 && !o->rows_per_group) shape_group(planner, m, &plan);
-  if (plan.form) plan.sum_items = group_items(planner, T(group_items));
+  if (plan.form)
+    plan.sum_items = o->local_size ? o->local_size : clloss__min(SUM_ITEMS, planner->facts.local_most);
   const size_t together = !lane ? rows_at_once(&plan) : plan.rows_in_lanes ? LANES : 1;
   plan.rows_per_group = lane ? block_rows(planner, m->rows, m->classes * m->element_bytes, together)
                              : group_rows(planner, &plan, m->rows, together);
@@ -377,7 +414,10 @@ clloss_status clloss__plan_describe(clloss__message *message, const clloss__plan
   snprintf(now.variant, sizeof now.variant, "%s%s", split ? plan->team->name : clloss__plan_variant(plan),
            split ? "_split" : "");
   snprintf(now.why, sizeof now.why, "%s%s%s", plan->why ? plan->why : "",
-           plan->team->group ? "; folds: " : "", plan->team->group ? how : "");
+           plan->team->group ? "; folds by " : "",
+           !plan->team->group                                         ? ""
+           : plan->form == CLLOSS__HELD || plan->form == CLLOSS__LONG ? how
+                                                                      : "local memory");
   memcpy(out, &now, now.struct_size < sizeof now ? now.struct_size : sizeof now);
   return CLLOSS_SUCCESS;
 }

@@ -48,8 +48,10 @@ typedef struct {
   bool strided;                        /* a class is not next to the one before */
   bool packed;                         /* nothing lies between two rows */
   bool along;                          /* the call has kernels of rows along */
+  bool splits;                         /* … of rows that several work-groups share */
   uint32_t forms;                      /* … and of CLLOSS__HAS_HELD … */
   size_t arrays;                       /* that are held at once; 0: 1 */
+  size_t row_items_most;               /* work-items that a held row may have; 0: 1024 */
 } clloss__rows;
 
 /* The overrides, checked against the device: CLLOSS_PLAN. */
@@ -79,6 +81,12 @@ clloss__plan clloss__plan_rows(const clloss__planner *planner, const clloss__row
 
 /* Local memory that kernels of held rows take beside what is folded in: of a tile the rows themselves, else as good as none. */
 size_t clloss__plan_held_bytes(const clloss__plan *plan, const clloss__rows *rows);
+
+/* … and what a work-group folds in; row_items: of held rows. */
+size_t clloss__plan_fold_bytes(size_t items, size_t row_items, uint32_t form);
+
+/* Work-groups of the group team at most, but for rows in registers. */
+size_t clloss__plan_groups_most(const clloss__planner *planner);
 
 /* Gives each work-group whole runs of `inner` rows, or less than one (share_of in kernels/team/rows.clh), about rows_per_group of
  * them, and counts the work-groups. */
@@ -116,7 +124,7 @@ typedef struct {
 enum { CLLOSS__GUESSES = 48 };
 clloss__guess clloss__guess_of(const clloss__device *facts, int i);
 
-/* Fills the caller's struct: CLLOSS_STRUCT_SIZE. how: the words of clloss__probed for a plan of the group team. */
+/* Fills the caller's struct: CLLOSS_STRUCT_SIZE. how: the words of clloss__probed for held rows of the group team. */
 clloss_status clloss__plan_describe(clloss__message *message, const clloss__plan *plan, const char *how,
                                     clloss_plan *out);
 

@@ -74,8 +74,9 @@ static clloss_status probe_processor(clloss__message *message, cl_context contex
 }
 
 /* … and of registers that work-items read of each other, one for each way, only of devices whose vendor and extensions speak
- * for it: a wrong guess is a build that fails, and PoCL, which would print that, is nobody's vendor here. `width`: how many
- * items those are; 0: as many as the trial's kernel would have go together. */
+ * for it: a wrong guess is a build that fails, which PoCL would print. (PoCL's vendor is the machine's, Intel's often; before 6.0
+ * it has no such extension, and since then the trial is built.) `width`: how many items those are; 0: as many as the trial's kernel
+ * would have go together. */
 static const struct {
   cl_uint vendor;
   const char *extension, *standard, *option, *how, *text;

@@ -49,9 +49,8 @@ typedef struct clloss_ctx_options {
   char *message;             /* receives, NUL-terminated, why clloss_ctx_create failed; caller's memory */
   size_t message_size_bytes; /* room there */
   /* Plan overrides: for tuning and tests. They hold for every call on the ctx. */
-  uint32_t family; /* CLLOSS_FAMILY_… */
-  uint32_t
-      local_size; /* work-items per work-group of the group family, at least 2; the lane family's is always 1 */
+  uint32_t family;         /* CLLOSS_FAMILY_… */
+  uint32_t local_size;     /* work-items per work-group of the group family; the lane family's is always 1 */
   uint64_t rows_per_group; /* rows that one work-group owns */
   uint64_t slices;         /* work-groups per row of the split family, 2 … 64 */
   const char *tuning; /* what `clloss tune` wrote for this device, NUL-terminated; read during the call */
@@ -343,10 +342,13 @@ typedef struct clloss_plan {
   uint64_t slices;         /* work-groups that share one row; 1 but for the split family */
   uint64_t groups;         /* work-groups of the main kernel */
   char variant[24];        /* as in the kernels' names: "lane", "lane_rows", "lane_along", "group", … */
-  char why[64];            /* in words */
+  char why[128];           /* in words */
 } clloss_plan;
 
-/* CLLOSS_NULL_ARGUMENT, CLLOSS_STRUCT_SIZE, CLLOSS_SIZE (also for zero rows), CLLOSS_FORKED */
+/* Of the group and split families it finds out, once in a ctx, how the device's work-items share values: a trial of a few lines
+ * is compiled.
+ *   CLLOSS_NULL_ARGUMENT, CLLOSS_STRUCT_SIZE, CLLOSS_SIZE (also for zero rows), CLLOSS_FORKED, and OpenCL's errors of asking the
+ *   device */
 CLLOSS_API clloss_status clloss_xent_plan(clloss_ctx *ctx, const clloss_xent *xent, clloss_plan *plan);
 
 /* "lane", "group", "split"; "auto" for 0; NULL for others. */

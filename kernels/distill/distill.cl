@@ -15,6 +15,7 @@
  * xent.cl does, would save one of four: three streams of memory weigh more than that exp.)
  *
  *   distill_weigh     Σ row_weight in parts, where that is the mean's divisor
+ *   distill_divide    the parts to one, for the group team
  *   distill_forward   row losses, statistics, partial sums per work-group
  *   distill_fused     the same and the gradient
  *   distill_backward  the gradient from row_stats
@@ -70,7 +71,7 @@ static inline real row_weight_of(const distill_io *io, const distill_args *a, ul
 
 static inline real divisor_of(const distill_io *io, const distill_args *a, const distill_scalars *k) {
   if (a->flags & DISTILL_DIVISOR) return io->divisor[a->divisor];
-  return a->flags & DISTILL_WEIGHED ? total_real(reals(io->work, a->weights), a->n_weights) : k->divisor;
+  return a->flags & DISTILL_WEIGHED ? tallied(reals(io->work, a->weights), a->n_weights) : k->divisor;
 }
 
 /* What multiplies the gradients of all rows. Over nothing there is none: not infinities, of which some entries would make
@@ -92,6 +93,10 @@ DISTILL_KERNEL(TEAM(distill_weigh)) {
   exact_sum own = {0, 0};
   for (ulong r = begin + team_rank(); r < end; r += team_size()) add_exactly(&own, row_weight_of(io, a, r));
   gather(io, own, a->weights);
+}
+
+DISTILL_KERNEL(TEAM(distill_divide)) {
+  gather_tallies(reals(io->work, a->weights), a->n_weights, io->shared);
 }
 
 DISTILL_KERNEL(TEAM(distill_finish)) {

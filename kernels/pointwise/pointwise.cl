@@ -2,10 +2,11 @@
  *
  *   loss = Σ w l / D            grad = alpha · g / D · w · dl/dx + beta · grad
  *
- * with weights w, upstream gradient g and D by the reduction. A call is at most three of these kernels, each written
+ * with weights w, upstream gradient g and D by the reduction. A call is at most four of these kernels, each written
  * once over a team (lane.clh: one item; group.clh: a work-group):
  *
  *   pointwise_weigh            Σ w, where it is the divisor; reads the weights
+ *   pointwise_divide           its parts to one, for the group team
  *   pointwise_forward_KIND     bytes per element: reads input and target
  *   pointwise_backward_KIND    reads both, writes the gradient
  *   pointwise_fused_KIND       the same, and the losses
@@ -93,8 +94,12 @@ POINTWISE_KERNEL(TEAM(pointwise_weigh)) {
   if (team_rank() == 0) reals(io->work, a->tallies)[tally] = sum;
 }
 
+POINTWISE_KERNEL(TEAM(pointwise_divide)) {
+  gather_tallies(reals(io->work, a->tallies), a->n_tallies, io->shared);
+}
+
 static inline real divisor_of(const pointwise_io *io, const pointwise_args *a, const pointwise_scalars *k) {
-  return a->flags & POINTWISE_BY_WEIGHT ? total_real(reals(io->work, a->tallies), a->n_tallies) * k->divisor
+  return a->flags & POINTWISE_BY_WEIGHT ? tallied(reals(io->work, a->tallies), a->n_tallies) * k->divisor
                                         : k->divisor;
 }
 
@@ -224,9 +229,9 @@ static inline void fold(sums *s) {
 
 #if WIDTH == 4
 
-DEFINE_ANY_PACKET(load_x, store_x, X)
-DEFINE_ANY_PACKET(load_y, store_y, T)
-DEFINE_ANY_PACKET(load_g, store_g, G)
+DEFINE_LOAD_PACKET(load_x, X)
+DEFINE_LOAD_PACKET(load_y, T)
+DEFINE_STORE_PACKET(store_g, G)
 
 /* A packet of elements from the row's i-th on, the first of which begins one of the input. */
 ALWAYS_INLINE void step_packet(const row_walk *w, ulong i, int kind, int pass, bool wide_y, bool wide_g,
@@ -272,8 +277,10 @@ ALWAYS_INLINE void walk_row(const row_walk *w, ulong begin, ulong end, int kind,
     }
     if (++s->vectors == FOLD) fold(s);
   }
-  for (ulong j = team_rank(); j < edges; j += team_size())
+  for (ulong j = team_rank(); j < edges; j += team_size()) {
     s->a += step(w, j < head ? begin + j : begin + j + whole * PACKET, 1, kind, pass, false, f);
+    if (++s->vectors == FOLD) fold(s); /* rows of a few elements are all edges */
+  }
 }
 
 #else
