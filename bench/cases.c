@@ -33,6 +33,11 @@ const struct bench_case bench_cases[BENCH_CASES] = {
      CASE_PROBABILITIES, CLLOSS_F32, SCALE | READ, 0, NULL},
     {"xent_fused_bf16", "xent_fused", "fused in place, logits and gradient stored in bf16", &xent_loss,
      &xent_fused_case, 1, CASE_PLAIN, CLLOSS_BF16, SCALE, TORCH_PEERS, XENT},
+    {"xent_bf16_forward", "xent_forward", "loss and row statistics of logits in bf16", &xent_loss,
+     &xent_forward_case, 0, CASE_PLAIN, CLLOSS_BF16, READ, 0, NULL},
+    {"xent_bf16_backward", "xent_backward",
+     "gradient in bf16 from logits in bf16 and row statistics, elsewhere", &xent_loss, &xent_backward_case, 0,
+     CASE_PLAIN, CLLOSS_BF16, COPY, 0, NULL},
     {"xent_fused_f16", "xent_fused", "fused in place, logits and gradient stored in f16", &xent_loss,
      &xent_fused_case, 1, CASE_PLAIN, CLLOSS_F16, SCALE, 0, NULL},
     {"mse", "mse_fused", "mean squared error, loss and gradient in one call, the gradient elsewhere",
@@ -77,7 +82,7 @@ const size_t n_bench_shapes = sizeof bench_shapes / sizeof *bench_shapes;
 static int is_plain(const struct bench_case *c) { return c->kind == CASE_PLAIN && c->dtype == CLLOSS_F32; }
 
 const struct bench_case *case_plain(const struct bench_case *c) {
-  return c->loss != &xent_loss || is_plain(c) ? NULL : &bench_cases[FUSED_INPLACE];
+  return c->loss != &xent_loss || !c->inplace || is_plain(c) ? NULL : &bench_cases[FUSED_INPLACE];
 }
 
 int case_needs_probabilities(const struct bench_case *c) {
@@ -110,7 +115,8 @@ clloss_status case_prepare(const struct bench_case *c, const struct problem *p, 
                            cl_mem logits) {
   double ms, call_ms;
   if (c->harness != &xent_backward_case) return CLLOSS_SUCCESS;
-  return case_run(&bench_cases[FORWARD], p, m, logits, NULL, &ms, &call_ms);
+  return case_run(&bench_cases[c->dtype == CLLOSS_F32 ? FORWARD : BF16_FORWARD], p, m, logits, NULL, &ms,
+                  &call_ms);
 }
 
 double case_ideal_bytes(const struct bench_case *c, const struct problem *p) {

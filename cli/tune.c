@@ -19,26 +19,37 @@
 
 enum { CANDIDATES = 6, ROUNDS = 15, QUICK_ROUNDS = 5 };
 
-/* A number, what is tried for it, the built-in value first, and the shape: rows, 0 to fill `bytes`. */
+/* A number, what is tried for it, the built-in value first, and the shape: its rows are so many halves of the device's compute
+ * units, or fill `bytes`. */
 static const struct trial {
   const char *name;
   bool lane, group; /* the teams that it concerns */
   bool in_place;
-  size_t rows, classes, bytes;
-  unsigned long long values[CANDIDATES]; /* up to the first 0 behind the first */
+  bool walks; /* the call smooths its labels, so that the group team walks its rows and holds none */
+  size_t half_units, classes, bytes, n;
+  unsigned long long values[CANDIDATES];
 } trials[] = {
-    {"lane_rows_classes", true, false, true, 0, 16, 32u << 20, {32, 15}},
-    {"lane_along_classes", true, false, true, 0, 24, 32u << 20, {256, 20}},
-    {"lane_along_classes", true, false, true, 0, 100, 32u << 20, {256, 64}},
-    {"lane_along_classes", true, false, true, 0, 250, 32u << 20, {256, 200}},
-    {"lane_along_classes", true, false, true, 0, 500, 32u << 20, {256, 512}},
-    {"lane_block_bytes", true, false, true, 0, 1000, 64u << 20, {32768, 8192, 16384, 65536, 131072, 262144}},
-    {"split_rows_per_unit", true, true, true, 4, 131072, 0, {2, 1, 4, 8}},
-    {"split_slice_classes", true, true, true, 1, 131072, 0, {4096, 1024, 2048, 8192, 16384}},
-    {"past_cache_bytes", true, false, false, 0, 4096, 8u << 20, {4194304, 16777216}},
-    {"past_cache_bytes", true, false, false, 0, 4096, 32u << 20, {4194304, 67108864}},
-    {"group_few_items", false, true, true, 0, 100, 32u << 20, {128, 32, 64, 256, 512}},
-    {"group_items", false, true, true, 0, 4096, 64u << 20, {256, 64, 128, 512, 1024}},
+    /* clang-format off */
+    {"lane_rows_classes",   true,  false, true,  false, 0, 16,     32u << 20, 2, {32, 15}},
+    {"lane_along_classes",  true,  false, true,  false, 0, 24,     32u << 20, 2, {256, 20}},
+    {"lane_along_classes",  true,  false, true,  false, 0, 100,    32u << 20, 2, {256, 64}},
+    {"lane_along_classes",  true,  false, true,  false, 0, 250,    32u << 20, 2, {256, 200}},
+    {"lane_along_classes",  true,  false, true,  false, 0, 500,    32u << 20, 2, {256, 512}},
+    {"lane_block_bytes",    true,  false, true,  false, 0, 1000,   64u << 20, 6, {32768, 8192, 16384, 65536, 131072, 262144}},
+    {"split_rows_per_unit", true,  false, true,  false, 4, 131072, 0,         2, {2, 1}},
+    {"split_rows_per_unit", true,  false, true,  false, 8, 131072, 0,         2, {2, 4}},
+    {"split_rows_per_unit", false, true,  true,  false, 1, 131072, 0,         2, {2, 0}},
+    {"split_slice_classes", true,  true,  true,  false, 1, 131072, 0,         5, {4096, 1024, 2048, 8192, 16384}},
+    {"past_cache_bytes",    true,  false, false, false, 0, 4096,   8u << 20,  2, {4194304, 16777216}},
+    {"past_cache_bytes",    true,  false, false, false, 0, 4096,   32u << 20, 2, {4194304, 67108864}},
+    {"group_tile_classes",  false, true,  true,  false, 0, 16,     32u << 20, 2, {32, 8}},
+    {"group_tile_classes",  false, true,  true,  false, 0, 48,     32u << 20, 2, {32, 64}},
+    {"group_few_items",     false, true,  true,  false, 0, 100,    32u << 20, 5, {128, 32, 64, 256, 512}},
+    {"group_vectors",       false, true,  true,  false, 0, 1000,   64u << 20, 2, {8, 4}},
+    {"group_vectors",       false, true,  true,  false, 0, 8000,   64u << 20, 2, {8, 4}},
+    {"group_few_classes",   false, true,  true,  true,  0, 1000,   32u << 20, 2, {256, 1024}},
+    {"group_items",         false, true,  true,  true,  0, 4096,   64u << 20, 5, {256, 64, 128, 512, 1024}},
+    /* clang-format on */
 };
 
 enum { TRIALS = sizeof trials / sizeof *trials };
@@ -47,6 +58,8 @@ typedef struct tuner {
   cl_context context;
   cl_device_id device;
   cl_command_queue queue;
+  bool group, forced; /* the team whose numbers are measured; it isn't that of the device's plans */
+  size_t units;
   size_t rounds;
   size_t done; /* rounds, over all trials */
   FILE *file;
@@ -55,6 +68,7 @@ typedef struct tuner {
 /* One shape on the device. */
 typedef struct subject {
   clloss_xent xent;
+  clloss_xent_options options;
   cl_mem logits, grad, targets, loss;
 } subject;
 
@@ -72,7 +86,8 @@ static void close_subject(subject *s) {
 
 /* Logits are small random numbers; an in-place call makes gradients of gradients, as good as any. */
 static cl_int open_subject(const tuner *t, const struct trial *what, subject *s) {
-  const size_t rows = what->rows ? what->rows : what->bytes / 4 / what->classes, n = rows * what->classes;
+  const size_t few = (what->half_units * t->units + 1) / 2;
+  const size_t rows = what->half_units ? few : what->bytes / 4 / what->classes, n = rows * what->classes;
   cl_int status = CL_OUT_OF_HOST_MEMORY;
   float *x = malloc(4 * n);
   cl_int *targets = malloc(4 * rows);
@@ -94,6 +109,8 @@ static cl_int open_subject(const tuner *t, const struct trial *what, subject *s)
   s->xent.grad = (clloss_view){.mem = what->in_place ? s->logits : s->grad, .dtype = CLLOSS_F32};
   s->xent.targets = (clloss_view){.mem = s->targets, .dtype = CLLOSS_I32};
   s->xent.loss = (clloss_view){.mem = s->loss, .dtype = CLLOSS_F32};
+  s->options = (clloss_xent_options){.struct_size = sizeof s->options,
+                                     .label_smoothing = what->walks ? 0.1 : 0};
   free(x);
   free(targets);
   return status;
@@ -101,7 +118,7 @@ static cl_int open_subject(const tuner *t, const struct trial *what, subject *s)
 
 static clloss_status run(const tuner *t, clloss_ctx *ctx, const subject *s, double *seconds) {
   const double start = now();
-  clloss_status status = clloss_xent_fused(ctx, &s->xent, NULL, t->queue, 0, NULL, NULL);
+  clloss_status status = clloss_xent_fused(ctx, &s->xent, &s->options, t->queue, 0, NULL, NULL);
   if (status == CLLOSS_SUCCESS) status = clFinish(t->queue);
   *seconds = now() - start;
   return status;
@@ -150,7 +167,11 @@ static void write_result(const tuner *t, const struct trial *what, size_t n,
 static clloss_status open_ctx(const tuner *t, const struct trial *what, size_t i, clloss_ctx **ctx) {
   char text[96];
   snprintf(text, sizeof text, "%s %llu\n", what->name, what->values[i]);
-  const clloss_ctx_options options = {.struct_size = sizeof options, .tuning = text};
+  const clloss_ctx_options options = {.struct_size = sizeof options,
+                                      .tuning = text,
+                                      .family = !t->forced ? CLLOSS_FAMILY_AUTO
+                                                : t->group ? CLLOSS_FAMILY_GROUP
+                                                           : CLLOSS_FAMILY_LANE};
   return clloss_ctx_create(ctx, t->context, t->device, &options);
 }
 
@@ -160,7 +181,7 @@ static int try_one(tuner *t, const struct trial *what) {
   size_t n = 0;
   subject s;
   clloss_status status = open_subject(t, what, &s);
-  while (status == CLLOSS_SUCCESS && n < CANDIDATES && (n == 0 || what->values[n])) {
+  while (status == CLLOSS_SUCCESS && n < what->n) {
     status = open_ctx(t, what, n, &ctx[n]);
     n += status == CLLOSS_SUCCESS;
   }
@@ -186,10 +207,17 @@ static int tune(tuner *t) {
   fprintf(t->file, "# For clloss_ctx_options.tuning. What stands behind # is the library's own choice.\n");
   free(name);
   const bool cpu = (type & CL_DEVICE_TYPE_CPU) != 0;
+  if (!t->forced) t->group = !cpu;
+  t->forced = t->group == cpu;
+  cl_uint units = 1;
+  clGetDeviceInfo(t->device, CL_DEVICE_MAX_COMPUTE_UNITS, sizeof units, &units, NULL);
+  t->units = units;
   int code = EXIT_OK;
   progress_begin("tune", t->rounds * TRIALS);
   for (size_t i = 0; i < TRIALS && !code; i++) {
-    if (cpu ? trials[i].lane : trials[i].group)
+    /* a family that is asked for never splits */
+    const bool splits = !strncmp(trials[i].name, "split", 5);
+    if ((t->group ? trials[i].group : trials[i].lane) && !(splits && t->forced))
       code = try_one(t, &trials[i]);
     else
       t->done += t->rounds;
@@ -201,7 +229,7 @@ static int tune(tuner *t) {
 /* ---- the command ---- */
 
 static const char usage[] =
-    "usage: clloss tune [--device N] [--quick] [--out FILE]\n"
+    "usage: clloss tune [--device N] [--family NAME] [--quick] [--out FILE]\n"
     "\n"
     "Measures on a device what the library's built-in choices leave on the table: how many rows a "
     "work-group\n"
@@ -211,13 +239,14 @@ static const char usage[] =
     "than the built-in one stands there as a comment. Let nothing else run meanwhile: it takes about a "
     "minute.\n"
     "\n"
-    "  --device N   the device's number in `clloss devices`; default 0\n"
-    "  --quick      5 rounds in place of 15\n"
-    "  --out FILE   where to; an existing file is replaced once everything is measured\n";
+    "  --device N      the device's number in `clloss devices`; default 0\n"
+    "  --family NAME   whose numbers: lane or group; default the family that the device's plans are of\n"
+    "  --quick         5 rounds in place of 15\n"
+    "  --out FILE      where to; an existing file is replaced once everything is measured\n";
 
 typedef struct request {
   size_t device;
-  bool quick;
+  bool quick, forced, group;
   const char *out;
 } request;
 
@@ -227,6 +256,12 @@ static int parse(request *r, int argc, char **argv) {
     char *end;
     if (!strcmp(argv[i], "--quick")) {
       r->quick = true;
+    } else if (!strcmp(argv[i], "--family")) {
+      r->forced = true;
+      r->group = value && !strcmp(value, "group");
+      if (!value || (!r->group && strcmp(value, "lane")))
+        return fail(EXIT_USAGE, "--family %s: neither lane nor group", value ? value : "");
+      i++;
     } else if (!strcmp(argv[i], "--out") || !strcmp(argv[i], "--device")) {
       if (!value || !*value) return fail(EXIT_USAGE, "%s: needs a value", argv[i]);
       errno = 0;
@@ -246,7 +281,11 @@ static int parse(request *r, int argc, char **argv) {
 
 static int tune_on(const request *r, cl_device_id device, FILE *file) {
   cl_int status;
-  tuner t = {.device = device, .rounds = r->quick ? QUICK_ROUNDS : ROUNDS, .file = file};
+  tuner t = {.device = device,
+             .forced = r->forced,
+             .group = r->group,
+             .rounds = r->quick ? QUICK_ROUNDS : ROUNDS,
+             .file = file};
   t.context = clCreateContext(NULL, 1, &device, NULL, NULL, &status);
   if (t.context) t.queue = clCreateCommandQueue(t.context, device, 0, &status);
   const int code = t.queue ? tune(&t)

@@ -1,7 +1,11 @@
 /* What a driver compiles of the library's kernels, for bench/gpu.sh: the program's binary, which on NVIDIA is PTX, goes to a
- * file, and the build's log to stdout.
+ * file.
  *
- *   gpu_binary SOURCE OPTIONS FILE     SOURCE as embedded, "xent.cl"; OPTIONS beside those of every program of the group team */
+ *   gpu_binary SOURCE TYPE SHAPE KERNEL FILE
+ *
+ * as a line of tests/gpu_static.txt has them: SOURCE as embedded, "xent.cl"; TYPE, f32 say, of logits and gradient; SHAPE,
+ * form:items:items of a row:vectors; KERNEL, any one of the program. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,12 +15,6 @@
 static int fail(const char *what, cl_int error) {
   fprintf(stderr, "gpu_binary: %s: %s\n", what, clloss_status_name(error));
   return 1;
-}
-
-static const clloss__source *source_of(const char *name) {
-  for (size_t i = 0; i < clloss__n_sources; ++i)
-    if (strcmp(clloss__sources[i].name, name) == 0) return &clloss__sources[i];
-  return NULL;
 }
 
 static int save(cl_program program, const char *path) {
@@ -32,13 +30,25 @@ static int save(cl_program program, const char *path) {
   return written ? 0 : fail(path, error);
 }
 
+static bool read_build(const char *type, const char *shape, clloss__build *how) {
+  static const struct {
+    const char *name;
+    uint32_t dtype;
+  } types[] = {{"f32", CLLOSS_F32}, {"bf16", CLLOSS_BF16}, {"f16", CLLOSS_F16}, {"f64", CLLOSS_F64}};
+  clloss__shape *s = &how->shape;
+  for (size_t i = 0; i < sizeof types / sizeof *types; ++i)
+    if (strcmp(type, types[i].name) == 0) how->types.x = how->types.g = types[i].dtype;
+  return how->types.x && sscanf(shape, "%" SCNu32 ":%" SCNu32 ":%" SCNu32 ":%" SCNu32, &s->form, &s->items,
+                                &s->row_items, &s->vectors) == 4;
+}
+
 int main(int argc, char **argv) {
   cl_platform_id platform;
   cl_device_id device;
   cl_int error = CL_SUCCESS;
-  const clloss__source *source = argc == 4 ? source_of(argv[1]) : NULL;
-  if (!source) {
-    fprintf(stderr, "usage: gpu_binary SOURCE OPTIONS FILE\n");
+  clloss__build how = {{0}};
+  if (argc != 6 || !read_build(argv[2], argv[3], &how)) {
+    fprintf(stderr, "usage: gpu_binary SOURCE TYPE SHAPE KERNEL FILE\n");
     return 2;
   }
   if ((error = clGetPlatformIDs(1, &platform, NULL)) != CL_SUCCESS ||
@@ -48,21 +58,11 @@ int main(int argc, char **argv) {
   if (!context) return fail("a context", error);
   clloss__message message = {{0}};
   clloss__device facts;
-  clloss__probed found;
   error = clloss__device_read(&message, device, &facts);
-  if (error == CL_SUCCESS) error = clloss__probe(&message, context, device, facts.cpu, true, &found);
   if (error != CL_SUCCESS) return fail(message.text, error);
-  char options[1200];
-  snprintf(options, sizeof options,
-           "-cl-std=CL%s%s -cl-denorms-are-zero -DCLLOSS_REAL=F32 -DCLLOSS_TEAM_GROUP %s", found.standard,
-           found.options, argv[2]);
-  cl_program program = clCreateProgramWithSource(context, 1, (const char *[]){source->text},
-                                                 (const size_t[]){source->size_bytes}, &error);
-  if (!program) return fail("a program", error);
-  error = clBuildProgram(program, 1, &device, options, NULL, NULL);
-  static char log[1 << 16];
-  clGetProgramBuildInfo(program, device, CL_PROGRAM_BUILD_LOG, sizeof log - 1, log, NULL);
-  printf("%s\n%s\n", options, log);
-  if (error != CL_SUCCESS) return fail("building", error);
-  return save(program, argv[3]);
+  clloss__programs programs = {.context = context, .device = device, .cpu = facts.cpu, .group = true};
+  clloss__kernel *kernel;
+  error = clloss__program_kernel(&programs, &message, argv[1], &how, argv[4], &kernel);
+  if (error != CL_SUCCESS) return fail(message.text, error);
+  return save(programs.list[0].program, argv[5]);
 }

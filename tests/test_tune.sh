@@ -15,6 +15,8 @@ refused 2 "--device 99: the last is" tune --device 99 --out old.txt
 refused 2 "--out" tune --out
 refused 2 "--out" tune --out ''
 refused 2 "--quick=3" tune --quick=3
+refused 2 "--family split: neither" tune --family split
+refused 2 "--family" tune --family
 refused 2 more tune more
 refused 1 "no/such/t.txt: No such file" tune --out no/such/t.txt
 refused 1 "none: not a regular file" tune --out none

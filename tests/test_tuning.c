@@ -8,16 +8,22 @@
 
 static fixture f;
 
-/* The plan of rows × classes on a ctx with that text, on the team of that family. */
-static clloss_plan plan_with(const char *tuning, uint32_t family, size_t rows, size_t classes) {
+/* The plan of rows × classes on a ctx with that text, on the team of that family; of a call with class weights, whose rows the
+ * group team walks, or without. */
+static clloss_plan plan_of(const char *tuning, uint32_t family, size_t rows, size_t classes, bool weights) {
   const clloss_ctx_options options = {.struct_size = sizeof options, .tuning = tuning, .family = family};
-  const clloss_xent xent = {.struct_size = sizeof xent, .rows = rows, .classes = classes};
+  clloss_xent xent = {.struct_size = sizeof xent, .rows = rows, .classes = classes};
   clloss_plan plan = {.struct_size = sizeof plan};
   clloss_ctx *ctx = NULL;
+  if (weights) xent.class_weight.dtype = CLLOSS_F32;
   CHECK_EQ(clloss_ctx_create(&ctx, f.context, f.device, &options), CLLOSS_SUCCESS);
   CHECK_EQ(clloss_xent_plan(ctx, &xent, &plan), CLLOSS_SUCCESS);
   clloss_ctx_destroy(&ctx);
   return plan;
+}
+
+static clloss_plan plan_with(const char *tuning, uint32_t family, size_t rows, size_t classes) {
+  return plan_of(tuning, family, rows, classes, false);
 }
 
 /* Numbers that make any device's plan say so; the group family's take the team as well. */
@@ -33,6 +39,9 @@ static void changes_plans(void) {
   CHECK_EQ(plan_with("lane_block_bytes 65536", lane, 1 << 14, 1024).rows_per_group, 16u);
   CHECK_EQ(plan_with("split_slice_classes 1000", split, 1, 3000).slices <= 3, 1);
   CHECK_EQ(plan_with("group_items 32", group, 4096, 100).local_size, 128u);
+  CHECK_EQ(plan_of(NULL, group, 4096, 4096, true).local_size, 256u);
+  CHECK_EQ(plan_of("group_items 32", group, 4096, 4096, true).local_size, 32u);
+  CHECK_EQ(plan_of("group_few_classes 4096", group, 4096, 4096, true).local_size, 128u);
   CHECK_EQ(plan_with("group_few_items 64", group, 4096, 100).local_size, 64u);
   CHECK(strcmp(plan_with(NULL, group, 4096, 10).variant, "group_tile") == 0);
   CHECK(strcmp(plan_with("group_tile_classes 9", group, 4096, 10).variant, "group_held") == 0);

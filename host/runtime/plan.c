@@ -198,8 +198,8 @@ size_t clloss__plan_fold_bytes(size_t items, size_t row_items, uint32_t form) {
 
 static size_t vector_elements(size_t element_bytes) { return element_bytes == 8 ? 2 : 4; }
 
-/* A long row has ROW_ITEMS_MOST items if its loss can. A loop over what isn't held takes registers as well: of so many items
- * what is left suffices for half the vectors. */
+/* A long row has ROW_ITEMS_MOST items if its loss can. A loop over what isn't held takes registers as well: with more than 256
+ * items, what is left suffices for half the vectors. */
 enum { ROW_ITEMS_MOST = 1024, VECTORS_LONG = 4 };
 
 /* Local memory that a plan's kernels take: to fold in, and what is held there. */
@@ -221,7 +221,7 @@ static bool hold_rows(const clloss__planner *planner, const clloss__rows *m, cll
   const size_t row_most = m->row_items_most ? m->row_items_most : ROW_ITEMS_MOST;
   plan->form = CLLOSS__LONG;
   plan->local_size = plan->row_items = given ? given : clloss__min(row_most, planner->facts.local_most);
-  plan->vectors = plan->row_items > ROW_ITEMS_MOST / 2 ? VECTORS_LONG : most;
+  plan->vectors = plan->row_items > 256 ? VECTORS_LONG : most;
   for (size_t i = sizeof held / sizeof *held; i-- > 0;) {
     const size_t row = held[i].row_items, vectors = clloss__min(held[i].vectors, most);
     const size_t items = given ? given : clloss__max(row, clloss__min(few, planner->facts.local_most));
