@@ -243,7 +243,7 @@ static bool hold_rows(const clloss__planner *planner, const clloss__rows *m, cll
   return plan->row_items >= least && fits_local(planner, plan, m) && (m->forms & 1u << plan->form);
 }
 
-/* Which form rows have that the call has kernels for. */
+/* Which form rows have that the call has kernels for, in a plan for walking them. */
 static void shape_group(const clloss__planner *planner, const clloss__rows *m, clloss__plan *plan) {
   clloss__plan tile = *plan;
   tile.form = CLLOSS__TILE;
@@ -254,8 +254,12 @@ static void shape_group(const clloss__planner *planner, const clloss__rows *m, c
                    m->classes <= tuned(planner, T(group_tile_classes));
   clloss__plan rows = *plan;
   if (few && fits_local(planner, &tile, m)) {
+    tile.why = "rows in local memory, one per work-item";
     *plan = tile;
   } else if (hold_rows(planner, m, &rows)) {
+    rows.why = rows.form == CLLOSS__LONG           ? "long rows, read twice from their end"
+               : rows.local_size == rows.row_items ? "rows in registers, one per group"
+                                                   : "rows in registers, several per group";
     *plan = rows;
   }
 }
@@ -411,13 +415,11 @@ clloss_status clloss__plan_describe(clloss__message *message, const clloss__plan
   now.slices = plan->slices;
   now.groups = plan->blocks * plan->slices;
   const bool split = plan->family == CLLOSS_FAMILY_SPLIT;
+  const bool folds = plan->form == CLLOSS__HELD || plan->form == CLLOSS__LONG;
   snprintf(now.variant, sizeof now.variant, "%s%s", split ? plan->team->name : clloss__plan_variant(plan),
            split ? "_split" : "");
-  snprintf(now.why, sizeof now.why, "%s%s%s", plan->why ? plan->why : "",
-           plan->team->group ? "; folds by " : "",
-           !plan->team->group                                         ? ""
-           : plan->form == CLLOSS__HELD || plan->form == CLLOSS__LONG ? how
-                                                                      : "local memory");
+  snprintf(now.why, sizeof now.why, "%s%s%s", plan->why ? plan->why : "", folds ? "; folds by " : "",
+           folds ? how : "");
   memcpy(out, &now, now.struct_size < sizeof now ? now.struct_size : sizeof now);
   return CLLOSS_SUCCESS;
 }

@@ -126,22 +126,24 @@ static cl_int read_extensions(cl_device_id device, char **text) {
   return *text ? clGetDeviceInfo(device, CL_DEVICE_EXTENSIONS, size, *text, NULL) : CL_OUT_OF_HOST_MEMORY;
 }
 
-/* Whether it is built; and how many items of its kernel go together. */
-static bool try_shuffle(cl_context context, cl_device_id device, const char *text, const char *standard,
-                        size_t *width) {
+/* *width: how many items of its kernel go together; 0 if it isn't built, which is no error. */
+static cl_int try_shuffle(cl_context context, cl_device_id device, const char *text, const char *standard,
+                          size_t *width) {
+  *width = 0;
   char options[32];
   snprintf(options, sizeof options, "-cl-std=CL%s", *standard ? standard : "1.2");
   cl_int error;
   cl_program program = clCreateProgramWithSource(context, 1, &text, NULL, &error);
-  if (error != CL_SUCCESS) return false;
+  if (error != CL_SUCCESS) return error;
   error = clBuildProgram(program, 1, &device, options, NULL, NULL);
+  const bool refused = error == CL_BUILD_PROGRAM_FAILURE || error == CL_INVALID_BUILD_OPTIONS;
   cl_kernel kernel = error == CL_SUCCESS ? clCreateKernel(program, "trial", &error) : NULL;
   if (error == CL_SUCCESS)
     error = clGetKernelWorkGroupInfo(kernel, device, CL_KERNEL_PREFERRED_WORK_GROUP_SIZE_MULTIPLE,
                                      sizeof *width, width, NULL);
   if (kernel) clReleaseKernel(kernel);
   clReleaseProgram(program);
-  return error == CL_SUCCESS;
+  return refused ? CL_SUCCESS : error;
 }
 
 static bool is_power_of_two(size_t n) { return n > 1 && (n & (n - 1)) == 0 && n <= 64; }
@@ -158,10 +160,15 @@ static clloss_status probe_shuffles(clloss__message *message, cl_context context
                        clloss_status_name(error));
   }
   for (size_t i = 0; i < sizeof shuffles / sizeof *shuffles; ++i) {
-    size_t width = 0;
-    if (shuffles[i].vendor != vendor || !strstr(extensions, shuffles[i].extension) ||
-        !try_shuffle(context, device, shuffles[i].text, shuffles[i].standard, &width))
-      continue;
+    size_t width;
+    if (shuffles[i].vendor != vendor || !strstr(extensions, shuffles[i].extension)) continue;
+    error = try_shuffle(context, device, shuffles[i].text, shuffles[i].standard, &width);
+    if (error != CL_SUCCESS) {
+      free(extensions);
+      return clloss__say(message, error, "trying whether work-items read each other's registers: %s",
+                         clloss_status_name(error));
+    }
+    if (!width) continue;
     if (shuffles[i].width) width = shuffles[i].width;
     if (shuffles[i].how && !is_power_of_two(width)) continue;
     const size_t n = strlen(found->options);

@@ -342,7 +342,7 @@ typedef struct clloss_plan {
   uint64_t slices;         /* work-groups that share one row; 1 but for the split family */
   uint64_t groups;         /* work-groups of the main kernel */
   char variant[24];        /* as in the kernels' names: "lane", "lane_rows", "lane_along", "group", … */
-  char why[128];           /* in words */
+  char why[64];            /* in words */
 } clloss_plan;
 
 /* Of the group and split families it finds out, once in a ctx, how the device's work-items share values: a trial of a few lines
