@@ -39,7 +39,7 @@ static const struct trial {
     {"split_rows_per_unit", true,  false, true,  false, 4, 131072, 0,         2, {2, 1}},
     {"split_rows_per_unit", true,  false, true,  false, 8, 131072, 0,         2, {2, 4}},
     {"split_rows_per_unit", false, true,  true,  false, 1, 131072, 0,         2, {2, 0}},
-    {"split_slice_classes", true,  true,  true,  false, 1, 131072, 0,         5, {4096, 1024, 2048, 8192, 16384}},
+    {"split_slice_classes", true,  true,  true,  false, 0, 131072, 4 * 131072, 5, {4096, 1024, 2048, 8192, 16384}},
     {"past_cache_bytes",    true,  false, false, false, 0, 4096,   8u << 20,  2, {4194304, 16777216}},
     {"past_cache_bytes",    true,  false, false, false, 0, 4096,   32u << 20, 2, {4194304, 67108864}},
     {"group_tile_classes",  false, true,  true,  false, 0, 16,     32u << 20, 2, {32, 8}},

@@ -173,6 +173,7 @@ grep -v '^#' "$table" | awk '
   NF { rest = ""; for (f = 7; f <= NF; ++f) rest = rest " " $f; put(1, "") }' >"$work/table"
 awk '{ print $1, $2, $3, $4, $5 }' "$work/table" | sort -u >"$work/builds"
 total=$(wc -l <"$work/builds")
+[ "$total" -gt 0 ] || { echo "gpu_static: $table has no builds" && exit 1; }
 build() {
   vendor=$1 arch=$2 source=$3 types=$4 shape=$5
   out=$work/$(echo "$1.$2.$(basename "$3" .cl).$4.$5" | tr : _)
@@ -211,7 +212,7 @@ awk -v failed=$failed '
   # what eight vectors take beyond four, for each of the sixteen elements between
   function per_element(key, kernel,    four) {
     four = key
-    sub(/:8$/, ":4", four)
+    if (!sub(/:8$/, ":4", four)) fail(key ": per_element is of eight vectors beside four")
     return (value[key, kernel, "instructions"] - value[four, kernel, "instructions"]) / 16
   }
   FILENAME ~ /measured$/ {
@@ -249,6 +250,7 @@ awk -v failed=$failed '
       what = substr($i, 1, at - 1)
       bound = substr($i, at + length(op))
       seen = what == "per_element" ? per_element(key, $6) : value[key, $6, what]
+      if (what != "per_element" && !((key, $6, what) in value)) fail(key ": what is " what "?")
       if (what == "memory") {
         excepted[key, $6] = 1
         if (seen == 0) fail(key ": " $6 " is excepted, and has no memory of its own")

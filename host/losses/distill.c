@@ -106,7 +106,8 @@ static void plan(clloss_ctx *ctx, clloss__request *head, const clloss__guess *gu
   a->rows_per_weight = a->n_weights ? clloss__ceil_div(x->rows, a->n_weights) : 1;
   a->weights = clloss__pool_region(&end, WEIGHTS_MOST * real);
   a->n_sums = head->plan.blocks;
-  a->sums = clloss__pool_region(&end, (head->plan.form ? x->rows : a->n_sums) * real);
+  a->sums = clloss__pool_region(
+      &end, clloss__plan_blocks_most(&ctx->planner, &head->plan, x->rows, x->inner) * real);
   head->workspace_bytes = end;
 }
 

@@ -105,8 +105,9 @@ static void lay_out(clloss_ctx *ctx, clloss__xent *r) {
     a->sums = clloss__pool_region(&end, clloss__max(rows * real, walked * (of_sum + of_hits) + REGION_PADS));
     a->hits = a->sums;
   } else {
-    a->sums = clloss__pool_region(&end, a->n_sums * of_sum);
-    a->hits = clloss__pool_region(&end, a->n_sums * of_hits);
+    const size_t blocks = clloss__plan_blocks_most(&ctx->planner, &r->head.plan, rows, r->x.inner);
+    a->sums = clloss__pool_region(&end, blocks * of_sum);
+    a->hits = clloss__pool_region(&end, blocks * of_hits);
   }
   a->tiles = clloss__pool_region(&end, is_split(r) ? rows * r->head.plan.slices * tile_bytes(r) : 0);
   a->targets_z = clloss__pool_region(&end, is_split(r) ? rows * real : 0);

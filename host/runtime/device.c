@@ -73,6 +73,7 @@ clloss_status clloss__device_read(clloss__message *message, cl_device_id device,
       .units = units ? units : 1,
       .local_bytes = (size_t)local_bytes,
       .local_most = max_size(1, min_size(local, fitting)),
+      .sum_most = max_size(1, min_size(local, fitting)),
       .vectors = vendor == VENDOR_INTEL && !cpu ? VECTORS_INTEL : VECTORS,
   };
   return CLLOSS_SUCCESS;

@@ -14,6 +14,7 @@ typedef struct {
   size_t units;       /* compute units: cores of a CPU, multiprocessors of a GPU */
   size_t local_bytes; /* local memory of a work-group */
   size_t local_most;  /* work-items per work-group, also bounded by the local memory that they fold in */
+  size_t sum_most;    /* the same of kernels that add up what work-groups of held rows have left */
   size_t vectors; /* of four f32 that a work-item of the group team may hold: what its registers are for */
 } clloss__device;
 

@@ -142,7 +142,8 @@ static clloss_status make_smaller(clloss_ctx *ctx, const clloss__launch *launch,
   }
   size_t fitting = 1;
   while (2 * fitting <= most) fitting *= 2;
-  ctx->planner.facts.local_most = fitting;
+  *(launch->shape.form == CLLOSS__SUMS ? &ctx->planner.facts.sum_most
+                                       : &ctx->planner.facts.local_most) = fitting;
   return CLLOSS__SMALLER;
 }
 

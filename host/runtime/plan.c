@@ -270,6 +270,15 @@ static size_t rows_at_once(const clloss__plan *plan) {
   return plan->form ? plan->local_size / plan->row_items : 1;
 }
 
+size_t clloss__plan_blocks_most(const clloss__planner *planner, const clloss__plan *plan, size_t rows,
+                                size_t inner) {
+  if (!plan->team->group || plan->family == CLLOSS_FAMILY_SPLIT) return plan->blocks;
+  if (plan->form) return rows;
+  /* each run of neighbours may end in a work-group of its own */
+  const size_t most = clloss__plan_groups_most(planner) + (inner > 1 ? rows / inner : 0);
+  return clloss__max(plan->blocks, clloss__min(rows, most));
+}
+
 size_t clloss__plan_groups_most(const clloss__planner *planner) {
   return clloss__min(BLOCKS_MOST, GROUPS_PER_UNIT * planner->facts.units);
 }
@@ -298,7 +307,8 @@ static clloss__plan nothing(const clloss__planner *planner) {
 static bool is_few(const clloss__planner *planner, const clloss__rows *m, bool lane, int most) {
   const size_t units = planner->facts.units;
   if (most == ANY) return true;
-  if (!m->splits || (!lane && m->forms && m->rows >= units)) return false;
+  const bool holds = !lane && m->forms && m->inner == 1 && !planner->overrides.rows_per_group;
+  if (!m->splits || (holds && m->rows >= units)) return false;
   return clloss__ceil_div(m->rows, units) <= tuned(planner, most);
 }
 
@@ -343,7 +353,7 @@ clloss__plan clloss__plan_rows(const clloss__planner *planner, const clloss__row
   plan.along = rules[i].along;
   if (!lane && m->forms && !m->strided && m->inner == 1 && !o->rows_per_group) shape_group(planner, m, &plan);
   if (plan.form)
-    plan.sum_items = o->local_size ? o->local_size : clloss__min(SUM_ITEMS, planner->facts.local_most);
+    plan.sum_items = o->local_size ? o->local_size : clloss__min(SUM_ITEMS, planner->facts.sum_most);
   const size_t together = !lane ? rows_at_once(&plan) : plan.rows_in_lanes ? LANES : 1;
   plan.rows_per_group = lane ? block_rows(planner, m->rows, m->classes * m->element_bytes, together)
                              : group_rows(planner, &plan, m->rows, together);

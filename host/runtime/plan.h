@@ -85,6 +85,10 @@ size_t clloss__plan_held_bytes(const clloss__plan *plan, const clloss__rows *row
 /* … and what a work-group folds in; row_items: of held rows. */
 size_t clloss__plan_fold_bytes(size_t items, size_t row_items, uint32_t form);
 
+/* Work-groups that the plan has, or another may have at most that a kernel forces by taking fewer work-items. */
+size_t clloss__plan_blocks_most(const clloss__planner *planner, const clloss__plan *plan, size_t rows,
+                                size_t inner);
+
 /* Work-groups of the group team at most, but for rows in registers. */
 size_t clloss__plan_groups_most(const clloss__planner *planner);
 

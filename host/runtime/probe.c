@@ -136,7 +136,11 @@ static cl_int try_shuffle(cl_context context, cl_device_id device, const char *t
   cl_program program = clCreateProgramWithSource(context, 1, &text, NULL, &error);
   if (error != CL_SUCCESS) return error;
   error = clBuildProgram(program, 1, &device, options, NULL, NULL);
-  const bool refused = error == CL_BUILD_PROGRAM_FAILURE || error == CL_INVALID_BUILD_OPTIONS;
+  /* drivers answer with codes of their own where an assembler refuses: the status says whether it was built at all */
+  cl_build_status built = CL_BUILD_NONE;
+  if (error != CL_SUCCESS)
+    clGetProgramBuildInfo(program, device, CL_PROGRAM_BUILD_STATUS, sizeof built, &built, NULL);
+  const bool refused = built == CL_BUILD_ERROR || error == CL_INVALID_BUILD_OPTIONS;
   cl_kernel kernel = error == CL_SUCCESS ? clCreateKernel(program, "trial", &error) : NULL;
   if (error == CL_SUCCESS)
     error = clGetKernelWorkGroupInfo(kernel, device, CL_KERNEL_PREFERRED_WORK_GROUP_SIZE_MULTIPLE,
