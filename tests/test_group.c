@@ -37,61 +37,58 @@ static clloss_ctx *ctx_of(uint32_t local_size) {
   return ctx;
 }
 
-/* The losses of a fused call in place of rows of so many classes. */
-static clloss_status losses_by(clloss_ctx *ctx, size_t classes) {
+static cl_mem buffer_of(size_t bytes, void *data) {
   cl_int error;
-  const cl_mem_flags copied = CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR;
-  cl_mem x = clCreateBuffer(f.context, copied, sizeof logits, logits, &error);
-  cl_mem t = clCreateBuffer(f.context, copied, sizeof targets, targets, &error);
-  cl_mem out = clCreateBuffer(f.context, CL_MEM_READ_WRITE, sizeof got, NULL, &error);
-  cl_mem mean = clCreateBuffer(f.context, CL_MEM_READ_WRITE, sizeof(float), NULL, &error);
-  clloss_xent call = {.struct_size = sizeof call,
-                      .rows = ROWS,
-                      .classes = classes,
-                      .logits = {.mem = x, .dtype = CLLOSS_F32, .row_stride = CLASSES},
-                      .targets = {.mem = t, .dtype = CLLOSS_I32},
-                      .loss = {.mem = mean, .dtype = CLLOSS_F32},
-                      .row_loss = {.mem = out, .dtype = CLLOSS_F32},
-                      .grad = {.mem = x, .dtype = CLLOSS_F32, .row_stride = CLASSES}};
+  cl_mem mem = clCreateBuffer(f.context, CL_MEM_READ_WRITE | (data ? CL_MEM_COPY_HOST_PTR : 0), bytes, data,
+                              &error);
+  CHECK_STATUS(error, CL_SUCCESS);
+  return mem;
+}
+
+/* The call with a mean loss, in a workspace of just the size that was asked for. Logits are the test's, with targets as given. */
+static clloss_status make(clloss_ctx *ctx, clloss_xent call, cl_mem logits_mem, int32_t *classes_of) {
+  cl_mem t = buffer_of(call.rows * sizeof *classes_of, classes_of), mean = buffer_of(sizeof(float), NULL);
   size_t bytes = 0;
+  call.struct_size = sizeof call;
+  call.logits.mem = logits_mem;
+  call.logits.dtype = CLLOSS_F32;
+  call.targets = (clloss_view){.mem = t, .dtype = CLLOSS_I32};
+  call.loss = (clloss_view){.mem = mean, .dtype = CLLOSS_F32};
   CHECK_STATUS(clloss_xent_workspace(ctx, &call, NULL, &bytes), CLLOSS_SUCCESS);
-  cl_mem workspace = clCreateBuffer(f.context, CL_MEM_READ_WRITE, bytes, NULL, &error);
+  cl_mem workspace = buffer_of(bytes, NULL);
   call.workspace = (clloss_view){.mem = workspace, .dtype = CLLOSS_U8};
-  memset(got, 0, sizeof got);
-  const clloss_status status = clloss_xent_fused(ctx, &call, NULL, f.queue, 0, NULL, NULL);
-  if (status == CLLOSS_SUCCESS)
-    CHECK_STATUS(clEnqueueReadBuffer(f.queue, out, CL_TRUE, 0, sizeof got, got, 0, NULL, NULL), CL_SUCCESS);
-  clReleaseMemObject(x);
+  const clloss_status status = call.grad.mem ? clloss_xent_fused(ctx, &call, NULL, f.queue, 0, NULL, NULL)
+                                             : clloss_xent_forward(ctx, &call, NULL, f.queue, 0, NULL, NULL);
   clReleaseMemObject(t);
-  clReleaseMemObject(out);
   clReleaseMemObject(mean);
   clReleaseMemObject(workspace);
   return status;
 }
 
-/* The mean loss of rows that are neighbours class by class, in a workspace of just the size that was asked for. */
+/* The losses of a fused call in place of rows of so many classes. */
+static clloss_status losses_by(clloss_ctx *ctx, size_t classes) {
+  cl_mem x = buffer_of(sizeof logits, logits), out = buffer_of(sizeof got, NULL);
+  const clloss_xent call = {.rows = ROWS,
+                            .classes = classes,
+                            .logits = {.row_stride = CLASSES},
+                            .row_loss = {.mem = out, .dtype = CLLOSS_F32},
+                            .grad = {.mem = x, .dtype = CLLOSS_F32, .row_stride = CLASSES}};
+  memset(got, 0, sizeof got);
+  const clloss_status status = make(ctx, call, x, targets);
+  if (status == CLLOSS_SUCCESS)
+    CHECK_STATUS(clEnqueueReadBuffer(f.queue, out, CL_TRUE, 0, sizeof got, got, 0, NULL, NULL), CL_SUCCESS);
+  clReleaseMemObject(x);
+  clReleaseMemObject(out);
+  return status;
+}
+
+/* A call whose rows are neighbours class by class. */
 static clloss_status strided_by(clloss_ctx *ctx) {
   enum { N = ROWS * CLASSES / FEW };
   static int32_t zeros[N];
-  cl_int error;
-  const cl_mem_flags copied = CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR;
-  cl_mem x = clCreateBuffer(f.context, copied, sizeof logits, logits, &error);
-  cl_mem t = clCreateBuffer(f.context, copied, sizeof zeros, zeros, &error);
-  cl_mem mean = clCreateBuffer(f.context, CL_MEM_READ_WRITE, sizeof(float), NULL, &error);
-  clloss_xent call = {.struct_size = sizeof call,
-                      .rows = N,
-                      .classes = FEW,
-                      .inner = N,
-                      .logits = {.mem = x, .dtype = CLLOSS_F32},
-                      .targets = {.mem = t, .dtype = CLLOSS_I32},
-                      .loss = {.mem = mean, .dtype = CLLOSS_F32}};
-  size_t bytes = 0;
-  CHECK_STATUS(clloss_xent_workspace(ctx, &call, NULL, &bytes), CLLOSS_SUCCESS);
-  cl_mem workspace = clCreateBuffer(f.context, CL_MEM_READ_WRITE, bytes, NULL, &error);
-  call.workspace = (clloss_view){.mem = workspace, .dtype = CLLOSS_U8};
-  const clloss_status status = clloss_xent_forward(ctx, &call, NULL, f.queue, 0, NULL, NULL);
-  const cl_mem all[] = {x, t, mean, workspace};
-  for (size_t i = 0; i < sizeof all / sizeof *all; i++) clReleaseMemObject(all[i]);
+  cl_mem x = buffer_of(sizeof logits, logits);
+  const clloss_status status = make(ctx, (clloss_xent){.rows = N, .classes = FEW, .inner = N}, x, zeros);
+  clReleaseMemObject(x);
   return status;
 }
 

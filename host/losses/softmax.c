@@ -67,17 +67,14 @@ static size_t views(clloss__request *head, clloss__use *uses) {
   return clloss__list_uses(uses, all, sizeof all / sizeof *all);
 }
 
-static bool is_packed(const clloss_view *view, size_t classes) {
-  return view->row_stride == 0 || view->row_stride == classes;
-}
-
 /* Backward holds two rows. */
 static void plan(clloss_ctx *ctx, clloss__request *head, const clloss__guess *guess) {
   request *r = (request *)head;
   const clloss_softmax *x = &r->x;
   const bool back = is_back(head);
-  const bool packed = back ? is_packed(&x->output, x->classes) && is_packed(&x->grad_output, x->classes)
-                           : is_packed(&x->input, x->classes);
+  const bool packed = back ? clloss__is_packed(&x->output, x->classes) &&
+                                 clloss__is_packed(&x->grad_output, x->classes)
+                           : clloss__is_packed(&x->input, x->classes);
   const clloss__rows rows = {.rows = x->rows,
                              .classes = x->classes,
                              .element_bytes = clloss__dtype_bytes(read_dtype(r)),

@@ -70,10 +70,6 @@ static bool is_plain(const clloss__xent *r) {
          !(r->head.bound & more) && r->x.classes < INT32_MAX;
 }
 
-static bool is_packed(const clloss_view *view, size_t classes) {
-  return view->row_stride == 0 || view->row_stride == classes;
-}
-
 /* Whether a plain gradient lies as the logits do, in the same type, packets at the same places, and has the same factor in
  * every row: else it takes the kernels `…_any`, which ask. */
 static bool grad_follows(const clloss__xent *r) {
@@ -124,7 +120,7 @@ static void plan(clloss_ctx *ctx, clloss__request *head, const clloss__guess *gu
                              .element_bytes = clloss__dtype_bytes(x->logits.dtype),
                              .inner = x->inner,
                              .strided = guess ? guess->strided : head->strided,
-                             .packed = guess ? guess->packed : is_packed(&x->logits, x->classes),
+                             .packed = guess ? guess->packed : clloss__is_packed(&x->logits, x->classes),
                              .along = guess ? guess->along : goes_along(ctx, r),
                              .splits = true,
                              .forms = (guess ? guess->formed : is_plain(r)) ? CLLOSS__ALL_FORMS : 0};

@@ -281,6 +281,10 @@ clloss_status clloss__check_uses(clloss_ctx *ctx, const char *call, clloss__pres
   return CLLOSS_SUCCESS;
 }
 
+bool clloss__is_packed(const clloss_view *view, size_t classes) {
+  return view->row_stride == 0 || view->row_stride == classes;
+}
+
 bool clloss__packets_align(const clloss_view *a, const clloss_view *b, size_t classes, bool one_block) {
   enum { PACKET_BYTES = 16 };
   const size_t bytes = clloss__dtype_bytes(a->dtype);

@@ -60,6 +60,9 @@ clloss__strides clloss__view_strides(const clloss_view *view, size_t columns, si
 /* The same as kernels want it, for a matrix whose rows are [rows][inner]. */
 rows_at clloss__rows_at(const clloss_view *view, size_t columns, size_t inner);
 
+/* Nothing lies between two rows. */
+bool clloss__is_packed(const clloss_view *view, size_t classes);
+
 /* Whether the rows of two matrices of one type, whose classes are neighbours, begin at the same place among packets of 16 bytes;
  * one_block: and all of them are one block of memory if those of the first are. A buffer is aligned to more than a packet,
  * unless it is memory of the caller's. */
