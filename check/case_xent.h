@@ -31,13 +31,14 @@ enum xent_fill {
   XENT_SIXTEENTHS,     /* whole sixteenths within ±8: exact with 1e6 added */
   XENT_SIXTEENTHS_1E6, /* the same with 1e6 added */
   XENT_RISING,         /* the maximum comes last: every block of an online maximum rescales */
-  XENT_MASK_LEADING,   /* the first five eighths of the classes are −inf, the target isn't */
-  XENT_MASK_TRAILING,  /* the last five eighths */
-  XENT_MASK_OTHERS,    /* all but the target */
-  XENT_MASK_TARGET,    /* the target and some others; loss +inf */
-  XENT_MASK_ROW,       /* everything */
-  XENT_NAN,            /* one NaN anywhere, perhaps at the target */
-  XENT_POSITIVE_INF,   /* one +inf anywhere */
+  XENT_CERTAIN, /* one class has 1 − p of the softmax, p log-uniform down to the type's end: mostly the target */
+  XENT_MASK_LEADING,  /* the first five eighths of the classes are −inf, the target isn't */
+  XENT_MASK_TRAILING, /* the last five eighths */
+  XENT_MASK_OTHERS,   /* all but the target */
+  XENT_MASK_TARGET,   /* the target and some others; loss +inf */
+  XENT_MASK_ROW,      /* everything */
+  XENT_NAN,           /* one NaN anywhere, perhaps at the target */
+  XENT_POSITIVE_INF,  /* one +inf anywhere */
   XENT_BAD_TARGET, /* −1, classes, the type's extremes, and i64 values that are classes when cut to 32 bits */
   XENT_IGNORED_NAN, /* ignored rows hold NaN only; needs CLLOSS_IGNORE_INDEX */
   XENT_ALL_IGNORED, /* likewise */

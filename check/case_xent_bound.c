@@ -17,9 +17,18 @@
  * add up to the same |d|; each carrying costs an exp and a product, so 5. Averaged over the terms of s,
  * which are positive, Σ p |d| = h remains. No term takes part in more than D additions. So s is off by
  *
- *   R = 4 + h + T + D + 5 K           K: how often the running maximum can be carried over
+ *   R = B + h,  B = 4 + T + D + 5 K           K: how often the running maximum can be carried over
  *
- * and L by R + 3 L, the nll (m − z_t) + L by R + 3 L + T + |m − z_t| + |nll|. m is exact without a
+ * Near certainty s is 1 and nothing more, and what counts is rest = s − 1 (kernels/team/rest.clh) and what the likeliest class lacks
+ * of 1, l = 1 − p_m = rest / s. Where s is at least 1.5, rest is s less 1, and off by R s; below, it is the same sum without the 1
+ * of the maximum, whose terms are off by B + |d|, averaged over them: rest B + s h. As l is at least 1/3 in the first case, rest is
+ * off by s (B min(1, 3 l) + h) in both, and so is
+ *
+ *   L, by B min(1, 3 l) + h + 3 L     log1p(rest): derivative 1 / s
+ *   l, by B min(1, 3 l) + h + 5 l     and the division
+ *
+ * where l is small h is about l ln(1 / l), so that both are off by some (1 + ln(1 / l)) of themselves. The nll (m − z_t) + L is off
+ * by that, T, |m − z_t| and |nll|; where the target is the likeliest class, z_t is m, and T is in B. m is exact without a
  * transform. Below 2^-126 exp gives 0, which costs each class that much at most.
  *
  *   q_c = w_c (q_scale t_c + q_shift): 4, of |w_c| (|q_scale t_c| + |q_shift|); and the sums
@@ -31,7 +40,8 @@
  * The gradient's p g: 1/s 5, upstream, weights and divisor 12, exp 4 and |d| + T, in place measured from the
  * block's maximum and scaled by another exp and product 5; the last product 1. In backward 1/s is exp(−L), 4
  * and the absolute error of L. Together R + |d| + T + 3 L + 28. The target's own entry (p − 1) g adds the
- * subtraction and products. All is multiplied by dz/dx = scale (1 − (z / cap)²), which is off by 54 at most.
+ * subtraction and products; where it is the likeliest class, it is −l g instead, in backward exp(−L) − 1, with an exp's 4 and the
+ * relative error of L. All is multiplied by dz/dx = scale (1 − (z / cap)²), which is off by 54 at most.
  *
  * D doesn't grow with the classes: a chain has at most 256 additions (harness_chain), in each lane and accumulator; then
  * come accumulators and lanes, items, and the blocks or slices of a row, 64 at most.
@@ -103,6 +113,7 @@ static chain chain_of(const xent_shape *s, const clloss_plan *plan, const xent_n
 /* Absolute errors of a valid row's results, in units of u; magnitudes beside them. */
 typedef struct row_errors {
   double transform, sum;    /* T, R */
+  double lack, lacks;       /* l and its error */
   double max, log_sum, lse; /* of m, L, m + L */
   double nll, spread; /* of the target's loss and of what spreads over the classes, unweighted by the row */
   double loss, loss_size;     /* of row_weight · loss, and what it adds up */
@@ -118,10 +129,13 @@ static row_errors errors_of(const xent_shape *s, const clloss_plan *plan, const 
   row_errors e = {.transform = 2 * transform_error(s) * note->most};
   e.sum = is_nll(s) ? 0 : 4 + h + e.transform + k.additions + 5 * k.carries;
   e.max = e.transform / 2;
-  e.log_sum = e.sum + 3 * L;
+  e.lack = -expm1(-L);
+  const double rest = is_nll(s) ? 0 : (e.sum - h) * fmin(1, 3 * e.lack) + h; /* of 1 + rest, relative */
+  e.lacks = rest + 5 * e.lack;
+  e.log_sum = rest + 3 * L;
   e.lse = e.max + e.log_sum + lse;
   const double nll = note->to_target + L, spread = note->gap + L * note->q;
-  e.nll = e.log_sum + e.transform + note->to_target + nll;
+  e.nll = e.log_sum + (note->to_target > 0 ? e.transform : 0) + note->to_target + nll;
   e.q = 4 + k.of_q + 7 * k.carries;
   e.spread = (6 + joined) * note->gap + e.transform * note->q + e.log_sum * note->q +
              L * note->q * (e.q + 1) + spread;
@@ -256,11 +270,14 @@ static void grad_error(const xent_shape *s, const clloss_plan *plan, const harne
     const double away = is_nll(s) ? (double)INFINITY : note->max - z,
                  p = isfinite(away) ? exp(-away - note->log_sum) : 0;
     const double q = spreads ? q_of(s, d, row, c) : 0,
-                 own = (int64_t)c == target ? k.g1 * k.hard * (1 - p) : 0;
-    const double size = p * (of_p + k.z_part) + k.g1 * q + own;
+                 own = (int64_t)c != target ? 0 : k.g1 * k.hard * (note->to_target == 0 ? e.lack : 1 - p);
+    const bool lacks = (int64_t)c == target && note->to_target == 0; /* −l, not p − 1 */
+    const double of_others = lacks ? k.g1 * k.q + k.z_part : of_p + k.z_part;
+    const double size = p * of_others + k.g1 * q + own;
     double error = k.g1 * q * (of_divisor + 24) + own * (of_divisor + 24) + 2 * size;
+    if (lacks) error += k.g1 * k.hard * (e.lacks + 6 * note->log_sum);
     if (isfinite(away))
-      error += p * ((of_p + k.z_part) * (common + away) + k.g1 * k.q * e.q + of_lse) +
+      error += p * (of_others * (common + away) + k.g1 * k.q * e.q + of_lse) +
                least(s) / unit(s) * (1 + of_p + k.z_part);
     const double old = beta == 0 ? 0
                                  : beta * value_at(xent_grad_dtype(s), d, XENT_GRAD, row * s->classes + c, 0);

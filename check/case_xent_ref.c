@@ -194,10 +194,14 @@ static void note_sums(const xent_shape *s, const harness_data *d, size_t row, co
                       xent_note *note) {
   const xent_smoothing k = xent_smoothing_of(s);
   const bool spreads = xent_has_probabilities(s) || k.q_shift != 0;
-  double sum = 0, spread = 0, spread2 = 0;
+  double rest = 0, spread = 0, spread2 = 0; /* rest: Σ exp but for one occurrence of the maximum */
+  bool past_max = false;
   for (size_t c = 0; c < s->classes; c++) {
     const double away = note->max - z[c], e = exp(-away);
-    sum += e;
+    if (away == 0 && !past_max)
+      past_max = true;
+    else
+      rest += e;
     if (e > 0) spread += e * away, spread2 += e * away * away;
     if (!spreads) continue;
     const double t = xent_has_probabilities(s) ? value_at(s, d, XENT_TARGETS, row * s->classes + c, 0) : 0;
@@ -206,9 +210,9 @@ static void note_sums(const xent_shape *s, const harness_data *d, size_t row, co
     if (counts && size != 0) note->gap += size * away;
     note->q += size;
   }
-  note->log_sum = log(sum);
-  note->spread = spread / sum;
-  note->spread2 = spread2 / sum;
+  note->log_sum = log1p(rest);
+  note->spread = spread / (1 + rest);
+  note->spread2 = spread2 / (1 + rest);
 }
 
 /* What rounding may do to ranks: nothing without a transform of the logits, which keeps their order. */

@@ -5,6 +5,7 @@
 
 f32:
 exp(r) on |r| <= ln2 / 2, as 1 + r * P(r), P of degree 4: the constant term is exactly 1, so exp(0) = 1.
+exp(r) - 1 on the same, as r + r^2 * P(r), P of degree 4: as exact for tiny r, which exp's P is not.
 log(1 + f) on sqrt(1/2) - 1 <= f <= sqrt(2) - 1, as f - f^2/2 + f^3 * Q(f), Q of degree 6: log(1) = 0.
 tanh(u) on 0 <= u <= 5/8, as u + u^3 * P(u^2), P of degree 4.
 
@@ -113,6 +114,7 @@ def main():
     nodes = np.cos((np.arange(1500) + 0.5) * np.pi / 1500)
     half = np.log(2) / 2
     derive("exp f32", nodes * half, np.exp, np.expm1, 1, 1, 5)
+    derive("exp f32 - 1", nodes * half, np.expm1, lambda r: np.expm1(r) - r, 2, 1, 5)
     lo, hi = np.sqrt(0.5) - 1, np.sqrt(2.0) - 1
     f = nodes * (hi - lo) / 2 + (hi + lo) / 2
     derive("log f32", f, np.log1p, lambda f: np.log1p(f) - f + f * f / 2, 3, 1, 7)

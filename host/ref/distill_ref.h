@@ -1,9 +1,9 @@
 /* Distillation, the mathematics of clloss_ref.h in plain C: included by ref.c like xent_ref.h, once per type. Sums run in
- * blocks of BLOCK terms. As in xent_ref.h a row without a softmax needs no case of its own: its sum is NaN. */
+ * blocks of BLOCK terms. rest = Σ exp but for the maximum's class is as in xent_ref.h, NaN where there is no softmax. */
 
-/* Maximum and logarithm of the sum of one row's softmax at the temperature. */
+/* Of one row's softmax at the temperature: its maximum, the logarithm of its sum, and what the likeliest class's p lacks of 1. */
 typedef struct HALF {
-  REAL max, log_sum;
+  REAL max, log_sum, less;
 } HALF;
 
 static REAL F(distill_temperature)(const clloss_ref_distill *a) {
@@ -11,17 +11,19 @@ static REAL F(distill_temperature)(const clloss_ref_distill *a) {
 }
 
 static HALF F(distill_half)(const clloss_ref_distill *a, const REAL *x, size_t step) {
-  REAL max = -(REAL)INFINITY, sum = 0, temperature = F(distill_temperature)(a);
+  REAL max = -(REAL)INFINITY, temperature = F(distill_temperature)(a);
+  size_t where = 0;
   for (size_t c = 0; c < a->classes; c++) {
-    if (x[c * step] > max) max = x[c * step];
+    if (x[c * step] > max) max = x[c * step], where = c;
   }
+  REAL rest = isinf(max) ? (REAL)NAN : 0;
   for (size_t from = 0; from < a->classes; from += BLOCK) {
     size_t to = a->classes - from < BLOCK ? a->classes : from + BLOCK;
     REAL part = 0;
-    for (size_t c = from; c < to; c++) part += EXP((x[c * step] - max) / temperature);
-    sum += part;
+    for (size_t c = from; c < to; c++) part += c == where ? 0 : EXP((x[c * step] - max) / temperature);
+    rest += part;
   }
-  return (HALF){isnan(sum) ? sum : max, LOG(sum)};
+  return (HALF){isnan(rest) ? rest : max, LOG1P(rest), rest / (1 + rest)};
 }
 
 /* log p of one class. */
@@ -61,7 +63,8 @@ static REAL F(distill_row)(const clloss_ref_distill *a, size_t r, REAL g) {
   }
   for (size_t c = 0; grad && c < a->classes; c++) {
     REAL p_s = EXP(F(distill_log)(a, of_s, s[c * step])), p_t = EXP(F(distill_log)(a, of_t, t[c * step]));
-    grad[c * step] = g * weight / temperature * (p_s - p_t);
+    int leads = s[c * step] == of_s.max && t[c * step] == of_t.max;
+    grad[c * step] = g * weight / temperature * (leads ? of_t.less - of_s.less : p_s - p_t);
   }
   return loss;
 }

@@ -28,7 +28,7 @@ void F(clloss_ref_information)(const clloss_ref_information *a) {
   size_t step = a->inner ? a->inner : 1;
   for (size_t r = 0; r < a->rows; r++) {
     const REAL *x = (const REAL *)a->input + packed_row(a->classes, a->inner, r);
-    HALF h = {0, 0};
+    HALF h = {0, 0, 0};
     if (!(a->flags & (CLLOSS_FROM_PROBABILITIES | CLLOSS_FROM_LOG_PROBABILITIES)))
       h = F(distill_half)(&softmax, x, step);
     REAL entropy = F(information_entropy)(a, h, x, step);

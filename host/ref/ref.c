@@ -88,6 +88,7 @@ static uint32_t pointwise_traits(uint32_t kind) {
 #define LOG     logf
 #define TANH    tanhf
 #define LOG1P   log1pf
+#define EXPM1   expm1f
 #define FABS    fabsf
 #define F(name) name##_f32
 #include "pointwise_ref.h"
@@ -100,6 +101,7 @@ static uint32_t pointwise_traits(uint32_t kind) {
 #undef LOG
 #undef TANH
 #undef LOG1P
+#undef EXPM1
 #undef FABS
 #undef F
 
@@ -108,6 +110,7 @@ static uint32_t pointwise_traits(uint32_t kind) {
 #define LOG     log
 #define TANH    tanh
 #define LOG1P   log1p
+#define EXPM1   expm1
 #define FABS    fabs
 #define F(name) name##_f64
 #include "pointwise_ref.h"

@@ -1,6 +1,6 @@
 /* Softmax and log-softmax, the mathematics of clloss_ref.h in plain C: included by ref.c like xent_ref.h, once per type.
- * A row's elements lie `inner` apart. As in xent_ref.h a row without a softmax needs no case of its own: its sum is
- * NaN. Sums run in blocks of BLOCK terms. */
+ * A row's elements lie `inner` apart. rest = Σ exp(z − m) but for the maximum's class is as in xent_ref.h, NaN where there is no
+ * softmax. Sums run in blocks of BLOCK terms. */
 
 static REAL F(softmax_z)(const clloss_ref_softmax *a, REAL x) {
   if (x == -(REAL)INFINITY) return x;
@@ -9,21 +9,23 @@ static REAL F(softmax_z)(const clloss_ref_softmax *a, REAL x) {
 }
 
 static void F(softmax_forward_row)(const clloss_ref_softmax *a, const REAL *x, REAL *y, size_t step) {
-  REAL max = -(REAL)INFINITY, sum = 0;
+  REAL max = -(REAL)INFINITY;
+  size_t where = 0;
   for (size_t c = 0; c < a->classes; c++) {
     REAL z = F(softmax_z)(a, x[c * step]);
-    if (z > max) max = z;
+    if (z > max) max = z, where = c;
   }
+  REAL rest = isinf(max) ? (REAL)NAN : 0;
   for (size_t from = 0; from < a->classes; from += BLOCK) {
     size_t to = a->classes - from < BLOCK ? a->classes : from + BLOCK;
     REAL part = 0;
-    for (size_t c = from; c < to; c++) part += EXP(F(softmax_z)(a, x[c * step]) - max);
-    sum += part;
+    for (size_t c = from; c < to; c++) part += c == where ? 0 : EXP(F(softmax_z)(a, x[c * step]) - max);
+    rest += part;
   }
-  REAL log_sum = LOG(sum);
+  REAL log_sum = LOG1P(rest);
   for (size_t c = 0; c < a->classes; c++) {
     REAL d = F(softmax_z)(a, x[c * step]) - max;
-    y[c * step] = a->flags & CLLOSS_LOG_SOFTMAX ? d - log_sum : EXP(d) / sum;
+    y[c * step] = a->flags & CLLOSS_LOG_SOFTMAX ? d - log_sum : EXP(d) / (1 + rest);
   }
 }
 
@@ -39,7 +41,8 @@ static void F(softmax_backward_row)(const clloss_ref_softmax *a, const REAL *y, 
   }
   for (size_t c = 0; c < a->classes; c++) {
     REAL p = y[c * step], g = dy[c * step];
-    dx[c * step] = scale * (a->flags & CLLOSS_LOG_SOFTMAX ? g - EXP(p) * sum : p * (g - sum));
+    REAL of_log = p > (REAL)-0.5 ? (g - sum) - EXPM1(p) * sum : g - EXP(p) * sum;
+    dx[c * step] = scale * (a->flags & CLLOSS_LOG_SOFTMAX ? of_log : p * (g - sum));
   }
 }
 

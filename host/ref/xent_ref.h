@@ -1,12 +1,12 @@
 /* Softmax cross-entropy, the mathematics of clloss_ref.h in plain C. ref.c includes this text once per type, with
- *   REAL  float or double      EXP, LOG, TANH  expf, logf, tanhf, or exp, log, tanh      F(name)  name_f32 or name_f64
+ *   REAL  float or double      EXP, LOG, TANH …  expf, logf, tanhf, or exp, log, tanh      F(name)  name_f32 or name_f64
  * so that the yardstick (f32) and the truth (f64) can't drift apart. There is no include guard, for that reason.
  *
- * A row is read twice for its statistics: the maximum m of z first, then s = Σ exp(z_c − m). s is at least 1, because
- * the maximum itself adds exp(0), so log s is neither negative nor inf. No case of its own is needed for rows that have
- * no softmax: the comparison z > m passes over NaN, but the sum meets it; +inf gives +inf − +inf and a row of nothing
- * but −inf gives −inf − −inf, both NaN. So s is NaN exactly where the row has no softmax, and −inf beside a finite
- * maximum adds exp(−inf) = 0.
+ * A row is read twice for its statistics: the maximum m of z first, then rest = Σ exp(z_c − m) over all classes but the
+ * maximum's (of equals the first). With s = 1 + rest, log s = log1p(rest) and what the maximum's probability lacks of 1 is
+ * rest / s: near certainty, where the sum itself is 1 and nothing more, both keep their digits ("softmax collapse": Prieto
+ * et al., arXiv 2501.04697). A row has no softmax where the maximum is infinite, which makes rest NaN, or where the sum
+ * meets a NaN, which the comparison z > m passes over; −inf beside a finite maximum adds exp(−inf) = 0.
  *
  * Rows are walked in blocks of 256 terms, whose sums are then added: the error of n terms grows with 256 + n / 256
  * roundings rather than n, at no cost, which is as good as scalar C gets without compensation. A block that lies
@@ -36,9 +36,9 @@ typedef struct ROW {
 } ROW;
 
 typedef struct RESULTS {
-  REAL max, sum, log_sum;
-  REAL q;              /* Σ q */
-  REAL loss, z, plain; /* row_weight · loss, its z-loss likewise, the metric's loss */
+  REAL max, rest, sum, log_sum; /* sum: 1 + rest */
+  REAL q;                       /* Σ q */
+  REAL loss, z, plain;          /* row_weight · loss, its z-loss likewise, the metric's loss */
   REAL entropy, confidence;
   size_t where, greater; /* of the maximum; how many z exceed the target's */
 } RESULTS;
@@ -104,26 +104,27 @@ static REAL F(row_max)(const ROW *r, size_t *where) {
   return max;
 }
 
-/* Σ exp(z_c − max) of one block. */
-static REAL F(block_exp)(const REAL *z, size_t n, REAL max) {
+/* Σ exp(z_c − max) of the n values from class `from` on, without that of class `where`. */
+static REAL F(block_rest)(const REAL *z, size_t from, size_t n, REAL max, size_t where) {
   REAL part = 0;
-  for (size_t i = 0; i < n; i++) part += EXP(z[i] - max);
+  for (size_t i = 0; i < n; i++) part += from + i == where ? 0 : EXP(z[i] - max);
   return part;
 }
 
-static REAL F(sum_exp)(const ROW *r, REAL max) {
-  REAL sum = 0, room[BLOCK];
+/* rest, given where the maximum is. */
+static REAL F(row_rest)(const ROW *r, REAL max, size_t where) {
+  REAL rest = isinf(max) ? (REAL)NAN : 0, room[BLOCK];
   for (size_t from = 0; from < r->classes; from += BLOCK) {
     size_t to = F(block_end)(r, from);
-    sum += F(block_exp)(F(block)(r, from, to, room), to - from, max);
+    rest += F(block_rest)(F(block)(r, from, to, room), from, to - from, max, where);
   }
-  return sum;
+  return rest;
 }
 
 /* −Σ p log p = log s + Σ e_c (m − z_c) / s with e_c = exp(z_c − m): a sum of terms that are never negative. A class
  * whose e_c is 0 adds nothing, also where z_c is −inf. */
-static REAL F(entropy)(const ROW *r, REAL max) {
-  REAL sum = F(sum_exp)(r, max), spread = 0, room[BLOCK];
+static REAL F(entropy)(const ROW *r, REAL max, REAL rest) {
+  REAL spread = 0, room[BLOCK];
   for (size_t from = 0; from < r->classes; from += BLOCK) {
     size_t to = F(block_end)(r, from);
     const REAL *z = F(block)(r, from, to, room);
@@ -134,7 +135,7 @@ static REAL F(entropy)(const ROW *r, REAL max) {
     }
     spread += part;
   }
-  return LOG(sum) + spread / sum;
+  return LOG1P(rest) + spread / (1 + rest);
 }
 
 /* Σ q_c (m − z_c), where 0 · ∞ = 0, and Σ q_c. */
@@ -172,10 +173,11 @@ static RESULTS F(row_results)(const ROW *r) {
   RESULTS o = {0};
   o.max = F(row_max)(r, &o.where);
   REAL z_target = r->t ? 0 : F(z_of)(r, r->x[r->target * r->step]);
-  if (r->predicts) o.entropy = F(entropy)(r, o.max), o.greater = F(count_greater)(r);
+  o.rest = F(row_rest)(r, o.max, o.where);
+  o.sum = 1 + o.rest;
+  o.log_sum = LOG1P(o.rest);
+  if (r->predicts) o.entropy = F(entropy)(r, o.max, o.rest), o.greater = F(count_greater)(r);
   REAL gap = r->spreads ? F(gap)(r, o.max, &o.q) : 0;
-  o.sum = F(sum_exp)(r, o.max);
-  o.log_sum = LOG(o.sum);
   REAL nll = (o.max - z_target) + o.log_sum, lse = o.max + o.log_sum, spread = gap + o.log_sum * o.q;
   o.loss = r->row_weight * ((r->hard == 0 ? 0 : r->hard * nll) + spread);
   o.z = r->z_loss == 0 ? 0 : r->row_weight * (r->z_loss * lse * lse);
@@ -190,6 +192,13 @@ static void F(add_to_grad)(const ROW *r, size_t c, REAL value) {
   *grad = r->beta == 0 ? value : value + r->beta * *grad;
 }
 
+/* hard (p_c − [c = t]) + p_c Σ q − q_c, with p − 1 of a class that has the maximum as −rest / sum. */
+static REAL F(grad_terms)(const ROW *r, const RESULTS *o, size_t c, REAL z) {
+  REAL p = EXP(z - o->max) / o->sum, less = z == o->max ? -o->rest / o->sum : p - 1, q = F(q_of)(r, c);
+  REAL spread = r->t && z == o->max ? (o->q - q) + o->q * less : p * o->q - q;
+  return r->hard * (c == r->target ? less : p) + spread;
+}
+
 /* g1 is what multiplies the gradient of the loss, g2 that of the z-loss. */
 static void F(row_grad)(const ROW *r, const RESULTS *o, REAL g1, REAL g2) {
   REAL by_z = r->z_loss == 0 ? 0 : g2 * 2 * r->z_loss * (o->max + o->log_sum), room[BLOCK];
@@ -198,43 +207,43 @@ static void F(row_grad)(const ROW *r, const RESULTS *o, REAL g1, REAL g2) {
     const REAL *z = F(block)(r, from, to, room);
     for (size_t c = from; c < to; c++) {
       REAL p = EXP(z[c - from] - o->max) / o->sum, slope = F(slope)(r, z[c - from]);
-      REAL value = g1 * (r->hard * (p - (REAL)(c == r->target)) + (p * o->q - F(q_of)(r, c))) + by_z * p;
-      F(add_to_grad)(r, c, value * slope);
+      F(add_to_grad)(r, c, (g1 * F(grad_terms)(r, o, c, z[c - from]) + by_z * p) * slope);
     }
   }
 }
 
-/* Σ exp(x_c − max), each term kept in e, which may be x, unless that is NULL. */
-static REAL F(keep_exp)(const ROW *r, REAL max, REAL *e) {
-  REAL sum = 0;
+/* rest, each exp(x_c − max) kept in e, which may be x, unless that is NULL. */
+static REAL F(keep_exp)(const ROW *r, REAL max, size_t where, REAL *e) {
+  REAL rest = isinf(max) ? (REAL)NAN : 0;
   for (size_t from = 0; from < r->classes; from += BLOCK) {
     size_t to = F(block_end)(r, from);
     REAL part = 0;
     for (size_t c = from; c < to; c++) {
       REAL term = EXP(r->x[c] - max);
       if (e) e[c] = term;
-      part += term;
+      part += c == where ? 0 : term;
     }
-    sum += part;
+    rest += part;
   }
-  return sum;
+  return rest;
 }
 
 /* row_results and row_grad of the plain case … */
 static RESULTS F(plain_row)(const ROW *r, REAL g1) {
   const REAL *x = r->x;
   REAL *grad = r->grad;
-  size_t where;
+  size_t where = 0;
   REAL max = F(block_max)(x, 0, r->classes, -(REAL)INFINITY, &where);
-  REAL x_target = x[r->target], sum = F(keep_exp)(r, max, grad), log_sum = LOG(sum);
+  REAL x_target = x[r->target], rest = F(keep_exp)(r, max, where, grad), sum = 1 + rest,
+       log_sum = LOG1P(rest);
   if (grad) {
-    REAL g = g1 * r->hard, at_target = grad[r->target] / sum - 1;
+    REAL g = g1 * r->hard, at_target = x_target == max ? -rest / sum : grad[r->target] / sum - 1;
     for (size_t c = 0; c < r->classes; c++) grad[c] = g * (grad[c] / sum);
     grad[r->target] = g * at_target;
   }
   REAL nll = (max - x_target) + log_sum;
   REAL loss = r->row_weight * (r->hard == 0 ? 0 * log_sum : r->hard * nll);
-  return (RESULTS){.max = isnan(sum) ? sum : max, .sum = sum, .log_sum = log_sum, .loss = loss};
+  return (RESULTS){.max = isnan(sum) ? sum : max, .rest = rest, .sum = sum, .log_sum = log_sum, .loss = loss};
 }
 
 /* … and of log-probabilities: no row is read but for its target. */

@@ -155,6 +155,7 @@ static inline vec teacher_at(const pair_walk *w, ulong i, uint n) {
 
 /* Of a team's items, two at a time, as local memory has 16 bytes for each. */
 DEFINE_TEAM_REDUCE(team_larger_two, real2, larger_two)
+DEFINE_TEAM_REDUCE(team_add_two_shares, real2, plus_two_shares)
 
 static inline pair_stats team_larger_pair(pair_stats own, local ulong *shared) {
   const real2 max = team_larger_two((real2)(own.max_s, own.max_t), shared);
@@ -164,9 +165,9 @@ static inline pair_stats team_larger_pair(pair_stats own, local ulong *shared) {
 }
 
 static inline pair_stats team_add_pair(pair_stats own, local ulong *shared) {
-  const real2 sum = team_add_two((real2)(own.sum_s, own.sum_t), shared);
-  own.sum_s = sum.x;
-  own.sum_t = sum.y;
+  const real2 share = team_add_two_shares((real2)(own.rest_s, own.rest_t), shared);
+  own.rest_s = rest_of(share.x);
+  own.rest_t = rest_of(share.y);
   own.gap = team_sum(own.gap, shared);
   return own;
 }
@@ -184,6 +185,33 @@ static inline pair_stats block_maxima(const pair_walk *w, ulong begin, ulong end
   WALK(begin, end, MAXIMA_FOUR, MAXIMA_ONE);
   const pair_stats b = {max_of(s), max_of(t), 0, 0, 0};
   return b;
+}
+
+/* … of both sums of exps, without those that are 1 (rest.clh) … */
+OUTLINED void certain_pair(const pair_walk *w, ulong begin, ulong end, pair_stats *b) {
+  const real from_s = origin_of(b->max_s), from_t = origin_of(b->max_t);
+  exact_sum all_s = {0, 0}, all_t = all_s;
+  ulong ones_s = 0, ones_t = 0;
+#  define CERTAIN_ONE(i, n)                                               \
+    {                                                                     \
+      const vec e_s = exp_neg((student_at(w, i, n) - from_s) * w->scale); \
+      const vec e_t = exp_neg((teacher_at(w, i, n) - from_t) * w->scale); \
+      sum_s += WITHOUT_ONES(vec, e_s);                                    \
+      sum_t += WITHOUT_ONES(vec, e_t);                                    \
+      one_s -= e_s == (vec)1;                                             \
+      one_t -= e_t == (vec)1;                                             \
+    }
+  FOR_PIECES(begin, end, at, to) {
+    vec sum_s = (vec)0, sum_t = sum_s;
+    vec_bits one_s = (vec_bits)0, one_t = one_s;
+    WALK_EACH(at, to, CERTAIN_ONE)
+    add_exactly(&all_s, sum_of(sum_s));
+    add_exactly(&all_t, sum_of(sum_t));
+    ones_s += (ulong)sum_of_bits(one_s);
+    ones_t += (ulong)sum_of_bits(one_t);
+  }
+  b->rest_s = share_from(all_s.sum, ones_s);
+  b->rest_t = share_from(all_t.sum, ones_t);
 }
 
 /* … and of its three sums. */
@@ -209,8 +237,8 @@ static inline void block_pair_sums(const pair_walk *w, ulong begin, ulong end, p
     add_exactly(&all_t, sum_of(sum_t));
     add_exactly(&all_gap, sum_of(gap));
   }
-  b->sum_s = all_s.sum;
-  b->sum_t = all_t.sum;
+  b->rest_s = all_s.sum;
+  b->rest_t = all_t.sum;
   b->gap = all_gap.sum;
 }
 
@@ -219,14 +247,18 @@ static inline pair_stats row_pair(const pair_walk *w, local ulong *shared) {
   const ulong size = block_size(w->n);
   pair_stats all;
 #  if BLOCKS_MOST == 1
-  all = team_larger_pair(block_maxima(w, 0, size), shared);
+  const pair_stats own = block_maxima(w, 0, size);
+  all = team_larger_pair(own, shared);
   block_pair_sums(w, 0, size, &all);
+  if (own.max_s == all.max_s || own.max_t == all.max_t) certain_pair(w, 0, size, &all);
   all = team_add_pair(all, shared);
 #  else
   for (ulong begin = 0; begin < w->n; begin += size) {
     const ulong end = begin + min(size, w->n - begin);
     pair_stats b = block_maxima(w, begin, end);
     block_pair_sums(w, begin, end, &b);
+    if (is_certain(b.rest_s) || is_certain(b.rest_t)) certain_pair(w, begin, end, &b);
+    b = whole_pair(b);
     all = begin == 0 ? b : join_pairs(all, b, w->scale);
   }
 #  endif
@@ -236,9 +268,9 @@ static inline pair_stats row_pair(const pair_walk *w, local ulong *shared) {
 /* One vector of the gradient: g is everything that multiplies it. */
 ALWAYS_INLINE void grad_one(const pair_walk *w, ulong i, uint n, const pair_one *o, const stretch_one *g,
                             bool stretched, bool past_cache) {
-  const vec p_s = exp_neg((student_at(w, i, n) - o->max_s) * w->scale) * o->per_s;
-  const vec p_t = exp_neg((teacher_at(w, i, n) - o->max_t) * w->scale) * o->per_t;
-  vec v = (p_s - p_t) * g->near;
+  const vec e_s = exp_neg((student_at(w, i, n) - o->max_s) * w->scale);
+  const vec e_t = exp_neg((teacher_at(w, i, n) - o->max_t) * w->scale);
+  vec v = difference_of(e_s, e_t, o) * g->near;
   if (stretched) v *= g->far;
   if (past_cache && n == WIDTH) {
     G(store_past_cache)(v, w->grad, w->g_at + i);

@@ -1,6 +1,6 @@
 /* What a distribution says, row by row, in nats: the surprisal −log p_t of its target and its entropy −Σ p log p.
  *
- *   of logits, m = max x, s = Σ exp(x − m), L = log s:   (m − x_t) + L     L + Σ exp(x − m) (m − x) / s   (span.clh)
+ *   of logits, m = max x, s = Σ exp(x − m), L = log s:   (m − x_t) + L     L + Σ exp(x − m) (m − x) / s   (span.clh, rest.clh)
  *   of probabilities:                                    −log p_t          −Σ p log p
  *   of log-probabilities l:                              −l_t              −Σ exp(l) l
  *
@@ -76,9 +76,9 @@ DEFINE_INFORMATION(vec)
 DEFINE_INFORMATION(real)
 #endif
 
-static inline row_facts facts_of(real max, real sum, real moment) {
-  const real s = max == -INFINITY ? NAN : sum, log_sum = log_pos(s);
-  const row_facts f = {s == s ? max : NAN, log_sum, log_sum + moment / s};
+static inline row_facts facts_of(real max, real rest, real moment) {
+  const real own = max == -INFINITY ? NAN : rest, log_sum = log1p_pos(own);
+  const row_facts f = {own == own ? max : NAN, log_sum, log_sum + moment / (1 + own)};
   return f;
 }
 
@@ -99,7 +99,7 @@ INFORMATION_KERNEL(TEAM(information_logits)) {
   FOR_ROWS(&a->rows, get_group_id(0), r) {
     const span s = span_of(io, a, r);
     const span_stats stats = span_statistics(&s, KEEP_NOT, 0, io->shared);
-    if (team_rank() == 0) store_row(io, a, r, facts_of(stats.max, stats.sum, stats.moment));
+    if (team_rank() == 0) store_row(io, a, r, facts_of(stats.max, stats.rest, stats.moment));
   }
 }
 
@@ -151,12 +151,25 @@ INFORMATION_KERNEL(TEAM_ROWS(information_logits)) {
       add_exactly(&sum, sums);
       add_exactly(&moment, moments);
     }
-    real each_max[LANES], each_sum[LANES], each_moment[LANES];
+    lanes rest = sum.sum - 1;
+    if (is_certain(sum.sum)) { /* without the maximum's 1 (rest.clh) */
+      exact_lanes others = {(lanes)0, (lanes)0};
+      FOR_CLASSES(classes, begin, end) {
+        lanes part = (lanes)0;
+        for (ulong c = begin; c < end; ++c) {
+          const lanes e = exp_neg(X_LANES(c) - from);
+          part += WITHOUT_ONES(lanes, e);
+        }
+        add_exactly(&others, part);
+      }
+      rest = sum.sum < CERTAIN ? others.sum : rest;
+    }
+    real each_max[LANES], each_rest[LANES], each_moment[LANES];
     STORE_LANES(max, each_max);
-    STORE_LANES(sum.sum, each_sum);
+    STORE_LANES(rest, each_rest);
     STORE_LANES(moment.sum, each_moment);
     for (uint j = 0; j < live; ++j)
-      store_row(io, a, r + j, facts_of(each_max[j], each_sum[j], each_moment[j]));
+      store_row(io, a, r + j, facts_of(each_max[j], each_rest[j], each_moment[j]));
   }
 }
 

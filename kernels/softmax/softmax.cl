@@ -3,7 +3,8 @@
  *   softmax       y = exp(z − m) / s       dx = scale · y (dy − Σ dy · y)
  *   log-softmax   y = (z − m) − log s      dx = scale · (dy − exp(y) Σ dy)
  *
- * never the logarithm of y, which is −inf once y underflows.
+ * never the logarithm of y, which is −inf once y underflows, and never log s of a sum that has swallowed its small terms
+ * (rest.clh). Near y = 0, log-softmax's dx is scale · ((dy − Σ dy) − (exp(y) − 1) Σ dy), which is as exact where Σ dy is dy.
  *
  * Element types come by -D: CLLOSS_X of what is read (forward x; backward y and dy, which agree), CLLOSS_G of what is
  * written. Forward reads b bytes per element from memory and writes b, backward reads 2 b and writes b; what is read
@@ -44,6 +45,11 @@
 /* What an element needs to know of its row: forward (m, 1 / s) or (m, log s), backward Σ dy · y or Σ dy. A row without a
  * softmax needs no case of its own: NaN and +inf make s NaN, and where all is −inf, z − m is NaN. As y <= 1, a scale
  * above 1 goes to y first and one below 1 to the rest: nothing leaves the range that the result doesn't. */
+#define NEAR_ONE -0.5f
+static inline bool OVERLOADED any_near(vec y) { return any(y > (vec)NEAR_ONE); }
+#if LANES == 1
+static inline bool OVERLOADED any_near(real y) { return y > NEAR_ONE; }
+#endif
 #define DEFINE_ELEMENT(V, R)                                                                          \
   static inline V OVERLOADED softmax_of(V z, R max, R per_sum) { return exp_neg(z - max) * per_sum; } \
   static inline V OVERLOADED log_softmax_of(V z, R max, R log_sum) { return (z - max) - log_sum; }    \
@@ -52,13 +58,17 @@
     return large ? y * scale * (dy - sum) : y * ((dy - sum) * scale);                                 \
   }                                                                                                   \
   static inline V OVERLOADED log_softmax_grad_of(V y, V dy, R sum, real scale) {                      \
-    return (dy - exp_neg(y) * sum) * scale;                                                           \
+    V dx = dy - exp_neg(y) * sum;                                                                     \
+    if (any_near(y)) dx = y > (V)NEAR_ONE ? (dy - sum) - less_exp(y) * sum : dx;                      \
+    return dx * scale;                                                                                \
   }
 DEFINE_ELEMENT(vec, real)
 DEFINE_ELEMENT(lanes, lanes)
 
-#define DEFINE_TERM(V) \
-  static inline V OVERLOADED row_term(V sum, bool is_log) { return is_log ? log_pos(sum) : 1 / sum; }
+#define DEFINE_TERM(V)                                       \
+  static inline V OVERLOADED row_term(V rest, bool is_log) { \
+    return is_log ? log1p_pos(rest) : 1 / (1 + rest);        \
+  }
 DEFINE_TERM(real)
 #if LANES != 1
 DEFINE_TERM(lanes)
@@ -143,7 +153,7 @@ SOFTMAX_KERNEL(TEAM(softmax_forward)) {
     row_walk w = walk_of(x, d, out, a, scale, r);
     const span_stats stats = span_statistics(&w.s, KEEP_NOT, 0, shared);
     w.max = stats.max;
-    w.term = row_term(stats.sum, is_log);
+    w.term = row_term(stats.rest, is_log);
     if (is_log) {
       write_row(&w, LOG_SOFTMAX_FORWARD, a->flags & SOFTMAX_PAST_CACHE);
     } else {
@@ -217,7 +227,20 @@ SOFTMAX_KERNEL(TEAM_ROWS(softmax_forward)) {
       }
       add_exactly(&sum, part);
     }
-    const lanes term = row_term(sum.sum, is_log);
+    lanes rest = sum.sum - 1;
+    if (is_certain(sum.sum)) { /* without the maximum's 1 (rest.clh) */
+      exact_lanes others = {(lanes)0, (lanes)0};
+      FOR_CLASSES(classes, begin, end) {
+        lanes part = (lanes)0;
+        for (ulong c = begin; c < end; ++c) {
+          const lanes e = cached && !is_log ? cache[c] : exp_neg(Z_LANES(c) - max);
+          part += WITHOUT_ONES(lanes, e);
+        }
+        add_exactly(&others, part);
+      }
+      rest = sum.sum < CERTAIN ? others.sum : rest;
+    }
+    const lanes term = row_term(rest, is_log);
     for (ulong c = 0; c < classes; ++c) {
       const lanes v = Z_LANES(c);
       const lanes y = is_log ? log_softmax_of(v, max, term) : cached ? v * term : softmax_of(v, max, term);

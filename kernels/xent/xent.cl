@@ -3,7 +3,8 @@
  *
  *   loss = (m − x_t) + log s            grad_c = g (exp(x_c − m) / s − [c = t])
  *
- * never −log p, which is inf once p underflows, and never lse − x_t, which loses the loss where logits are large.
+ * never −log p, which is inf once p underflows, never lse − x_t, which loses the loss where logits are large, and never log s of a
+ * sum that has swallowed its small terms (rest.clh).
  *
  * A call is a short chain of these kernels, each written once over a team (lane.clh: one item; group.clh: a
  * work-group) that the host picks, like the storage types, by a -D:
@@ -266,12 +267,30 @@ XENT_KERNEL(TEAM(xent_forward)) {
   end_alone(io, a, k);
 }
 
+/* A row's softmax, for its gradient. */
+typedef struct softmax_one {
+  real max, per_sum, less; /* of the likeliest class p and p − 1 */
+} softmax_one;
+
+/* … from row_stats. */
+static inline softmax_one softmax_from(real max, real log_sum) {
+  const softmax_one p = {max, exp_neg(-log_sum), less_exp(-log_sum)};
+  return p;
+}
+
 /* The gradient of one span of a row whose statistics are known, by the team; the target's own entry as any other. */
 static inline void row_grad(const xent_io *io, const xent_args *a, const xent_scalars *k, const span *s,
-                            ulong g_at, const gradient_one *g, real max, real per_sum, const real *maxima,
-                            int keep) {
-  const grad_terms terms = {
-      max, (g->hard + g->q + g->z) * per_sum, g->unit * s->q_unit, k->beta, g->stretched, g->near, g->far};
+                            ulong g_at, const gradient_one *g, softmax_one p, const real *maxima, int keep) {
+  const grad_terms terms = {p.max,
+                            (g->hard + g->q + g->z) * p.per_sum,
+                            g->unit * s->q_unit,
+                            k->beta,
+                            g->stretched,
+                            g->near,
+                            g->far,
+                            g->q,
+                            g->q * p.less + g->z * p.per_sum,
+                            true};
   if (keep != KEEP_NOT) {
     span_grad_kept(s, io->grad, g_at, &terms, maxima, keep, a->flags & XENT_PAST_CACHE);
   } else {
@@ -281,9 +300,10 @@ static inline void row_grad(const xent_io *io, const xent_args *a, const xent_sc
 
 /* The target's own entry, t in the span: found before row_grad overwrites what it needs, stored after it. */
 static inline real target_entry(const xent_io *io, const xent_scalars *k, const span *s, ulong g_at,
-                                const gradient_one *g, real max, real per_sum, ulong t, real z_target) {
+                                const gradient_one *g, softmax_one p, ulong t, real z_target) {
   const real old = k->beta != 0 ? G(load1)(io->grad, g_at + t) * k->beta : 0;
-  const real entry = gradient_entry(g, exp_neg(z_target - max) * per_sum, q_one(s, t, g->unit), (real)1);
+  const real less = less_one(z_target, p.max, p.per_sum, p.less);
+  const real entry = gradient_entry(g, exp_neg(z_target - p.max) * p.per_sum, less, q_one(s, t, g->unit));
   return old + (s->softcap > 0 ? entry * slope_of(z_target, s->softcap) : entry);
 }
 
@@ -308,15 +328,17 @@ XENT_KERNEL(TEAM(xent_fused)) {
     real maxima[BLOCKS_MOST], entry = 0;
     const span_stats stats = span_statistics(&s, keep, maxima, io->shared);
     gradient_one g = NO_GRADIENT;
+    softmax_one p = {0, 0, 0};
     if (row.kind == XENT_VALID) {
       const row_one facts = {z_target, class_weight_of(io, a, row.t), row_weight_of(io, a, r)};
       o = row_results(stats, facts, a->flags, k);
       g = any_gradient(o.max + o.log_sum, stats.q, upstream_of(io, a, r), facts, &u, k);
-      if (HAS_TARGET) entry = target_entry(io, k, &s, g_at, &g, o.max, o.per_sum, row.t, z_target);
+      p = (softmax_one){o.max, o.per_sum, o.less};
+      if (HAS_TARGET) entry = target_entry(io, k, &s, g_at, &g, p, row.t, z_target);
     }
     team_barrier(); /* the entries that target_entry reads are overwritten now, … */
     if (row.kind == XENT_VALID) {
-      row_grad(io, a, k, &s, g_at, &g, o.max, o.per_sum, maxima, keep);
+      row_grad(io, a, k, &s, g_at, &g, p, maxima, keep);
     } else {
       span_fill(io->grad, g_at, a->classes, value_of(row.kind, a->flags), k->beta);
     }
@@ -345,15 +367,15 @@ static inline slice slice_of(const xent_io *io, const xent_args *a) {
 
 /* The gradient of a slice and, where it holds the target, the target's own entry, which it is told the z of. */
 static inline void slice_grad(const xent_io *io, const xent_args *a, const xent_scalars *k, ulong r, slice at,
-                              row_target row, const span *s, const gradient_one *g, real max, real per_sum,
+                              row_target row, const span *s, const gradient_one *g, softmax_one p,
                               real z_target, const real *maxima, int keep) {
   const ulong g_at = a->grad.offset + r * a->grad.row_stride + at.begin;
   /* a target before begin wraps to a huge number */
   const bool owned = HAS_TARGET && row.kind == XENT_VALID && row.t - at.begin < at.n;
-  const real entry = owned ? target_entry(io, k, s, g_at, g, max, per_sum, row.t - at.begin, z_target) : 0;
+  const real entry = owned ? target_entry(io, k, s, g_at, g, p, row.t - at.begin, z_target) : 0;
   team_barrier(); /* the entry that target_entry reads is overwritten now, … */
   if (row.kind == XENT_VALID) {
-    row_grad(io, a, k, s, g_at, g, max, per_sum, maxima, keep);
+    row_grad(io, a, k, s, g_at, g, p, maxima, keep);
   } else {
     span_fill(io->grad, g_at, at.n, value_of(row.kind, a->flags), k->beta);
   }
@@ -369,17 +391,17 @@ XENT_KERNEL(TEAM(xent_backward)) {
     const row_target row = target_of(io, a, r);
     const span s = span_of(io, a, k, r, at.begin, row.kind == XENT_VALID ? at.n : 0);
     const real q = team_sum(s.spreads ? span_q(&s) : 0, io->shared);
-    real max = 0, per_sum = 0, z_target = 0;
+    real z_target = 0;
+    softmax_one p = {0, 0, 0};
     gradient_one g = NO_GRADIENT;
     if (row.kind == XENT_VALID) { /* the target of any other row is no index */
       global const real *stats = io->row_stats + at_row(&a->row_stats, r);
       const row_one facts = {0, class_weight_of(io, a, row.t), row_weight_of(io, a, r)};
-      max = stats[0];
-      per_sum = exp_neg(-stats[1]);
-      g = any_gradient(max + stats[1], q, upstream_of(io, a, r), facts, &u, k);
+      p = softmax_from(stats[0], stats[1]);
+      g = any_gradient(stats[0] + stats[1], q, upstream_of(io, a, r), facts, &u, k);
       if (HAS_TARGET && row.t - at.begin < at.n) z_target = z_one(&s, row.t - at.begin);
     }
-    slice_grad(io, a, k, r, at, row, &s, &g, max, per_sum, z_target, 0, KEEP_NOT);
+    slice_grad(io, a, k, r, at, row, &s, &g, p, z_target, 0, KEEP_NOT);
   }
 }
 
@@ -414,7 +436,7 @@ typedef struct joined {
 } joined;
 
 static inline joined join_row(const xent_io *io, const xent_args *a, const xent_scalars *k, ulong r) {
-  joined j = {{0, XENT_IGNORED}, NO_STATS, {0, 1, 1}, {0, 0, 0, 0, 0, 0, 0}};
+  joined j = {{0, XENT_IGNORED}, NO_STATS, {0, 1, 1}, {0, 0, 0, 0, 0, 0, 0, 0}};
   if (r < a->rows) j.row = target_of(io, a, r);
   j.o = results_of_invalid(j.row.kind, a->flags);
   if (j.row.kind != XENT_VALID) return j;
@@ -451,16 +473,16 @@ XENT_KERNEL(TEAM(xent_join)) {
   const grad_unit u = unit_from(a, k, d);
   const joined own = join_row(io, a, k, mine);
   const span s = span_of(io, a, k, mine, at.begin, own.row.kind == XENT_VALID ? at.n : 0);
-  real maxima[BLOCKS_MOST], max = own.o.max, log_sum = own.o.log_sum, per_sum = own.o.per_sum;
+  real maxima[BLOCKS_MOST], lse = own.o.max + own.o.log_sum;
+  softmax_one p = {own.o.max, own.o.per_sum, own.o.less};
   if (a->flags & XENT_STATS_GIVEN) {
     global const real *given = io->row_stats + at_row(&a->row_stats, mine);
-    max = given[0];
-    log_sum = given[1];
-    per_sum = exp_neg(-log_sum);
+    lse = given[0] + given[1];
+    p = softmax_from(given[0], given[1]);
   }
   for (uint i = 0; i < BLOCKS_MOST; ++i) maxima[i] = tiles_of(io, a, mine)[piece].max;
-  const gradient_one g = any_gradient(max + log_sum, own.stats.q, upstream_of(io, a, mine), own.facts, &u, k);
-  slice_grad(io, a, k, mine, at, own.row, &s, &g, max, per_sum, own.facts.z_target, maxima, keep_of(a));
+  const gradient_one g = any_gradient(lse, own.stats.q, upstream_of(io, a, mine), own.facts, &u, k);
+  slice_grad(io, a, k, mine, at, own.row, &s, &g, p, own.facts.z_target, maxima, keep_of(a));
   const ulong begin = alone ? 0 : mine, end = alone ? a->rows : min(mine + 1, (ulong)a->rows);
   for (ulong r = begin + team_rank(); r < ((alone ? first : piece == 0) ? end : 0); r += team_size()) {
     const joined j = join_row(io, a, k, r);
