@@ -153,3 +153,19 @@ clloss_status case_rows_plan(const case_layout *l, const harness_array *read, cl
       .logits = {.row_stride = read->row_stride, .class_stride = read->class_stride, .dtype = read->dtype}};
   return clloss_xent_plan(ctx, &x, plan);
 }
+
+double case_rest_error(double base, double h, double log_sum) {
+  return base * fmin(1, 3 * -expm1(-log_sum)) + h;
+}
+
+double case_certain_end(bool wide) { return wide ? 690 : 80; /* 1e-300, 2e-35 */ }
+
+case_certain case_draw_certain(size_t classes, double end, uint64_t *state) {
+  const double others = log((double)(classes > 1 ? classes - 1 : 1));
+  case_certain r = {.one = harness_pick(state, classes)};
+  r.height = 2 + others + (end - others) * harness_uniform(state);
+  r.other = classes > 1 && harness_pick(state, 16) == 0
+                ? (r.one + 1 + harness_pick(state, classes - 1)) % classes
+                : r.one;
+  return r;
+}

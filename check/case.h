@@ -70,6 +70,20 @@ typedef struct case_chain {
 /* What folding n items' values takes of additions one behind the other: about a root of n at a time (kernels/team/fold.clh). */
 double case_fold_chain(double n);
 
+/* By how many u 1 + rest may be off, relatively: rest is a row's sum of exps without the maximum's, log_sum the logarithm of the
+ * whole, h = Σ p |d|, and each exp and the additions cost `base` beside |d| (case_xent_bound.c derives it). */
+double case_rest_error(double base, double h, double log_sum);
+
+/* A row in which class `one` is above all others, which lie in [0, 2), by as much as leaves them from half the softmax down to
+ * exp(−end) of it; now and then `other`, else the same class, is as high. */
+typedef struct case_certain {
+  size_t one, other;
+  double height;
+} case_certain;
+case_certain case_draw_certain(size_t classes, double end, uint64_t *state);
+/* … where the type's exps end. */
+double case_certain_end(bool wide);
+
 case_chain case_chain_of(const case_layout *l, bool wide, const clloss_plan *plan, double joins);
 
 /* ---- the call ---- */

@@ -23,6 +23,7 @@ enum distill_fill {
   DISTILL_RANDOM,
   DISTILL_NEAR,           /* the student is the teacher and a little noise */
   DISTILL_SAME,           /* the student is the teacher */
+  DISTILL_CERTAIN,        /* one class has nearly all of both, or of each */
   DISTILL_SIXTEENTHS,     /* whole sixteenths within ±8: exact with 1e6 added */
   DISTILL_SIXTEENTHS_1E6, /* the same with 1e6 added to the student's */
   DISTILL_RISING,         /* both maxima come last: every block carries the sums over */

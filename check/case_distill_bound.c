@@ -8,7 +8,7 @@
  *   d         δ |d|    δ = 1 for the difference; 3 with a temperature, for 1 / τ and the product
  *   s         R = 4 + δ h + D + 5 K         D additions in the longest chain, K times that a sum is carried over to a
  *                                           larger maximum; differences rounded one by one add up to the same |d|
- *   L         R + 3 L
+ *   L         R' + 3 L,  R' = (R − δ h) min(1, 3 l) + δ h, l = 1 − p of the likeliest class (case_xent_bound.c)
  *
  * The gap Σ p_t (d_t − d_s): a term is measured as a difference of its block, and then carried over by differences of
  * maxima; as all of them have one sign, they add up to a = |d_t| + |d_s| in magnitude. A term is off by its exp,
@@ -16,11 +16,12 @@
  * addition, exp and a product, 8 a. With A = Σ p_t a and A2 = Σ p_t a |d_t|:
  *
  *   gap / s_t          (6 + δ + D + 8 K) A + δ A2 + (R_t + 6) A, the latter for 1 / s_t
- *   divergence         that, R_s + R_t + 3 (L_s + L_t), and the two last additions, A + 2 (L_s + L_t)
+ *   divergence         that, R'_s + R'_t + 3 (L_s + L_t), and the two last additions, A + 2 (L_s + L_t)
  *   row loss           the factor τ², the weight and their products: 4 of itself
  *   loss               2 + 4 for sums that carry their errors and add sixteen lanes, a division, the divisor's error
  *   gradient           g (p_s − p_t): each p by exp 4 + δ |d|, 1 / s, or exp(−L) and the error of L: R + 3 L + 6; the
- *                      subtraction, g's products and quotient: 10 and the divisor's error
+ *                      subtraction, g's products and quotient: 10 and the divisor's error; of a class that is the
+ *                      likeliest of both, l_t − l_s, each off by R' + 5 l, or 6 L where it comes from L
  *
  * The divisor: the number of rows, 1; or a sum of weights in parts, each carrying its errors, 4. What underflows to 0
  * costs each class the least normal number, in the gap times a. D doesn't grow with the classes, nor a sum over rows with
@@ -47,14 +48,20 @@ static double sum_error(const distill_shape *s, case_chain k, const distill_half
   return 4 + rounding_of_d(s) * h->h + k.additions + 5 * carries;
 }
 
+static double rest_error(const distill_shape *s, case_chain k, const distill_half *h) {
+  const double of_h = rounding_of_d(s) * h->h;
+  return case_rest_error(sum_error(s, k, h) - of_h, of_h, h->log_sum);
+}
+
 /* Of a row's divergence, in u. */
 static double divergence_error(const distill_shape *s, case_chain k, const distill_note *note) {
   const double delta = rounding_of_d(s), logs = note->student.log_sum + note->teacher.log_sum;
   const double carries = fmin(note->student.records + note->teacher.records + 2, k.blocks - 1);
-  const double of_s = sum_error(s, k, &note->student), of_t = sum_error(s, k, &note->teacher);
+  const double of_t = sum_error(s, k, &note->teacher);
+  const double logs_error = rest_error(s, k, &note->student) + rest_error(s, k, &note->teacher);
   const double gap = (6 + delta + k.additions + 8 * carries) * note->away + delta * note->away2 +
                      (of_t + 6) * note->away;
-  return gap + of_s + of_t + 3 * logs + note->away + 2 * logs;
+  return gap + logs_error + 3 * logs + note->away + 2 * logs;
 }
 
 static double row_error(const distill_shape *s, case_chain k, const distill_note *note) {
@@ -86,15 +93,19 @@ static void grad_error(const distill_shape *s, case_chain k, const distill_note 
   const double t = distill_temperature(s), delta = rounding_of_d(s);
   const double g = note->upstream * note->weight * distill_factor(s) / t / fabs(divisor);
   for (size_t c = 0; c < s->classes; c++) {
-    double error = 0, size = 0;
+    double error = 0, size = 0, lacks = 0, lack = 0, highest = 0;
     for (int i = 0; i < 2; i++) {
       const distill_half *h = halves[i];
       const double x = harness_get(types[i], d->data[i ? DISTILL_TEACHER : DISTILL_STUDENT],
                                    row * s->classes + c);
-      const double away = (h->max - x) / t, p = exp(-away - h->log_sum);
+      const double away = (h->max - x) / t, p = exp(-away - h->log_sum), l = -expm1(-h->log_sum);
       if (p > 0) error += p * (10 + delta * away + sum_error(s, k, h) + 3 * h->log_sum);
       size += p;
+      lacks += rest_error(s, k, h) + 5 * l + 6 * h->log_sum;
+      lack += l;
+      highest += away == 0;
     }
+    if (highest == 2) error = lacks, size = lack;
     to[c] = unit(s) * g * (error + size * (10 + divisor_error(s))) + 2 * least(s) * (1 + g);
   }
 }
@@ -113,7 +124,7 @@ void distill_bound(const harness_case *c, const void *shape, const clloss_plan *
     for (int i = 0; i < 2; i++) {
       const distill_half *h = i ? &note->teacher : &note->student;
       to[2 * i] = 0;
-      to[2 * i + 1] = unit(s) * (sum_error(s, k, h) + 3 * h->log_sum) + (double)s->classes * least(s);
+      to[2 * i + 1] = unit(s) * (rest_error(s, k, h) + 3 * h->log_sum) + (double)s->classes * least(s);
     }
     break;
   default: grad_error(s, k, note, d, notes->divisor, row, to);

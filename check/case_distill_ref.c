@@ -23,12 +23,19 @@ static void fill_pair(double *student, double *teacher, size_t n, enum distill_f
                of_teacher = magnitudes[harness_pick(state, 4)];
   const size_t place = harness_pick(state, n), masked = n * 5 / 8;
   double *one = harness_pick(state, 2) ? student : teacher;
+  const case_certain of_s = case_draw_certain(n, 80, state), apart = case_draw_certain(n, 80, state);
+  const case_certain of_t = harness_pick(state, 8) ? of_s : apart;
   for (size_t c = 0; c < n; c++) {
     double *s = &student[c], *t = &teacher[c];
     *s = either_sign(state, of_student);
     *t = either_sign(state, of_teacher);
     if (fill == DISTILL_NEAR) *s = *t + *s * 1e-3;
     if (fill == DISTILL_SAME) *s = *t;
+    if (fill == DISTILL_CERTAIN) {
+      *s = c == of_s.one || c == of_s.other ? of_s.height : 2 * harness_uniform(state);
+      *t = c == of_t.one || c == of_t.other ? of_t.height - harness_uniform(state)
+                                            : 2 * harness_uniform(state);
+    }
     if (fill == DISTILL_SIXTEENTHS || fill == DISTILL_SIXTEENTHS_1E6) {
       *s = sixteenth(state) + (fill == DISTILL_SIXTEENTHS_1E6 ? 1e6 : 0);
       *t = sixteenth(state);
@@ -188,21 +195,23 @@ static clloss_status fill_row_stats(const distill_shape *s, harness_data *d) {
 static distill_half note_half(const distill_shape *s, const harness_data *d, int array, size_t row) {
   const double t = distill_temperature(s);
   distill_half h = {.max = -(double)INFINITY};
-  double sum = 0;
+  double rest = 0; /* Σ exp but for the maximum's class */
+  size_t where = 0;
   for (size_t c = 0; c < s->classes; c++) {
     const double x = value_at(s, d, array, row * s->classes + c, 0);
     if (!(x > h.max)) continue;
     h.records += h.max > -(double)INFINITY;
     h.max = x;
+    where = c;
   }
   for (size_t c = 0; c < s->classes; c++) {
     const double away = (h.max - value_at(s, d, array, row * s->classes + c, 0)) / t, e = exp(-away);
-    sum += e;
+    if (c != where) rest += e;
     if (e > 0) h.h += e * away;
   }
-  h.valid = isfinite(sum);
-  h.log_sum = log(sum);
-  h.h /= sum;
+  h.valid = isfinite(rest) && isfinite(h.max);
+  h.log_sum = log1p(rest);
+  h.h /= 1 + rest;
   return h;
 }
 

@@ -4,8 +4,9 @@
  * chain, K times that a sum is carried over to a larger maximum (case_xent_bound.c derives what is of logits):
  *
  *   exp 4, log 3 and below 1 4: |log x| is at least (ln 2) / 2 where the exponent counts, so that nothing cancels
- *   logits: s  R = 4 + h + D + 5 K, h = Σ p |d|, d = x − m;  L  R + 3 L;  surprisal  R + 3 L + |m − x_t| + itself
- *           entropy L + Σ p |d|  R + 4 L + h2 + (6 + D + 7 K) h + (R + 6) h + itself, h2 = Σ p d²
+ *   logits: s  R = 4 + h + D + 5 K, h = Σ p |d|, d = x − m;  L  R' + 3 L, where R' = (R − h) min(1, 3 l) + h, l = 1 − p of the
+ *           likeliest class;  surprisal  R' + 3 L + |m − x_t| + itself
+ *           entropy L + Σ p |d|  R' + 4 L + h2 + (6 + D + 7 K) h + (R + 6) h + itself, h2 = Σ p d²
  *   probabilities: all terms of the entropy H have one sign: (6 + D) H; surprisal 4 of itself
  *   log-probabilities: (6 + D) H; surprisal exact
  *
@@ -66,11 +67,14 @@ static void fill_row(const information_shape *s, double *x, enum information_fil
   const double magnitude = magnitudes[harness_pick(state, 4)], inf = (double)INFINITY;
   const size_t place = harness_pick(state, s->classes);
   const bool whole = s->flags == 0 && harness_pick(state, 3) == 0;
+  const case_certain certain = case_draw_certain(s->classes, case_certain_end(is_wide(s)), state);
   const double no_logit[] = {(double)NAN, inf}, no_probability[] = {(double)NAN, -0.125, 1.25, -inf, inf},
                no_log[] = {(double)NAN, 0.125, inf};
   for (size_t c = 0; c < s->classes; c++) {
     x[c] = entry(s, magnitude * harness_uniform(state));
     if (s->flags == 0) x[c] = magnitude * (2 * harness_uniform(state) - 1);
+    if (fill == INFORMATION_NEARLY_CERTAIN && s->flags == 0)
+      x[c] = c == certain.one || c == certain.other ? certain.height : 2 * harness_uniform(state);
     if (fill == INFORMATION_CERTAIN) x[c] = entry(s, c == place ? 0 : inf);
     if (fill == INFORMATION_MASKED && c != place && harness_pick(state, 2)) x[c] = entry(s, inf);
     if (fill == INFORMATION_BAD_ROW && whole) x[c] = -inf;
@@ -147,22 +151,25 @@ static clloss_status reference(const harness_case *c, const void *shape, harness
 /* In u, and what underflow may cost beside it, in least normal numbers. */
 static double of_logits(const information_shape *s, case_chain k, const double *x, bool of_entropy,
                         double truth, double *lost) {
-  double max = -(double)INFINITY, records = 0, sum = 0, h = 0, h2 = 0;
+  double max = -(double)INFINITY, records = 0, rest = 0, h = 0, h2 = 0;
+  size_t where = 0;
   for (size_t c = 0; c < s->classes; c++) {
     if (!(x[c] > max)) continue;
     records += max > -(double)INFINITY;
     max = x[c];
+    where = c;
   }
   for (size_t c = 0; c < s->classes; c++) {
     const double away = max - x[c], e = exp(-away);
-    sum += e;
+    if (c != where) rest += e;
     if (isfinite(away)) h += e * away, h2 += e * away * away, *lost += 1 + away;
   }
-  h /= sum, h2 /= sum;
-  const double L = log(sum), carries = fmin(records + 1, k.blocks - 1);
+  h /= 1 + rest, h2 /= 1 + rest;
+  const double L = log1p(rest), carries = fmin(records + 1, k.blocks - 1);
   const double R = 4 + h + k.additions + 5 * carries;
-  if (!of_entropy) return R + 3 * L + 2 * fabs(truth); /* |m − x_t| is at most the surprisal */
-  return R + 4 * L + h2 + (6 + k.additions + 7 * carries) * h + (R + 6) * h + truth;
+  const double of_log = case_rest_error(R - h, h, L);
+  if (!of_entropy) return of_log + 3 * L + 2 * fabs(truth); /* |m − x_t| is at most the surprisal */
+  return of_log + 4 * L + h2 + (6 + k.additions + 7 * carries) * h + (R + 6) * h + truth;
 }
 
 static void bound(const harness_case *c, const void *shape, const clloss_plan *plan, const harness_data *d,

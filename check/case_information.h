@@ -9,9 +9,10 @@ enum information_array { INFORMATION_INPUT, INFORMATION_TARGETS, INFORMATION_SUR
 /* What stands in the rows; entries are what the flags say, targets classes but where it isn't said. */
 enum information_fill {
   INFORMATION_RANDOM,
-  INFORMATION_MASKED,     /* about half of the entries are of probability 0 */
-  INFORMATION_CERTAIN,    /* one class has probability 1, the others 0 */
-  INFORMATION_BAD_TARGET, /* −1, classes, the type's extremes */
+  INFORMATION_MASKED,         /* about half of the entries are of probability 0 */
+  INFORMATION_NEARLY_CERTAIN, /* of logits: one class has nearly all of it */
+  INFORMATION_CERTAIN,        /* one class has probability 1, the others 0 */
+  INFORMATION_BAD_TARGET,     /* −1, classes, the type's extremes */
   INFORMATION_BAD_ROW, /* no distribution: NaN; of logits +inf or nothing but −inf; an entry outside [0, 1] */
   INFORMATION_MIXED,   /* each row one of the above */
   INFORMATION_FILLS

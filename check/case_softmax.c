@@ -5,10 +5,10 @@
  * (case_xent_bound.c); d = |z − m| from rounding the difference, and |z| + |m| where scale rounds z, together r. A row's sum
  * inherits S = Σ p r relatively:
  *
- *   softmax   y (D + S + 16 + r)                       log-softmax   D + S + 16 + r + 4 log s + |y|
+ *   softmax   y (D + S + 16 + r)                       log-softmax   (D + 16) min(1, 3 l) + S + r + 4 log s + |y|
  *   backward  |scale| y (D Σ|dy y| + 4 |dy − Σ|)       log           |scale| (e (D Σ|dy| + 9 |Σ|) + 2 |dy − e Σ|), e = exp y
  *
- * and what underflows, the least normal number for each term. In f64 the truth is as inexact: its blocks count into D, and
+ * where l is what the likeliest class lacks of 1 (case_xent_bound.c), whose r is 0, and what underflows, the least normal number for each term. In f64 the truth is as inexact: its blocks count into D, and
  * all is taken twice. */
 #include "case_softmax.h"
 
@@ -55,9 +55,12 @@ static void fill_row(const softmax_shape *s, double *x, enum softmax_fill fill, 
   static const double magnitudes[] = {0.1, 1, 10, 75};
   const double magnitude = magnitudes[harness_pick(state, 4)], inf = (double)INFINITY;
   const size_t place = harness_pick(state, s->classes), bad = harness_pick(state, 3);
+  const case_certain certain = case_draw_certain(s->classes, case_certain_end(is_wide(s)), state);
   for (size_t c = 0; c < s->classes; c++) {
     x[c] = magnitude * (2 * harness_uniform(state) - 1);
     if (fill == SOFTMAX_RISING) x[c] = (double)c / (double)s->classes * 40 + x[c] / magnitude / 2;
+    if (fill == SOFTMAX_CERTAIN)
+      x[c] = c == certain.one || c == certain.other ? certain.height : 2 * harness_uniform(state);
     if (fill == SOFTMAX_MASKED && c != place && harness_pick(state, 2)) x[c] = -inf;
     if (fill == SOFTMAX_MASK_MOST && c != place && harness_pick(state, 10)) x[c] = -inf;
     if (fill == SOFTMAX_MASK_LEADING && c + 1 + s->classes / 8 < s->classes) x[c] = -inf;
@@ -136,21 +139,24 @@ static double chain_of(const softmax_shape *s, const clloss_plan *plan) {
 static double z_of(const softmax_shape *s, double x) { return s->scale == 0 || isinf(x) ? x : s->scale * x; }
 
 static double rounding_of_z(const softmax_shape *s, double z, double max) {
-  return fabs(z - max) + (s->scale == 0 ? 0 : fabs(z) + fabs(max));
+  return z == max ? 0 : fabs(z - max) + (s->scale == 0 ? 0 : fabs(z) + fabs(max));
 }
 
 static void forward_bound(const softmax_shape *s, double D, const double *x, const double *y, double *units) {
-  double max = -(double)INFINITY, sum = 0, inherited = 0;
-  for (size_t c = 0; c < s->classes; c++) max = fmax(max, z_of(s, x[c]));
+  double max = -(double)INFINITY, rest = 0, inherited = 0;
+  size_t where = 0;
+  for (size_t c = 0; c < s->classes; c++)
+    if (z_of(s, x[c]) > max) max = z_of(s, x[c]), where = c;
   for (size_t c = 0; c < s->classes; c++) {
     const double z = z_of(s, x[c]), e = exp(z - max);
-    sum += e;
+    if (c != where) rest += e;
     if (e > 0) inherited += e * rounding_of_z(s, z, max);
   }
+  inherited /= 1 + rest;
+  const double L = log1p(rest), of_log = case_rest_error(D + 16, inherited, L) + 4 * L;
   for (size_t c = 0; c < s->classes; c++) {
     const double z = z_of(s, x[c]), own = isinf(z) ? 0 : rounding_of_z(s, z, max);
-    const double shared = D + inherited / sum + 16 + own;
-    units[c] = s->is_log ? shared + 4 * log(sum) + fabs(y[c]) : y[c] * shared;
+    units[c] = s->is_log ? of_log + own + fabs(y[c]) : y[c] * (D + inherited + 16 + own);
   }
 }
 

@@ -9,6 +9,7 @@ enum softmax_array { SOFTMAX_INPUT, SOFTMAX_OUTPUT, SOFTMAX_GRAD_OUTPUT, SOFTMAX
 enum softmax_fill {
   SOFTMAX_RANDOM,
   SOFTMAX_RISING,       /* the maximum comes last: every block of an online maximum rescales */
+  SOFTMAX_CERTAIN,      /* one class has nearly all of it: case_draw_certain */
   SOFTMAX_MASKED,       /* about half of the entries are −inf, */
   SOFTMAX_MASK_MOST,    /* all but a tenth, */
   SOFTMAX_MASK_LEADING, /* all but the last eighth */

@@ -130,7 +130,7 @@ static row_errors errors_of(const xent_shape *s, const clloss_plan *plan, const 
   e.sum = is_nll(s) ? 0 : 4 + h + e.transform + k.additions + 5 * k.carries;
   e.max = e.transform / 2;
   e.lack = -expm1(-L);
-  const double rest = is_nll(s) ? 0 : (e.sum - h) * fmin(1, 3 * e.lack) + h; /* of 1 + rest, relative */
+  const double rest = is_nll(s) ? 0 : case_rest_error(e.sum - h, h, L);
   e.lacks = rest + 5 * e.lack;
   e.log_sum = rest + 3 * L;
   e.lse = e.max + e.log_sum + lse;

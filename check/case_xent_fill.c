@@ -86,18 +86,6 @@ static void fill_numbers(float *x, size_t n, enum xent_fill fill, uint64_t *stat
   }
 }
 
-/* One class is above all others by as much as leaves them from half the softmax down to the least normal number, or, in a row of 16,
- * as much as a second class. The others differ by up to 2. Returns the class. */
-static size_t make_certain(const xent_shape *s, float *x, size_t n, uint64_t *state) {
-  const double end = xent_dtype(s) == CLLOSS_F64 ? 690 : 80; /* 1e-300, 2e-35 */
-  const size_t one = harness_pick(state, n);
-  const double others = log((double)(n > 1 ? n - 1 : 1));
-  for (size_t c = 0; c < n; c++) x[c] = (float)(2 * harness_uniform(state));
-  x[one] = (float)(2 + others + (end - others) * harness_uniform(state));
-  if (n > 1 && harness_pick(state, 16) == 0) x[(one + 1 + harness_pick(state, n - 1)) % n] = x[one];
-  return one;
-}
-
 static void mask(float *x, size_t from, size_t to) {
   for (size_t c = from; c < to; c++) x[c] = -INFINITY;
 }
@@ -109,8 +97,10 @@ static int64_t fill_row(const xent_shape *s, enum xent_fill fill, float *x, uint
   fill_numbers(x, n, fill, state);
   const float x_target = x[t];
   if (fill == XENT_CERTAIN) {
-    const size_t one = make_certain(s, x, n, state);
-    return (int64_t)(harness_pick(state, 8) ? one : t);
+    const case_certain certain = case_draw_certain(n, case_certain_end(xent_dtype(s) == CLLOSS_F64), state);
+    for (size_t c = 0; c < n; c++) x[c] = (float)(2 * harness_uniform(state));
+    x[certain.one] = x[certain.other] = (float)certain.height;
+    return (int64_t)(harness_pick(state, 8) ? certain.one : t);
   }
   if (fill == XENT_MASK_LEADING) {
     t = most + t % (n - most);
