@@ -195,7 +195,7 @@ static void F(add_to_grad)(const ROW *r, size_t c, REAL value) {
 /* hard (p_c − [c = t]) + p_c Σ q − q_c, with p − 1 of a class that has the maximum as −rest / sum. */
 static REAL F(grad_terms)(const ROW *r, const RESULTS *o, size_t c, REAL z) {
   REAL p = EXP(z - o->max) / o->sum, less = z == o->max ? -o->rest / o->sum : p - 1, q = F(q_of)(r, c);
-  REAL spread = r->t && z == o->max ? (o->q - q) + o->q * less : p * o->q - q;
+  REAL spread = r->t && z == o->max && o->rest < 1 ? (o->q - q) + o->q * less : p * o->q - q;
   return r->hard * (c == r->target ? less : p) + spread;
 }
 

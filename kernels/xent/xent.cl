@@ -281,16 +281,9 @@ static inline softmax_one softmax_from(real max, real log_sum) {
 /* The gradient of one span of a row whose statistics are known, by the team; the target's own entry as any other. */
 static inline void row_grad(const xent_io *io, const xent_args *a, const xent_scalars *k, const span *s,
                             ulong g_at, const gradient_one *g, softmax_one p, const real *maxima, int keep) {
-  const grad_terms terms = {p.max,
-                            (g->hard + g->q + g->z) * p.per_sum,
-                            g->unit * s->q_unit,
-                            k->beta,
-                            g->stretched,
-                            g->near,
-                            g->far,
-                            g->q,
-                            g->q * p.less + g->z * p.per_sum,
-                            true};
+  const grad_terms terms = {
+      p.max, (g->hard + g->q + g->z) * p.per_sum, g->unit * s->q_unit, k->beta, g->stretched, g->near, g->far,
+      g->q,  g->q * p.less + g->z * p.per_sum,    p.less > LIKELY_LESS};
   if (keep != KEEP_NOT) {
     span_grad_kept(s, io->grad, g_at, &terms, maxima, keep, a->flags & XENT_PAST_CACHE);
   } else {
