@@ -96,13 +96,15 @@ static void run_case(struct run *run, const struct measurement *how, const struc
   show(run, r);
 }
 
-/* The second ring, of logits in the case's own type of two bytes. */
-static void halve(const struct run *run, struct problem *p, struct ring *half, const struct bench_case *c,
-                  char *why, size_t why_size) {
-  clloss_status rc = problem_halve(p, c->dtype);
+/* The second ring, of logits of the case's own. */
+static void make_other(const struct run *run, struct problem *p, struct ring *ring,
+                       const struct bench_case *c, char *why, size_t why_size) {
+  const size_t bytes = case_logit_bytes(c) * p->rows * p->classes;
+  clloss_status rc = problem_make_other(p, c->dtype, case_is_certain(c));
+  if (ring->count && ring->bytes != bytes) ring_close(ring);
   if (rc == CLLOSS_SUCCESS)
-    rc = half->count ? ring_refill(half, &run->machine, p->half)
-                     : ring_open(half, &run->machine, p->half, 2 * p->rows * p->classes, RING_BUDGET / 2);
+    rc = ring->count ? ring_refill(ring, &run->machine, p->other)
+                     : ring_open(ring, &run->machine, p->other, bytes, RING_BUDGET / 2);
   if (rc != CLLOSS_SUCCESS)
     snprintf(why, why_size, "can't make logits in %s: %s", case_dtype(c), clloss_status_name(rc));
 }
@@ -111,7 +113,7 @@ static void run_shape(struct run *run, const struct bench_shape *s) {
   const struct options *o = &run->options;
   struct problem problem = {0};
   struct yardsticks yardsticks = {0};
-  struct ring ring = {0}, half = {0};
+  struct ring ring = {0}, other = {0};
   char why[2000] = "";
   const size_t n = shape_rows(s) * s->classes;
   if (!selected_any(o, s)) return;
@@ -119,7 +121,7 @@ static void run_shape(struct run *run, const struct bench_shape *s) {
                             .yardsticks = &yardsticks,
                             .problem = &problem,
                             .ring = &ring,
-                            .half_ring = &half,
+                            .other_ring = &other,
                             .reps = reps_for(o, 4 * n),
                             .ref_bytes = o->ref_bytes,
                             .peers = &run->peers,
@@ -136,11 +138,11 @@ static void run_shape(struct run *run, const struct bench_shape *s) {
   for (int i = 0; i < BENCH_CASES; i++) {
     const struct bench_case *c = &bench_cases[i];
     if (!selected(o, s, i)) continue;
-    if (!*why && case_logit_bytes(c) == 2) halve(run, &problem, &half, c, why, sizeof why);
+    if (!*why && case_has_own_logits(c)) make_other(run, &problem, &other, c, why, sizeof why);
     how.peers_wanted = o->peers ? s->peers & c->peers : 0;
     run_case(run, &how, c, s, why);
   }
-  ring_close(&half);
+  ring_close(&other);
   ring_close(&ring);
   yardsticks_close(&yardsticks);
   problem_close(&problem);

@@ -31,6 +31,9 @@ const struct bench_case bench_cases[BENCH_CASES] = {
     {"xent_fused_probabilities", "xent_fused_probabilities",
      "fused in place with probabilities for targets, f32", &xent_loss, &xent_fused_case, 1,
      CASE_PROBABILITIES, CLLOSS_F32, SCALE | READ, 0, NULL},
+    {"xent_fused_certain", "xent_fused_certain",
+     "fused in place where each row's target has nearly all of the softmax", &xent_loss, &xent_fused_case, 1,
+     CASE_CERTAIN, CLLOSS_F32, SCALE, 0, NULL},
     {"xent_fused_bf16", "xent_fused", "fused in place, logits and gradient stored in bf16", &xent_loss,
      &xent_fused_case, 1, CASE_PLAIN, CLLOSS_BF16, SCALE, TORCH_PEERS, XENT},
     {"xent_bf16_forward", "xent_forward", "loss and row statistics of logits in bf16", &xent_loss,
@@ -52,7 +55,7 @@ const struct bench_case bench_cases[BENCH_CASES] = {
 /* Plain, and what goes beyond it, which has to do with half the size: most of a whole run's time is the checks, whose
  * reference takes 10 seconds for 256 MB. */
 #define PLAIN    (1u << FUSED_INPLACE | 1u << FUSED | 1u << FORWARD | 1u << BF16)
-#define BEYOND   (1u << BACKWARD | 1u << OPTIONS | 1u << PROBABILITIES | 1u << F16)
+#define BEYOND   (1u << BACKWARD | 1u << OPTIONS | 1u << PROBABILITIES | 1u << CERTAIN | 1u << F16)
 #define IN_PLACE (1u << FUSED_INPLACE)
 #define MB       ((size_t)1 << 20)
 
@@ -88,6 +91,10 @@ const struct bench_case *case_plain(const struct bench_case *c) {
 int case_needs_probabilities(const struct bench_case *c) {
   return c->loss != &xent_loss || c->kind == CASE_PROBABILITIES;
 }
+
+int case_is_certain(const struct bench_case *c) { return c->loss == &xent_loss && c->kind == CASE_CERTAIN; }
+
+int case_has_own_logits(const struct bench_case *c) { return case_logit_bytes(c) == 2 || case_is_certain(c); }
 
 size_t case_logit_bytes(const struct bench_case *c) { return c->dtype == CLLOSS_F32 ? 4 : 2; }
 

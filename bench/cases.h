@@ -12,6 +12,7 @@ enum {
   BACKWARD,
   OPTIONS,
   PROBABILITIES,
+  CERTAIN,
   BF16,
   BF16_FORWARD,
   BF16_BACKWARD,
@@ -36,6 +37,10 @@ const struct bench_case *case_plain(const struct bench_case *c);
 /* Whether it reads the problem's probabilities; bytes of a logit; "f32", "bf16", "f16". */
 int case_needs_probabilities(const struct bench_case *c);
 size_t case_logit_bytes(const struct bench_case *c);
+
+/* Whether its logits are others than the problem's (problem_make_other), and of which each row's target has nearly all. */
+int case_has_own_logits(const struct bench_case *c);
+int case_is_certain(const struct bench_case *c);
 const char *case_dtype(const struct bench_case *c);
 
 /* "lane/1×8": variant, work-items × rows of a work-group; "lane_split/1×1/4" where four work-groups share a row; empty

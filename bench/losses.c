@@ -20,6 +20,7 @@ static void xent_shape_of(const struct bench_case *c, const struct problem *p, u
   s.in_place = c->inplace != 0;
   if (c->harness == &xent_fused_case) s.without |= XENT_NO_ROW_STATS;
   if (c->kind == CASE_PROBABILITIES) s.targets_dtype = CLLOSS_F32;
+  if (c->kind == CASE_CERTAIN) s.fill = XENT_CERTAIN;
   if (c->kind == CASE_OPTIONS) {
     s.with = XENT_WITH_CLASS_WEIGHT;
     s.options.label_smoothing = SMOOTHING;
@@ -44,7 +45,7 @@ static void xent_reference_of(const struct bench_case *c, const struct problem *
                               float *scratch) {
   float loss, *row_loss = scratch + rows * p->classes, *row_stats = row_loss + rows;
   clloss_ref_xent ref = {.rows = rows, .classes = p->classes, .inner = p->inner};
-  ref.logits = p->logits + first * p->classes;
+  ref.logits = (c->kind == CASE_CERTAIN ? (const float *)p->other : p->logits) + first * p->classes;
   if (c->kind == CASE_PROBABILITIES)
     ref.probabilities = p->probabilities + first * p->classes;
   else

@@ -8,7 +8,12 @@
 #include "problem.h"
 
 /* What cross-entropy is made of. Plain: class indices and the mean. */
-enum xent_kind { CASE_PLAIN, CASE_OPTIONS /* class weights, smoothing, ignore_index */, CASE_PROBABILITIES };
+enum xent_kind {
+  CASE_PLAIN,
+  CASE_OPTIONS, /* class weights, smoothing, ignore_index */
+  CASE_PROBABILITIES,
+  CASE_CERTAIN /* each row's target has nearly all of the softmax */
+};
 
 struct bench_case {
   const char *id;   /* "xent_fused_inplace": what --case looks in */

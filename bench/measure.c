@@ -19,7 +19,7 @@ static int fail(struct result *r, const char *who, clloss_status status, const c
 }
 
 static struct ring *ring_of(const struct measurement *how, const struct bench_case *what) {
-  return case_logit_bytes(what) == 4 ? how->ring : how->half_ring;
+  return case_has_own_logits(what) ? how->other_ring : how->ring;
 }
 
 static int time_call(const struct measurement *how, const struct bench_case *what, struct result *r,

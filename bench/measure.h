@@ -11,8 +11,8 @@ struct measurement {
   const struct machine *machine;
   const struct yardsticks *yardsticks;
   const struct problem *problem;
-  struct ring *ring;      /* logits in f32 */
-  struct ring *half_ring; /* and in the type of a case of two bytes */
+  struct ring *ring;       /* logits in f32 */
+  struct ring *other_ring; /* and of a case that has its own (case_has_own_logits) */
   size_t reps, ref_bytes;
   struct peers *peers;
   unsigned peers_wanted; /* bits of enum peer_id; 0 for a case that has no peers */

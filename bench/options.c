@@ -24,6 +24,7 @@ static const char help[] =
     "\n"
     "  options           with class weights, label smoothing and ignore_index together\n"
     "  probabilities     with probabilities for targets                    floor: scale + read\n"
+    "  certain           where each row's target has nearly all of the softmax\n"
     "  bf16, f16         with logits and gradient stored in two bytes      floor: scale over as many bytes\n"
     "\n"
     "each beside the plain f32 case of the same repetitions; and of two tensors, the gradient in a third,\n"

@@ -45,7 +45,7 @@ static void reference(const struct problem *p, const struct bench_case *what, co
   const size_t at = w->first * p->classes, n = w->rows * p->classes;
   const float *from = p->logits + at;
   if (case_logit_bytes(what) == 2) {
-    clloss_convert(CLLOSS_F32, w->singles, what->dtype, (const uint16_t *)p->half + at, n);
+    clloss_convert(CLLOSS_F32, w->singles, what->dtype, (const uint16_t *)p->other + at, n);
     from = w->singles;
   }
   for (size_t i = 0; i < n; i++) w->logits[i] = (double)from[i];

@@ -2,6 +2,7 @@
  * probabilities of a row are those of other logits, so that they add up to 1. */
 #include "problem.h"
 
+#include "case.h"
 #include "case_xent.h"
 
 #include <math.h>
@@ -101,12 +102,30 @@ int problem_open(struct problem *p, const struct machine *m, uint32_t family, co
   return -1;
 }
 
-clloss_status problem_halve(struct problem *p, uint32_t dtype) {
-  if (p->half && p->half_dtype == dtype) return CLLOSS_SUCCESS;
-  if (!p->half) p->half = malloc(2 * p->rows * p->classes);
-  if (!p->half) return CL_OUT_OF_HOST_MEMORY;
-  p->half_dtype = dtype;
-  return clloss_convert(dtype, p->half, CLLOSS_F32, p->logits, p->rows * p->classes);
+static clloss_status fill_certain(struct problem *p, uint32_t dtype) {
+  const size_t n = p->rows * p->classes;
+  float *x = malloc(4 * n);
+  uint64_t state = SEED;
+  if (!x) return CL_OUT_OF_HOST_MEMORY;
+  for (size_t i = 0; i < n; i++) x[i] = (float)(2 * harness_uniform(&state));
+  for (size_t r = 0; r < p->rows; r++) {
+    const double height = case_draw_certain(p->classes, case_certain_end(false), &state).height;
+    const size_t first = r / p->inner * p->inner * p->classes + r % p->inner;
+    x[first + (size_t)p->targets[r] * p->inner] = (float)height;
+  }
+  const clloss_status status = clloss_convert(dtype, p->other, CLLOSS_F32, x, n);
+  free(x);
+  return status;
+}
+
+clloss_status problem_make_other(struct problem *p, uint32_t dtype, int certain) {
+  if (p->other && p->other_dtype == dtype && p->other_certain == certain) return CLLOSS_SUCCESS;
+  if (!p->other) p->other = malloc(4 * p->rows * p->classes);
+  if (!p->other) return CL_OUT_OF_HOST_MEMORY;
+  p->other_dtype = dtype;
+  p->other_certain = certain;
+  if (certain) return fill_certain(p, dtype);
+  return clloss_convert(dtype, p->other, CLLOSS_F32, p->logits, p->rows * p->classes);
 }
 
 void problem_close(struct problem *p) {
@@ -119,6 +138,6 @@ void problem_close(struct problem *p) {
   free(p->class_weight);
   free(p->probabilities);
   free(p->targets);
-  free(p->half);
+  free(p->other);
   memset(p, 0, sizeof *p);
 }

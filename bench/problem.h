@@ -23,8 +23,9 @@ struct problem {
   float *logits, *class_weight, *probabilities; /* logits and probabilities as they lie on the device; the
                                                    latter are a teacher's logits too */
   int64_t *targets;
-  void *half; /* the logits in the type of half_dtype */
-  uint32_t half_dtype;
+  void *other; /* other logits, as problem_make_other says */
+  uint32_t other_dtype;
+  int other_certain;
   cl_mem device_targets, device_class_weight, device_probabilities, loss, row_stats;
   clloss_ctx *ctx;
 };
@@ -34,7 +35,8 @@ int problem_open(struct problem *p, const struct machine *m, uint32_t family, co
                  int with_probabilities, char *why, size_t why_size);
 void problem_close(struct problem *p);
 
-/* Makes p->half hold the logits in this type of two bytes. A clLoss status. */
-clloss_status problem_halve(struct problem *p, uint32_t dtype);
+/* Makes p->other hold the logits in this type; or, `certain`, logits of which each row's target has nearly all of the softmax
+ * (case_draw_certain). A clLoss status. */
+clloss_status problem_make_other(struct problem *p, uint32_t dtype, int certain);
 
 #endif

@@ -36,6 +36,7 @@ const char *cell_label(const struct result *r, char *room, size_t size) {
                                          {"xent_backward", "backward"},
                                          {"xent_fused_options", "options"},
                                          {"xent_fused_probabilities", "probabilities"},
+                                         {"xent_fused_certain", "nearly certain"},
                                          {"mse_fused", "MSE"},
                                          {"bce_logits_fused", "BCE of logits"},
                                          {"distill_fused", "distillation"},

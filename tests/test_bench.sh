@@ -15,11 +15,11 @@ tiny='--rows 7 --classes 1,10,300 --reps 3'
 
 # shellcheck disable=SC2086
 "$clloss" bench $tiny --json >"$work/json" 2>"$work/err" || fail "--json: exit status $?: $(cat "$work/err")"
-[ "$(wc -l <"$work/json")" -eq 33 ] ||
-  fail "--json: 10 cases at 3 V, 2 at the first and 1 at the last are 33 lines, not $(wc -l <"$work/json")"
+[ "$(wc -l <"$work/json")" -eq 36 ] ||
+  fail "--json: 11 cases at 3 V, 2 at the first and 1 at the last are 36 lines, not $(wc -l <"$work/json")"
 keys='case rows classes dtype inplace ms ms_min gbps scale_ms copy_ms read_ms of_limit ref_ms speedup max_err device plan'
 number='[0-9.][0-9.e+-]*'
-line='^\{"case": "(xent_(fused|forward|backward|fused_options|fused_probabilities)|(mse|bce_logits|distill)_fused)", "rows": 7, "classes": (1|10|300)'
+line='^\{"case": "(xent_(fused|forward|backward|fused_options|fused_probabilities|fused_certain)|(mse|bce_logits|distill)_fused)", "rows": 7, "classes": (1|10|300)'
 line="$line, \"dtype\": \"(f32|bf16|f16)\", \"inplace\": (true|false)"
 for key in ms ms_min gbps scale_ms copy_ms read_ms of_limit ref_ms speedup max_err; do line="$line, \"$key\": $number"; done
 line="$line, \"device\": \"[^\"]+\", \"plan\": \"([a-z_]+/[0-9]+×[0-9]+(/[0-9]+)?)?\", .*\"failed\": null}\$"
@@ -28,15 +28,15 @@ while read -r object; do
   [ "$found" = "$keys" ] || fail "the keys are '$found', not '$keys'"
   echo "$object" | grep -qE "$line" || fail "not as it should be: $object"
 done <"$work/json"
-[ "$(grep -c '"inplace": true' "$work/json")" -eq 15 ] || fail 'five cases per V are in place'
-for dtype in f32:21 bf16:9 f16:3; do
+[ "$(grep -c '"inplace": true' "$work/json")" -eq 18 ] || fail 'six cases per V are in place'
+for dtype in f32:24 bf16:9 f16:3; do
   [ "$(grep -c "\"dtype\": \"${dtype%:*}\"" "$work/json")" -eq "${dtype#*:}" ] || fail "how many cases are of ${dtype%:*}?"
 done
-# Of each V the four that vary the plain one are timed beside it; a fused call is a few kernels, and the wait for it is longer
+# Of each V the five that vary the plain one are timed beside it; a fused call is a few kernels, and the wait for it is longer
 # than the call; nobody asked for peers.
-[ "$(grep -c "\"over_plain\": $number," "$work/json")" -eq 12 ] || fail 'four cases per V have a ratio to the plain one'
-[ "$(grep -cE "\"call_us\": -?$number,.*\"kernels\": [1-4]," "$work/json")" -eq 33 ] || fail 'calls or kernels not counted'
-[ "$(grep -c '"c_loop_ms": null,.*"c_loop_failed": null,.*"torch_compiled_ms": null,.*"torch": ""' "$work/json")" -eq 33 ] ||
+[ "$(grep -c "\"over_plain\": $number," "$work/json")" -eq 15 ] || fail 'five cases per V have a ratio to the plain one'
+[ "$(grep -cE "\"call_us\": -?$number,.*\"kernels\": [1-4]," "$work/json")" -eq 36 ] || fail 'calls or kernels not counted'
+[ "$(grep -c '"c_loop_ms": null,.*"c_loop_failed": null,.*"torch_compiled_ms": null,.*"torch": ""' "$work/json")" -eq 36 ] ||
   fail 'peers that nobody asked for'
 # Triad is the floor of those that read two tensors, and timed beside no other; elementwise losses tell no plan.
 [ "$(grep -cE "^.\"case\": \"(mse|bce_logits|distill)_fused\",.* \"inplace\": false,.*\"triad_ms\": $number,.*\"triad_by\": \"[a-zO]" "$work/json")" -eq 3 ] ||

@@ -3,6 +3,7 @@
  *   - any softcap is a softcap, and any beta of smooth-L1 a beta, up to the largest float: not 0 once divided by;
  *   - a gradient is right wherever its value fits the type, however far weights, upstream gradient, alpha and divisor
  *     are from 1, for every loss that has such factors;
+ *   - what is flushed counts as 0 and is nothing worse, and f16's subnormals aren't flushed;
  *   - the predicted class is an integer, also beyond 2^24 classes of rows in lanes;
  *   - a workspace asked for with nothing bound suffices for whatever is bound then;
  *   - a view without a buffer is not bound, whatever else it says;
@@ -209,6 +210,91 @@ static void check_beta(clloss_ctx *ctx) {
   empty(&r);
 }
 
+/* ---- what is flushed ---- */
+
+/* One of two: what is computed without flushing, or with 0 in the place of what is below the normal numbers. */
+static void check_flushed(const char *what, double actual, double kept, double flushed) {
+  const bool is_kept = fabs(actual - kept) <= 1e-5 * fabs(kept) + 0x1p-148;
+  if (is_kept || fabs(actual - flushed) <= 1e-6 * fabs(flushed) || (isnan(actual) && isnan(flushed))) return;
+  check_fail(__FILE__, __LINE__);
+  fprintf(stderr, "%s is %.9g, neither %.9g nor, flushed, %.9g\n", what, actual, kept, flushed);
+}
+
+/* Two equal classes, target 1: loss log 2, gradient ±1/2 over the weight's divisor and times the upstream gradient. */
+static void check_tiny_factors(clloss_ctx *ctx) {
+  const float tiny = 0x1.8p-130f, logits[2] = {0, 0}, weights[2] = {tiny, tiny};
+  const int32_t target = 1;
+  for (int which = 0; which < 3; which++) {
+    room r = {{0}, 0};
+    float loss = -7, grad[2] = {-7, -7};
+    const clloss_xent_options o = {.struct_size = sizeof o,
+                                   .reduction = which == 0 ? CLLOSS_MEAN : CLLOSS_SUM};
+    clloss_xent x = {.struct_size = sizeof x, .rows = 1, .classes = 2};
+    x.logits = view_of(&r, CLLOSS_F32, logits, sizeof logits);
+    x.targets = view_of(&r, CLLOSS_I32, &target, sizeof target);
+    if (which < 2) x.class_weight = view_of(&r, CLLOSS_F32, weights, sizeof weights);
+    if (which == 2) x.grad_loss = view_of(&r, CLLOSS_F32, &tiny, sizeof tiny);
+    x.loss = view_of(&r, CLLOSS_F32, NULL, sizeof loss);
+    x.grad = view_of(&r, CLLOSS_F32, NULL, sizeof grad);
+    CHECK_STATUS(clloss_xent_fused(ctx, &x, &o, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+    read_back(&x.loss, &loss, sizeof loss);
+    read_back(&x.grad, grad, sizeof grad);
+    if (which == 0) { /* the mean over a tiny weight is what it is without weights, or a mean over nothing */
+      check_flushed("mean loss, weight 2^-130", loss, log(2), NAN);
+      check_flushed("its gradient", grad[0], 0.5, NAN);
+    } else if (which == 1) {
+      check_flushed("sum of losses, weight 2^-130", loss, log(2) * tiny, 0);
+      check_flushed("its gradient", grad[0], 0.5 * tiny, 0);
+    } else {
+      check_near("loss beside a tiny upstream gradient", loss, log(2), 1e-6);
+      check_flushed("gradient, upstream gradient 2^-130", grad[0], 0.5 * tiny, 0);
+      check_flushed("the target's", grad[1], -0.5 * tiny, 0);
+    }
+    empty(&r);
+  }
+}
+
+/* Logits 0 and `bits`, the least number of a two-byte type, times a scale that makes it `z`; the gradients 1 / (1 + e^z) and its
+ * negative times `upstream` are stored in that type. */
+static void check_subnormals(clloss_ctx *ctx, uint32_t dtype, uint16_t bits, double scale, double z,
+                             float upstream, bool kept) {
+  room r = {{0}, 0};
+  const uint16_t logits[2] = {0, bits};
+  const int32_t target = 1;
+  uint16_t grad[2] = {7, 7};
+  float row_loss = -7, wide[2];
+  const clloss_xent_options o = {
+      .struct_size = sizeof o, .reduction = CLLOSS_SUM, .logit_scale = scale, .flags = CLLOSS_GRAD_ALPHA};
+  clloss_xent_options scaled = o;
+  scaled.grad_alpha = 1 / scale; /* the scale's own part of the gradient */
+  clloss_xent x = {.struct_size = sizeof x, .rows = 1, .classes = 2};
+  x.logits = view_of(&r, dtype, logits, sizeof logits);
+  x.targets = view_of(&r, CLLOSS_I32, &target, sizeof target);
+  x.grad_loss = view_of(&r, CLLOSS_F32, &upstream, sizeof upstream);
+  x.row_loss = view_of(&r, CLLOSS_F32, NULL, sizeof row_loss);
+  x.grad = view_of(&r, dtype, NULL, sizeof grad);
+  CHECK_STATUS(clloss_xent_fused(ctx, &x, &scaled, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  read_back(&x.row_loss, &row_loss, sizeof row_loss);
+  read_back(&x.grad, grad, sizeof grad);
+  CHECK_STATUS(clloss_convert(CLLOSS_F32, wide, dtype, grad, 2), CLLOSS_SUCCESS);
+  const double loss = log1p(exp(-z)), g = upstream / (1 + exp(z));
+  if (kept) {
+    check_near("loss of the least f16", row_loss, loss, 1e-6);
+    CHECK(fabs(wide[0] - g) <= 0x1p-25 && wide[0] == -wide[1] && wide[0] != 0);
+  } else {
+    check_flushed("loss of the least bf16", row_loss, loss, log(2));
+    check_flushed("its gradient", wide[0], g, 0.5 * upstream);
+  }
+  empty(&r);
+}
+
+static void check_flush(clloss_ctx *ctx) {
+  check_tiny_factors(ctx);
+  /* f16's least number is 2^-24; its gradients here are a few of it */
+  check_subnormals(ctx, CLLOSS_F16, 1, 0x1p24, 1, 0x1p-21f, true);
+  check_subnormals(ctx, CLLOSS_BF16, 1, 0x1p126, 0x1p-7, 1, false);
+}
+
 /* ---- ranks ---- */
 
 /* Two rows side by side, and the maximum where a float has no numbers between even ones. */
@@ -354,6 +440,7 @@ int main(int argc, char **argv) {
     if (!ctx) break;
     check_factors(ctx, clloss_family_name(families[i]));
     check_softcap(ctx);
+    check_flush(ctx);
     check_beta(ctx);
     if (families[i] == CLLOSS_FAMILY_SPLIT) check_split_time(ctx);
     clloss_ctx_destroy(&ctx);

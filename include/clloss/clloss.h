@@ -199,6 +199,10 @@ CLLOSS_API clloss_status clloss_tensor_unmap(clloss_tensor *tensor, cl_command_q
  * Logits are [rows][classes], or with inner > 1 [rows / inner][classes][inner], the class axis in the middle as in
  * (N, C, H, W): row r = outer · inner + i. Their type T is f32, f64, f16 or bf16; "real" is f32, and f64 where T is.
  *
+ * f32 arithmetic flushes what is below 2^-126 in magnitude: such a logit (f32, bf16), weight, upstream gradient or divisor may
+ * count as 0, and such a loss or gradient may come out as 0. f16's subnormals are normal numbers of f32: they are read and
+ * written as they are. f64 keeps its own.
+ *
  * Aliasing: grad may be the very same view as logits (in place). Otherwise the byte range of an output must not meet
  * that of any other view in the same root buffer; inputs may share. Buffers are the caller's throughout. */
 typedef struct clloss_xent {
@@ -213,7 +217,8 @@ typedef struct clloss_xent {
   clloss_view loss;         /* [1] real, written: the mean or the sum, in nats; not with CLLOSS_NONE */
   clloss_view row_loss;     /* [rows] real, written: the unreduced losses, weights and z-loss included */
   clloss_view
-      row_stats; /* [rows][2] real: (max z, log Σ exp(z − max)) of the z that the softmax sees; forward and
+      row_stats; /* [rows][2] real: (max z, log Σ exp(z − max)) of the z that the softmax sees, the latter exact near 0
+                               too, as log1p of the sum without the maximum's 1; forward and
                                fused write it, backward reads it. Ignored rows get (0, 0); rows with a bad target, or
                                without a softmax (NaN, +inf or nothing but −inf), (NaN, NaN). */
   clloss_view
