@@ -103,7 +103,7 @@ static void grad_error(const distill_shape *s, case_chain k, const distill_note 
       size += p;
       lacks += rest_error(s, k, h) + 5 * l + 6 * h->log_sum;
       lack += l;
-      highest += away == 0;
+      highest += away == 0 && h->log_sum < log(2);
     }
     if (highest == 2) error = lacks, size = lack;
     to[c] = unit(s) * g * (error + size * (10 + divisor_error(s))) + 2 * least(s) * (1 + g);

@@ -271,7 +271,8 @@ static void grad_error(const xent_shape *s, const clloss_plan *plan, const harne
                  p = isfinite(away) ? exp(-away - note->log_sum) : 0;
     const double q = spreads ? q_of(s, d, row, c) : 0,
                  own = (int64_t)c != target ? 0 : k.g1 * k.hard * (note->to_target == 0 ? e.lack : 1 - p);
-    const bool lacks = (int64_t)c == target && note->to_target == 0; /* −l, not p − 1 */
+    const bool lacks = (int64_t)c == target && note->to_target == 0 &&
+                       note->log_sum < log(2); /* −l, not p − 1 */
     const double of_others = lacks ? k.g1 * k.q + k.z_part : of_p + k.z_part;
     const double size = p * of_others + k.g1 * q + own;
     double error = k.g1 * q * (of_divisor + 24) + own * (of_divisor + 24) + 2 * size;

@@ -63,7 +63,7 @@ static REAL F(distill_row)(const clloss_ref_distill *a, size_t r, REAL g) {
   }
   for (size_t c = 0; grad && c < a->classes; c++) {
     REAL p_s = EXP(F(distill_log)(a, of_s, s[c * step])), p_t = EXP(F(distill_log)(a, of_t, t[c * step]));
-    int leads = s[c * step] == of_s.max && t[c * step] == of_t.max;
+    int leads = p_s > (REAL)0.5 && p_t > (REAL)0.5;
     grad[c * step] = g * weight / temperature * (leads ? of_t.less - of_s.less : p_s - p_t);
   }
   return loss;

@@ -192,10 +192,10 @@ static void F(add_to_grad)(const ROW *r, size_t c, REAL value) {
   *grad = r->beta == 0 ? value : value + r->beta * *grad;
 }
 
-/* hard (p_c − [c = t]) + p_c Σ q − q_c, with p − 1 of a class that has the maximum as −rest / sum. */
+/* hard (p_c − [c = t]) + p_c Σ q − q_c, with p − 1 of a class that has more than half, and so the maximum, as −rest / sum. */
 static REAL F(grad_terms)(const ROW *r, const RESULTS *o, size_t c, REAL z) {
-  REAL p = EXP(z - o->max) / o->sum, less = z == o->max ? -o->rest / o->sum : p - 1, q = F(q_of)(r, c);
-  REAL spread = r->t && z == o->max && o->rest < 1 ? (o->q - q) + o->q * less : p * o->q - q;
+  REAL p = EXP(z - o->max) / o->sum, less = p > (REAL)0.5 ? -o->rest / o->sum : p - 1, q = F(q_of)(r, c);
+  REAL spread = r->t && p > (REAL)0.5 ? (o->q - q) + o->q * less : p * o->q - q;
   return r->hard * (c == r->target ? less : p) + spread;
 }
 
@@ -237,7 +237,7 @@ static RESULTS F(plain_row)(const ROW *r, REAL g1) {
   REAL x_target = x[r->target], rest = F(keep_exp)(r, max, where, grad), sum = 1 + rest,
        log_sum = LOG1P(rest);
   if (grad) {
-    REAL g = g1 * r->hard, at_target = x_target == max ? -rest / sum : grad[r->target] / sum - 1;
+    REAL g = g1 * r->hard, p = grad[r->target] / sum, at_target = p > (REAL)0.5 ? -rest / sum : p - 1;
     for (size_t c = 0; c < r->classes; c++) grad[c] = g * (grad[c] / sum);
     grad[r->target] = g * at_target;
   }

@@ -281,9 +281,16 @@ static inline softmax_one softmax_from(real max, real log_sum) {
 /* The gradient of one span of a row whose statistics are known, by the team; the target's own entry as any other. */
 static inline void row_grad(const xent_io *io, const xent_args *a, const xent_scalars *k, const span *s,
                             ulong g_at, const gradient_one *g, softmax_one p, const real *maxima, int keep) {
-  const grad_terms terms = {
-      p.max, (g->hard + g->q + g->z) * p.per_sum, g->unit * s->q_unit, k->beta, g->stretched, g->near, g->far,
-      g->q,  g->q * p.less + g->z * p.per_sum,    p.less > LIKELY_LESS};
+  const grad_terms terms = {p.max,
+                            (g->hard + g->q + g->z) * p.per_sum,
+                            g->unit * s->q_unit,
+                            k->beta,
+                            g->stretched,
+                            g->near,
+                            g->far,
+                            g->q,
+                            g->q * p.less + g->z * p.per_sum,
+                            (real)0.5f / p.per_sum};
   if (keep != KEEP_NOT) {
     span_grad_kept(s, io->grad, g_at, &terms, maxima, keep, a->flags & XENT_PAST_CACHE);
   } else {
@@ -295,8 +302,8 @@ static inline void row_grad(const xent_io *io, const xent_args *a, const xent_sc
 static inline real target_entry(const xent_io *io, const xent_scalars *k, const span *s, ulong g_at,
                                 const gradient_one *g, softmax_one p, ulong t, real z_target) {
   const real old = k->beta != 0 ? G(load1)(io->grad, g_at + t) * k->beta : 0;
-  const real less = less_one(z_target, p.max, p.per_sum, p.less);
-  const real entry = gradient_entry(g, exp_neg(z_target - p.max) * p.per_sum, less, q_one(s, t, g->unit));
+  const real p_target = exp_neg(z_target - p.max) * p.per_sum;
+  const real entry = gradient_entry(g, p_target, less_one(p_target, p.less), q_one(s, t, g->unit));
   return old + (s->softcap > 0 ? entry * slope_of(z_target, s->softcap) : entry);
 }
 
