@@ -155,7 +155,7 @@ clloss_status case_rows_plan(const case_layout *l, const harness_array *read, cl
 }
 
 double case_rest_error(double base, double h, double log_sum) {
-  return base * fmin(1, 3 * -expm1(-log_sum)) + h;
+  return base * fmin(1, 9 * -expm1(-log_sum)) + h;
 }
 
 double case_certain_end(bool wide) { return wide ? 690 : 80; /* 1e-300, 2e-35 */ }

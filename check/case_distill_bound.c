@@ -8,7 +8,7 @@
  *   d         δ |d|    δ = 1 for the difference; 3 with a temperature, for 1 / τ and the product
  *   s         R = 4 + δ h + D + 5 K         D additions in the longest chain, K times that a sum is carried over to a
  *                                           larger maximum; differences rounded one by one add up to the same |d|
- *   L         R' + 3 L,  R' = (R − δ h) min(1, 3 l) + δ h, l = 1 − p of the likeliest class (case_xent_bound.c)
+ *   L         R' + 3 L,  R' = (R − δ h) min(1, 9 l) + δ h, l = 1 − p of the likeliest class (case_xent_bound.c)
  *
  * The gap Σ p_t (d_t − d_s): a term is measured as a difference of its block, and then carried over by differences of
  * maxima; as all of them have one sign, they add up to a = |d_t| + |d_s| in magnitude. A term is off by its exp,

@@ -4,7 +4,7 @@
  * chain, K times that a sum is carried over to a larger maximum (case_xent_bound.c derives what is of logits):
  *
  *   exp 4, log 3 and below 1 4: |log x| is at least (ln 2) / 2 where the exponent counts, so that nothing cancels
- *   logits: s  R = 4 + h + D + 5 K, h = Σ p |d|, d = x − m;  L  R' + 3 L, where R' = (R − h) min(1, 3 l) + h, l = 1 − p of the
+ *   logits: s  R = 4 + h + D + 5 K, h = Σ p |d|, d = x − m;  L  R' + 3 L, where R' = (R − h) min(1, 9 l) + h, l = 1 − p of the
  *           likeliest class;  surprisal  R' + 3 L + |m − x_t| + itself
  *           entropy L + Σ p |d|  R' + 4 L + h2 + (6 + D + 7 K) h + (R + 6) h + itself, h2 = Σ p d²
  *   probabilities: all terms of the entropy H have one sign: (6 + D) H; surprisal 4 of itself

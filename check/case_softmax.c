@@ -5,7 +5,7 @@
  * (case_xent_bound.c); d = |z − m| from rounding the difference, and |z| + |m| where scale rounds z, together r. A row's sum
  * inherits S = Σ p r relatively:
  *
- *   softmax   y (D + S + 16 + r)                       log-softmax   (D + 16) min(1, 3 l) + S + r + 4 log s + |y|
+ *   softmax   y (D + S + 16 + r)                       log-softmax   (D + 16) min(1, 9 l) + S + r + 4 log s + |y|
  *   backward  |scale| y (D Σ|dy y| + 4 |dy − Σ|)       log           |scale| (e (D Σ|dy| + 9 |Σ|) + 2 |dy − e Σ|), e = exp y
  *
  * where l is what the likeliest class lacks of 1 (case_xent_bound.c), whose r is 0, and what underflows, the least normal number for each term. In f64 the truth is as inexact: its blocks count into D, and

@@ -20,12 +20,12 @@
  *   R = B + h,  B = 4 + T + D + 5 K           K: how often the running maximum can be carried over
  *
  * Near certainty s is 1 and nothing more, and what counts is rest = s − 1 (kernels/team/rest.clh) and what the likeliest class lacks
- * of 1, l = 1 − p_m = rest / s. Where s is at least 1.5, rest is s less 1, and off by R s; below, it is the same sum without the 1
- * of the maximum, whose terms are off by B + |d|, averaged over them: rest B + s h. As l is at least 1/3 in the first case, rest is
- * off by s (B min(1, 3 l) + h) in both, and so is
+ * of 1, l = 1 − p_m = rest / s. Where s is at least 1.125, rest is s less 1, and off by R s; below, it is the same sum without the
+ * 1 of the maximum, whose terms are off by B + |d|, averaged over them: rest B + s h. As l is at least 1/9 in the first case, rest
+ * is off by s (B min(1, 9 l) + h) in both, and so is
  *
- *   L, by B min(1, 3 l) + h + 3 L     log1p(rest): derivative 1 / s
- *   l, by B min(1, 3 l) + h + 5 l     and the division
+ *   L, by B min(1, 9 l) + h + 3 L     log1p(rest): derivative 1 / s
+ *   l, by B min(1, 9 l) + h + 5 l     and the division
  *
  * where l is small h is about l ln(1 / l), so that both are off by some (1 + ln(1 / l)) of themselves. The nll (m − z_t) + L is off
  * by that, T, |m − z_t| and |nll|; where the target is the likeliest class, z_t is m, and T is in B. m is exact without a

@@ -274,23 +274,30 @@ typedef struct softmax_one {
 
 /* … from row_stats. */
 static inline softmax_one softmax_from(real max, real log_sum) {
-  const softmax_one p = {max, exp_neg(-log_sum), less_exp(-log_sum)};
+  const real per_sum = exp_neg(-log_sum);
+  const softmax_one p = {max, per_sum,
+                         per_sum > (real)0.5f ? less_exp(-log_sum) : 0}; /* of no other it is asked */
   return p;
 }
 
 /* The gradient of one span of a row whose statistics are known, by the team; the target's own entry as any other. */
 static inline void row_grad(const xent_io *io, const xent_args *a, const xent_scalars *k, const span *s,
                             ulong g_at, const gradient_one *g, softmax_one p, const real *maxima, int keep) {
-  const grad_terms terms = {p.max,
-                            (g->hard + g->q + g->z) * p.per_sum,
-                            g->unit * s->q_unit,
-                            k->beta,
-                            g->stretched,
-                            g->near,
-                            g->far,
-                            g->q,
-                            g->q * p.less + g->z * p.per_sum,
-                            (real)0.5f / p.per_sum};
+  grad_terms terms = {p.max,
+                      (g->hard + g->q + g->z) * p.per_sum,
+                      g->unit * s->q_unit,
+                      k->beta,
+                      g->stretched,
+                      g->near,
+                      g->far,
+                      0,
+                      0,
+                      0};
+  if (!HAS_TARGET) {
+    terms.whole = g->q;
+    terms.likeliest = g->q * p.less + g->z * p.per_sum;
+    terms.above = (real)0.5f / p.per_sum;
+  }
   if (keep != KEEP_NOT) {
     span_grad_kept(s, io->grad, g_at, &terms, maxima, keep, a->flags & XENT_PAST_CACHE);
   } else {
@@ -405,98 +412,7 @@ XENT_KERNEL(TEAM(xent_backward)) {
   }
 }
 
-/* ---- split rows ---- */
-
-/* The statistics of a slice are a tile of a larger problem; joined in order they are the row's. */
-static inline global span_stats *tiles_of(const xent_io *io, const xent_args *a, ulong r) {
-  return (global span_stats *)(io->work + a->tiles) + r * a->slices;
-}
-
-XENT_KERNEL(TEAM(xent_partial)) {
-  const ulong r = io->block / a->slices, piece = io->block % a->slices;
-  const slice at = slice_of(io, a);
-  row_target row = {0, XENT_IGNORED};
-  if (r < a->rows) row = target_of(io, a, r);
-  const bool ranked = row.kind == XENT_VALID && (a->flags & XENT_ANY_METRIC);
-  const span s = ranked_span(io, a, k, r, row, at.begin, at.n, ranked ? target_z(io, a, k, r, row) : 0);
-  const bool owned = HAS_TARGET && row.kind == XENT_VALID && row.t - at.begin < at.n;
-  const real z_target = owned ? z_one(&s, row.t - at.begin) : 0;
-  const span_stats stats = slice_statistics(&s, keep_of(a), io->shared);
-  if (team_rank() != 0) return;
-  tiles_of(io, a, r)[piece] = stats;
-  if (owned) reals(io->work, a->targets_z)[r] = z_target;
-}
-
-/* A row of which there are only tiles. */
-typedef struct joined {
-  row_target row;
-  span_stats stats;
-  row_one facts;
-  results_one o;
-} joined;
-
-static inline joined join_row(const xent_io *io, const xent_args *a, const xent_scalars *k, ulong r) {
-  joined j = {{0, XENT_IGNORED}, NO_STATS, {0, 1, 1}, {0, 0, 0, 0, 0, 0, 0, 0}};
-  if (r < a->rows) j.row = target_of(io, a, r);
-  j.o = results_of_invalid(j.row.kind, a->flags);
-  if (j.row.kind != XENT_VALID) return j;
-  global const span_stats *const tiles = tiles_of(io, a, r);
-  for (ulong i = 0; i < a->slices; ++i) j.stats = join_stats(j.stats, tiles[i]);
-  j.facts.z_target = HAS_TARGET ? reals(io->work, a->targets_z)[r] : 0;
-  j.facts.class_weight = class_weight_of(io, a, j.row.t);
-  j.facts.row_weight = row_weight_of(io, a, r);
-  j.o = row_results(j.stats, j.facts, a->flags, k);
-  return j;
-}
-
-/* A slice's gradient, for which each work-group joins its row's tiles anew: they are few, and each kernel saved is a
- * launch saved. Beside it a row's first work-group leaves the row's results; without a gradient that is its only one.
- * Of few rows (XENT_ALONE) each work-group counts all rows for itself, and the first also leaves all results and the
- * reduced ones: no other kernel is needed. */
-XENT_KERNEL(TEAM(xent_join)) {
-  const bool alone = a->flags & XENT_ALONE, first = io->block == 0, grads = a->flags & XENT_GRAD;
-  const tally t = tally_of(io, a, 0, alone ? a->rows : 0);
-  if (first && alone && team_rank() == 0) {
-    store_tally(io, a, t, 0);
-    store_divisors(io, a, k,
-                   divisors_from(io, a, k, (real)t.of[XENT_VALID], t.loss_weight.sum, t.z_weight.sum));
-  }
-  const ulong per_row = grads ? a->slices : 1, piece = io->block % per_row, mine = io->block / per_row;
-  /* without a gradient the slice is empty, as barriers bear no branch */
-  const slice whole = slice_of(io, a), at = {whole.begin, grads ? whole.n : 0};
-  divisors d = {1, 1};
-  if (alone) {
-    d = divisors_from(io, a, k, (real)t.of[XENT_VALID], t.loss_weight.sum, t.z_weight.sum);
-  } else if (grads) {
-    d = divisors_of(io, a, k);
-  }
-  const grad_unit u = unit_from(a, k, d);
-  const joined own = join_row(io, a, k, mine);
-  const span s = span_of(io, a, k, mine, at.begin, own.row.kind == XENT_VALID ? at.n : 0);
-  real maxima[BLOCKS_MOST], lse = own.o.max + own.o.log_sum;
-  softmax_one p = {own.o.max, own.o.per_sum, own.o.less};
-  if (a->flags & XENT_STATS_GIVEN) {
-    global const real *given = io->row_stats + at_row(&a->row_stats, mine);
-    lse = given[0] + given[1];
-    p = softmax_from(given[0], given[1]);
-  }
-  for (uint i = 0; i < BLOCKS_MOST; ++i) maxima[i] = tiles_of(io, a, mine)[piece].max;
-  const gradient_one g = any_gradient(lse, own.stats.q, upstream_of(io, a, mine), own.facts, &u, k);
-  slice_grad(io, a, k, mine, at, own.row, &s, &g, p, own.facts.z_target, maxima, keep_of(a));
-  const ulong begin = alone ? 0 : mine, end = alone ? a->rows : min(mine + 1, (ulong)a->rows);
-  for (ulong r = begin + team_rank(); r < ((alone ? first : piece == 0) ? end : 0); r += team_size()) {
-    const joined j = join_row(io, a, k, r);
-    if (!(a->flags & XENT_STATS_GIVEN)) store_row(io, a, r, j.row.kind, j.o, j.stats.first);
-    sums of_row = NO_SUMS;
-    add_row(&of_row, a, j.row.kind, j.o, j.stats.greater);
-    store_sums(io, a, r, &of_row);
-  }
-  team_barrier();
-  if (!first || !alone || team_rank() != 0) return;
-  const totals all = totals_of_one(io, a, k);
-  finish(io, a, k, &all);
-}
-
+#  include "xent_split.clh"
 #  include "xent_lanes.clh"
 #  include "xent_rows.clh"
 #  include "xent_along.clh"
