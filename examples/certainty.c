@@ -1,15 +1,16 @@
 /* What becomes of cross-entropy where a model is certain: the classifier of train_digits, which has every training digit
- * right, is trained on without weight decay, twice from the same weights and with the same steps, once by the usual formula in f32
- * (net.cl has it written out), once by clLoss.
+ * right, is trained on without weight decay, twice from the same weights and with the same steps, once by the usual
+ * formula in f32 (net.cl has it written out), once by clLoss.
  *
  * With z_t the greatest logit and rest = Σ exp(z_c − z_t) over the other classes, the loss is log(1 + rest) and its
- * gradient at the target p_t − 1 = −rest / (1 + rest). The usual formula adds rest to 1 first: below 2^-24 nothing is left
- * of it, and both are exactly 0. The gradient's other entries, p_c, stay: they push the wrong classes down, and nothing
- * pulls the right one up. clLoss keeps rest by itself.
+ * gradient at the target p_t − 1 = −rest / (1 + rest). The usual formula adds rest to 1 first: below 2^-24 nothing is
+ * left of it, and both are exactly 0. The gradient's other entries, p_c, stay: they push the wrong classes down, and
+ * nothing pulls the right one up. clLoss keeps rest by itself.
  *
- * Plain gradient descent would take millions of steps to come there, as its steps shorten with the gradient. Here gradients
- * are brought to length 1 (normalized gradient descent), which changes no direction. A step sees all training digits. The
- * same seed on the same device gives the same numbers. Exit status: 0, 1 on failure, 2 for bad usage. */
+ * Plain gradient descent shortens its steps with the gradient, so that its loss falls as 1 / steps: millions of them
+ * would be needed. Here gradients are brought to length 1 (normalized gradient descent), which changes no direction. A
+ * step sees all training digits. The same seed on the same device gives the same numbers. Exit status: 0, 1 on failure,
+ * 2 for bad usage. */
 #include "certainty.h"
 #include "digits.h"
 #include "gnuplot.h"
@@ -60,13 +61,34 @@ static bool gradient(const experiment *e, net *n, clloss_view loss) {
   return net_gradient(n, view(e->train.x), view(e->train.t), e->train.rows, loss);
 }
 
+/* How many of the training digits the net has right; on stdout. */
+static bool report_start(experiment *e, net *n) {
+  const course *c = &e->courses[CLLOSS]; /* whose places are written anew later */
+  int64_t(*counts)[CLLOSS_COUNTS] = calloc(c->own.points, sizeof *counts);
+  if (!counts) return cl_ok(CL_OUT_OF_HOST_MEMORY, "the start's counts");
+  const bool good = net_evaluate(n, view(e->train.x), view(e->train.t), e->train.rows, (clloss_view){0},
+                                 history_counts(&c->own, 0)) &&
+                    device_download(&e->dev, c->own.counted, counts);
+  if (good) {
+    printf("\n%d-%d-%d after %d steps at rate %g: %lld of %zu training digits are right. Then, with "
+           "gradients of "
+           "length 1,\nat rate %g, momentum %g:\n",
+           DIGITS_PIXELS, HIDDEN, DIGITS_CLASSES, START_STEPS, (double)start_rate,
+           (long long)counts[0][CLLOSS_COUNT_TOP1], e->train.rows, (double)rate, (double)momentum);
+    fflush(stdout);
+  }
+  free(counts);
+  return good;
+}
+
 /* Trains the classifier that both go on with, from random weights. */
 static bool find_start(experiment *e, unsigned long seed) {
   net n;
   bool good = create_net(e, &n, CROSS_ENTROPY, seed);
-  const clloss_view loss = view(e->courses[CLLOSS].judged); /* which is written anew later */
+  const clloss_view loss = view(e->courses[CLLOSS].judged);
   for (int i = 0; i < START_STEPS && good; i++)
     good = gradient(e, &n, loss) && net_descend(&n, start_rate, momentum);
+  good = good && report_start(e, &n);
   e->start = good ? malloc(n.n_params * sizeof *e->start) : NULL;
   if (good && !e->start) good = cl_ok(CL_OUT_OF_HOST_MEMORY, "the first weights");
   good = good && device_download(&e->dev, n.params, e->start);
@@ -156,13 +178,6 @@ static int run(const settings *s) {
   static const criterion_kind kinds[COURSES] = {[USUAL] = USUAL_FORMULA, [CLLOSS] = CROSS_ENTROPY};
   experiment e = {0};
   bool good = (!s->plot || gnuplot_possible("certainty")) && prepare(&e, s) && find_start(&e, s->seed);
-  if (good) {
-    printf(
-        "\n%d-%d-%d after %d steps at rate %g: then steps of gradients of length 1 at rate %g, momentum %g\n",
-        DIGITS_PIXELS, HIDDEN, DIGITS_CLASSES, START_STEPS, (double)start_rate, (double)rate,
-        (double)momentum);
-    fflush(stdout);
-  }
   for (int k = 0; k < COURSES && good; k++) good = train(&e, kinds[k], s->seed, &e.courses[k]);
   if (good) report_certainty(e.courses);
   good = good && (!s->plot || plot_certainty(s->plot, e.courses));
