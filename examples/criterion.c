@@ -1,17 +1,28 @@
-/* Cross-entropy is one call. The squared error of probabilities p = softmax(z) takes three, and the last of them is
+/* Cross-entropy is one call. The usual formula is a kernel of net.cl, and a sum over its rows. The squared error of probabilities p = softmax(z) takes three, and the last of them is
  * where its gradient goes: dz = p (dp − Σ dp p) has the factor p, so that the smaller the target's probability, the
  * smaller the gradient that could raise it. */
 #include "criterion.h"
 
 bool criterion_create(criterion *c, device *dev, criterion_kind kind, size_t classes, size_t max_rows) {
   *c = (criterion){.dev = dev, .kind = kind, .classes = classes};
-  return kind == CROSS_ENTROPY || (device_tensor(dev, &c->probs, CLLOSS_F32, max_rows, classes) &&
-                                   device_tensor(dev, &c->probs_grad, CLLOSS_F32, max_rows, classes));
+  switch (kind) {
+  case SQUARED_ERROR:
+    return device_tensor(dev, &c->probs, CLLOSS_F32, max_rows, classes) &&
+           device_tensor(dev, &c->probs_grad, CLLOSS_F32, max_rows, classes);
+  case USUAL_FORMULA:
+    return device_tensor(dev, &c->row_losses, CLLOSS_F32, max_rows, 1) &&
+           (c->usual = device_kernel(dev, "usual_cross_entropy")) &&
+           (c->sum = device_kernel(dev, "column_sums"));
+  default: return true;
+  }
 }
 
 void criterion_destroy(criterion *c) {
   clloss_tensor_destroy(&c->probs);
   clloss_tensor_destroy(&c->probs_grad);
+  clloss_tensor_destroy(&c->row_losses);
+  if (c->usual) clReleaseKernel(c->usual);
+  if (c->sum) clReleaseKernel(c->sum);
 }
 
 static bool squared_error(criterion *c, clloss_view logits, clloss_view targets, size_t rows,
@@ -41,6 +52,17 @@ static bool squared_error(criterion *c, clloss_view logits, clloss_view targets,
          loss_ok(clloss_softmax_backward(ctx, &back, NULL, queue, 0, NULL, NULL), c->dev, "softmax");
 }
 
+static bool usual_formula(criterion *c, clloss_view logits, clloss_view targets, size_t rows,
+                          clloss_view loss, clloss_view grad) {
+  const clloss_view row_losses = clloss_tensor_view(c->row_losses);
+  const cl_ulong classes = c->classes, n_rows = rows, target = targets.offset, at = loss.offset;
+  return device_run(c->dev, c->usual, rows, 1,
+                    (kernel_arg[]){ARG(logits.mem), ARG(targets.mem), ARG(target), ARG(classes),
+                                   ARG(row_losses.mem), ARG(grad.mem), LAST_ARG}) &&
+         device_run(c->dev, c->sum, 1, 1,
+                    (kernel_arg[]){ARG(row_losses.mem), ARG(n_rows), ARG(loss.mem), ARG(at), LAST_ARG});
+}
+
 static clloss_xent mean_of(const criterion *c, clloss_view logits, clloss_view targets, size_t rows) {
   return (clloss_xent){.struct_size = sizeof(clloss_xent),
                        .rows = rows,
@@ -52,6 +74,7 @@ static clloss_xent mean_of(const criterion *c, clloss_view logits, clloss_view t
 bool criterion_fused(criterion *c, clloss_view logits, clloss_view targets, size_t rows, clloss_view loss,
                      clloss_view grad) {
   if (c->kind == SQUARED_ERROR) return squared_error(c, logits, targets, rows, loss, grad);
+  if (c->kind == USUAL_FORMULA) return usual_formula(c, logits, targets, rows, loss, grad);
   clloss_xent xent = mean_of(c, logits, targets, rows);
   xent.loss = loss;
   xent.grad = grad;

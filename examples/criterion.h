@@ -8,7 +8,7 @@
 typedef enum criterion_kind {
   CROSS_ENTROPY, /* −log p of the target, the mean over the rows; nats */
   SQUARED_ERROR, /* Σ (p − t)² over the classes, the mean over the rows (Brier 1950): 0 … 2 */
-  CRITERIA
+  USUAL_FORMULA, /* cross-entropy again, in f32 as most libraries have it: net.cl has it written out */
 } criterion_kind;
 
 typedef struct criterion {
@@ -16,14 +16,16 @@ typedef struct criterion {
   criterion_kind kind;
   size_t classes;
   clloss_tensor *probs, *probs_grad; /* [max_rows][classes], of the squared error alone */
+  clloss_tensor *row_losses;         /* [max_rows], of the usual formula alone, as are the kernels */
+  cl_kernel usual, sum;
 } criterion;
 
 /* False, with a line on stderr, on failure; either way the criterion is to be destroyed. */
 bool criterion_create(criterion *c, device *dev, criterion_kind kind, size_t classes, size_t max_rows);
 void criterion_destroy(criterion *c);
 
-/* Loss to loss[1], gradient with respect to the logits to grad, which may be the logits. Targets are one-hot f32; for
- * cross-entropy they may also be class indices. */
+/* Loss to loss[1], gradient with respect to the logits to grad, which may be the logits. Targets are one-hot f32, packed
+ * class indices (i32) for the usual formula, and either for cross-entropy. */
 bool criterion_fused(criterion *c, clloss_view logits, clloss_view targets, size_t rows, clloss_view loss,
                      clloss_view grad);
 

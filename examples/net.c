@@ -65,6 +65,15 @@ bool net_descend(net *n, float rate, float momentum) {
                                    ARG(momentum), LAST_ARG});
 }
 
+bool net_descend_evenly(net *n, clloss_view length, float rate, float momentum) {
+  const clloss_view params = clloss_tensor_view(n->params), gradient = clloss_tensor_view(n->gradient);
+  const clloss_view velocity = clloss_tensor_view(n->velocity);
+  const cl_ulong at = length.offset;
+  return device_run(n->dev, n->descend_evenly, n->n_params, 1,
+                    (kernel_arg[]){ARG(params.mem), ARG(velocity.mem), ARG(gradient.mem), ARG(length.mem),
+                                   ARG(at), ARG(rate), ARG(momentum), LAST_ARG});
+}
+
 bool net_evaluate(net *n, clloss_view x, clloss_view targets, size_t rows, clloss_view loss,
                   clloss_view counts) {
   return forward(n, x, rows) &&
@@ -105,14 +114,15 @@ bool net_create(net *n, device *dev, size_t inputs, size_t hidden, size_t classe
          (n->add_bias = device_kernel(dev, "add_bias")) &&
          (n->relu_backward = device_kernel(dev, "relu_backward")) &&
          (n->column_sums = device_kernel(dev, "column_sums")) &&
-         (n->descend = device_kernel(dev, "descend")) && start_values(n, seed);
+         (n->descend = device_kernel(dev, "descend")) &&
+         (n->descend_evenly = device_kernel(dev, "descend_evenly")) && start_values(n, seed);
 }
 
 void net_destroy(net *n) {
   clloss_tensor **tensors[] = {&n->params, &n->gradient,    &n->velocity,
                                &n->hidden, &n->hidden_grad, &n->logits};
   for (size_t i = 0; i < sizeof tensors / sizeof tensors[0]; i++) clloss_tensor_destroy(tensors[i]);
-  cl_kernel kernels[] = {n->add_bias, n->relu_backward, n->column_sums, n->descend};
+  cl_kernel kernels[] = {n->add_bias, n->relu_backward, n->column_sums, n->descend, n->descend_evenly};
   for (size_t i = 0; i < sizeof kernels / sizeof kernels[0]; i++) {
     if (kernels[i]) clReleaseKernel(kernels[i]);
   }

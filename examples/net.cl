@@ -1,4 +1,4 @@
-/* What the classifier needs besides matrix products and the loss. Matrices are row-major and packed; get_global_id(0)
+/* What the classifiers need besides matrix products and clLoss. Matrices are row-major and packed; get_global_id(0)
  * is the column, get_global_id(1) the row. Offsets (…_at) count floats. */
 
 /* z += bias in every row; then max(z, 0) if asked. */
@@ -29,4 +29,42 @@ kernel void descend(global float *params, global float *velocity, global const f
   const size_t i = get_global_id(0);
   velocity[i] = momentum * velocity[i] + grad[i];
   params[i] -= rate * velocity[i];
+}
+
+/* The same of gradients that are brought to length 1; one of length 0 stays 0. */
+kernel void descend_evenly(global float *params, global float *velocity, global const float *grad,
+                           global const float *lengths, ulong length_at, float rate, float momentum) {
+  const size_t i = get_global_id(0);
+  const float length = lengths[length_at];
+  velocity[i] = momentum * velocity[i] + (length > 0 ? grad[i] / length : 0);
+  params[i] -= rate * velocity[i];
+}
+
+/* Cross-entropy as most libraries compute it, for certainty.c to compare with: a row per work-item, its share of the mean
+ * loss and of the gradient, which may take the logits' place. Where the target's probability is nearly 1 the sum is 1 plus
+ * what the other classes have; below 2^-24 that is lost on the 1, log(sum) is 0, and so is p - 1. */
+kernel void usual_cross_entropy(global const float *logits, global const int *targets, ulong target_at,
+                                ulong classes, global float *row_losses, global float *grad) {
+  const size_t row = get_global_id(0);
+  const float rows = get_global_size(0);
+  global const float *x = logits + row * classes;
+  const ulong target = targets[target_at + row];
+  float most = x[0], sum = 0;
+  for (ulong c = 1; c < classes; c++) most = max(most, x[c]);
+  for (ulong c = 0; c < classes; c++) sum += exp(x[c] - most);
+  row_losses[row] = (log(sum) - (x[target] - most)) / rows;
+  for (ulong c = 0; c < classes; c++) {
+    const float p = exp(x[c] - most) / sum;
+    grad[row * classes + c] = (c == target ? p - 1 : p) / rows;
+  }
+}
+
+/* Adds to zeros[at] the rows whose gradient at the target is exactly 0, and to the next those where all of it is. */
+kernel void count_zeros(global const float *grad, global const int *targets, ulong classes, global int *zeros,
+                        ulong at) {
+  const size_t row = get_global_id(0);
+  bool all = true;
+  for (ulong c = 0; c < classes; c++) all = all && grad[row * classes + c] == 0;
+  if (grad[row * classes + targets[row]] == 0) atomic_inc(zeros + at);
+  if (all) atomic_inc(zeros + at + 1);
 }

@@ -1,23 +1,7 @@
-/* Draws with gnuplot: script and data go through a pipe, the picture into a temporary file beside the one asked for. Two
- * rows of panels, a contest each: loss, gradient and accuracy over steps, and in the last column why: the two losses and
- * their gradients as functions of p, which gnuplot knows by formula. */
+/* Two rows of panels, a contest each: loss, gradient and accuracy over steps, and in the last column why: the two losses
+ * and their gradients as functions of p, which gnuplot knows by formula. */
+#include "gnuplot.h"
 #include "report.h"
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-bool plot_possible(void) {
-  if (system("command -v gnuplot >/dev/null 2>&1") == 0) return true;
-  fprintf(stderr, "why_not_mse: --plot: gnuplot isn't installed (apt-get install gnuplot-nox)\n");
-  return false;
-}
-
-/* gnuplot's single quotes know one escape, a doubled quote. */
-static void write_quoted(FILE *pipe, const char *text) {
-  fputc('\'', pipe);
-  for (; *text; text++) fputs(*text == '\'' ? "''" : (char[]){*text, 0}, pipe);
-  fputc('\'', pipe);
-}
 
 enum { DRAWN = 50 }; /* steps, about: more make a larger file and no better picture */
 
@@ -27,7 +11,7 @@ static void write_block(FILE *pipe, const char *name, const contest *c) {
   fprintf(pipe, "$%s << EOD\n", name);
   for (size_t i = 0; i < points; i += stride) {
     fprintf(pipe, "%zu", i);
-    for (int k = 0; k < CRITERIA; k++)
+    for (int k = 0; k < CONTESTANTS; k++)
       fprintf(pipe, " %g %g %g", (double)c->runs[k].loss[i], (double)c->runs[k].norm[i],
               100 * c->runs[k].accuracy[i]);
     fprintf(pipe, "\n");
@@ -53,7 +37,7 @@ static void write_row(FILE *pipe, const char *block, const contest *c, bool firs
           steps, steps > 1 ? steps / 2 : 1);
   for (size_t i = 0; i < sizeof panels / sizeof panels[0]; i++) {
     fprintf(pipe, "%s\nset title '%s'\nset ylabel ", panels[i].axis, panels[i].title);
-    write_quoted(pipe, i == 0 ? c->title : "");
+    gnuplot_quoted(pipe, i == 0 ? c->title : "");
     fprintf(pipe,
             "\nset key %s\n"
             "plot $%s using 1:%d with lines ls 1 title 'cross-entropy', '' using 1:%d with lines ls 2 title "
@@ -62,15 +46,13 @@ static void write_row(FILE *pipe, const char *block, const contest *c, bool firs
   }
 }
 
-static void draw(FILE *pipe, const char *path, const contest *digits, const contest *unit) {
-  fprintf(pipe, "set terminal svg size 1120,560 font 'sans-serif,13' background '#ffffff'\nset output ");
-  write_quoted(pipe, path);
-  fprintf(pipe, "\n"
-                "set style line 1 lc rgb '#0060ad' lw 2\n"
-                "set style line 2 lc rgb '#dd6a00' lw 2\n"
-                "set border 3 lc rgb '#666666'\nset tics nomirror out scale 0.5\n"
-                "set samples 61\nset lmargin 9\nset rmargin 3\nset bmargin 3.5\nset tmargin 2.5\n"
-                "set key samplen 2 spacing 1.1\n");
+typedef struct contests {
+  const contest *digits, *unit;
+} contests;
+
+static void draw(FILE *pipe, const void *what) {
+  const contest *digits = ((const contests *)what)->digits, *unit = ((const contests *)what)->unit;
+  fprintf(pipe, "set samples 61\nset lmargin 9\nset rmargin 3\nset bmargin 3.5\nset tmargin 2.5\n");
   write_block(pipe, "digits", digits);
   write_block(pipe, "unit", unit);
   fprintf(pipe, "set multiplot layout 2,4\n");
@@ -87,19 +69,5 @@ static void draw(FILE *pipe, const char *path, const contest *digits, const cont
 }
 
 bool plot_contests(const char *path, const contest *digits, const contest *unit) {
-  char temporary[4096];
-  if (snprintf(temporary, sizeof temporary, "%s.part", path) >= (int)sizeof temporary) {
-    fprintf(stderr, "%s: the file name is too long\n", path);
-    return false;
-  }
-  /* A gnuplot that dies early must not take the program with it. */
-  void (*before)(int) = signal(SIGPIPE, SIG_IGN);
-  FILE *pipe = popen("gnuplot", "w");
-  if (pipe) draw(pipe, temporary, digits, unit);
-  const bool drawn = pipe && pclose(pipe) == 0;
-  signal(SIGPIPE, before);
-  if (drawn && rename(temporary, path) == 0) return true;
-  fprintf(stderr, "%s: %s\n", path, drawn ? "can't be written" : "gnuplot failed");
-  remove(temporary);
-  return false;
+  return gnuplot_draw(path, 1120, 560, draw, &(contests){digits, unit});
 }

@@ -19,7 +19,7 @@ void report_contest(const contest *c) {
   for (size_t i = 0; i < c->runs[0].points; i++) {
     if (!is_round(i) && i + 1 < c->runs[0].points) continue;
     printf("%5zu", i);
-    for (int k = 0; k < CRITERIA; k++)
+    for (int k = 0; k < CONTESTANTS; k++)
       printf("  %10.4g  %10.3g  %6.1f %%", shown(c->runs[k].loss[i]), shown(c->runs[k].norm[i]),
              100 * c->runs[k].accuracy[i]);
     printf("\n");

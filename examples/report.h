@@ -6,19 +6,18 @@
 #include "history.h"
 #include "naive_log.h"
 
+enum { CONTESTANTS = SQUARED_ERROR + 1 }; /* cross-entropy and the squared error */
+
 /* Two runs from the same start, which differ in the criterion alone. */
 typedef struct contest {
   const char *title; /* of its row in the plot */
-  history runs[CRITERIA];
+  history runs[CONTESTANTS];
 } contest;
 
 /* On stdout. */
 void report_contest(const contest *c);
 void report_mistakes(const mistake *mistakes, size_t n);
 void report_findings(const contest *digits, const contest *unit, const mistake *mistakes, size_t n);
-
-/* Whether there is a gnuplot to draw with; if not, false with a line on stderr. */
-bool plot_possible(void);
 
 /* Draws both contests, and the losses and their gradients against the target's probability, into an SVG file. False,
  * with a line on stderr and no file half-drawn, on failure. */

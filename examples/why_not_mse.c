@@ -9,6 +9,7 @@
  *
  * A step sees all training digits, so that the gradient whose length is shown is the loss's own and not a sample's. The
  * same seed on the same device gives the same numbers. Exit status: 0, 1 on failure, 2 for bad usage. */
+#include "gnuplot.h"
 #include "net.h"
 #include "options.h"
 #include "problem.h"
@@ -92,12 +93,12 @@ static void wrong_weights(const problem *p, double nats, float *weights) {
 static bool contest_create(contest *c, device *dev, const char *title, unsigned long steps) {
   *c = (contest){.title = title};
   bool good = true;
-  for (int k = 0; k < CRITERIA && good; k++) good = history_create(&c->runs[k], dev, steps + 1);
+  for (int k = 0; k < CONTESTANTS && good; k++) good = history_create(&c->runs[k], dev, steps + 1);
   return good;
 }
 
 static void contest_destroy(contest *c) {
-  for (int k = 0; k < CRITERIA; k++) history_destroy(&c->runs[k]);
+  for (int k = 0; k < CONTESTANTS; k++) history_destroy(&c->runs[k]);
 }
 
 static bool unit_contest(device *dev, const digits *d, const settings *s, contest *c) {
@@ -111,7 +112,7 @@ static bool unit_contest(device *dev, const digits *d, const settings *s, contes
            s->wrong, p.train.rows, p.held.rows, (double)unit_rate);
     fflush(stdout);
   }
-  for (int k = 0; k < CRITERIA && good; k++)
+  for (int k = 0; k < CONTESTANTS && good; k++)
     good = train_unit(dev, &p, (criterion_kind)k, weights, &c->runs[k]);
   if (good) report_contest(c);
   problem_destroy(&p);
@@ -127,7 +128,7 @@ static bool digits_contest(device *dev, const digits *d, const settings *s, cont
            DIGITS_PIXELS, HIDDEN, DIGITS_CLASSES, p.train.rows, p.held.rows, (double)net_rate);
     fflush(stdout);
   }
-  for (int k = 0; k < CRITERIA && good; k++)
+  for (int k = 0; k < CONTESTANTS && good; k++)
     good = train_net(dev, &p, (criterion_kind)k, s->seed, &c->runs[k]);
   if (good) report_contest(c);
   problem_destroy(&p);
@@ -156,7 +157,7 @@ static bool argue(device *dev, const digits *d, const settings *s) {
 static int run(const settings *s) {
   digits d = {0};
   device dev = {0};
-  bool good = (!s->plot || plot_possible()) && digits_load(&d, s->data, s->seed) &&
+  bool good = (!s->plot || gnuplot_possible("why_not_mse")) && digits_load(&d, s->data, s->seed) &&
               device_open(&dev, (unsigned)s->device, NET_CL);
   if (good) {
     printf("%s: cross-entropy against MSE of probabilities, seed %lu\n", dev.name, s->seed);

@@ -1,6 +1,6 @@
 # The demo. train_digits learns the digits, gives the same numbers twice, says so when it hasn't learnt, and answers bad
-# usage and bad data with one line and the right exit status. why_not_mse does likewise, and its run bears out what it
-# and the README claim.
+# usage and bad data with one line and the right exit status. why_not_mse and certainty do likewise, and their runs bear
+# out what they and the README claim.
 # usage: demo.sh PROGRAMS_FOLDER digits.csv.gz WORK_FOLDER
 set -u
 programs=$1 data=$2 work=$3/demo
@@ -69,11 +69,12 @@ program=why_not_mse
 # table TITLE: the rows of the table below the line that begins so.
 table() { awk -v title="$1" 'index($0, title) == 1 {on = 1; next} !NF {on = 0} on && $1 ~ /^[0-9]/' "$work/out"; }
 # holds WHAT TITLE CONDITION: every cell of the table is a finite number, and the awk condition is true. c[row, field] has
-# the cells, fields from 1: step, then loss, gradient and accuracy of cross-entropy, and of MSE; NR is the last row.
+# the cells, fields from 1: of why_not_mse step, then loss, gradient and accuracy of cross-entropy, and of MSE; NR is the
+# last row.
 holds() {
   table "$2" | tr -d '%' | awk '
-    {for (i = 1; i <= 7; i++) if ($i ~ /^[0-9.]+(e[-+]?[0-9]+)?$/) c[NR, i] = $i; else bad = 1}
-    END {exit !(NR > 0 && !bad && ('"$3"'))}' || fail "not so: $1"
+    {for (i = 1; i <= NF; i++) if ($i ~ /^[0-9.]+(e[-+]?[0-9]+)?$/) c[NR, i] = $i; else bad = 1}
+    END {exit !(NR > 0 && NF >= 7 && !bad && ('"$3"'))}' || fail "not so: $1"
 }
 plot=$work/plot.svg
 if command -v gnuplot >/dev/null; then
@@ -117,11 +118,48 @@ status 2 1 'wrong' --wrong 81
 status 2 1 'stray' stray
 status 1 1 'device 999' --device 999
 status 1 1 'nowhere' --data "$work/nowhere"
-mkdir "$work/no_path"
-(PATH=$work/no_path && "$programs/$program" --plot "$plot") 2>"$work/err" && fail "a plot without gnuplot"
-grep -q "gnuplot isn't installed" "$work/err" || fail "it doesn't say that gnuplot isn't installed"
+
+# Fields: step; of the usual formula loss, the loss by clLoss, rows of gradient 0, length of the gradient, accuracy; of
+# clLoss loss, rows, length, accuracy. Where the usual formula no longer sees 96 % of the rows, below 2^-24, its loss stays.
+program=certainty
 if command -v gnuplot >/dev/null; then
+  status 0 0 '' --plot "$plot"
+  [ "$(grep -c 'gnuplot_plot_' "$plot")" -eq 9 ] || fail "not two curves in each of four panels, and three of loss"
+else
+  status 0 0 ''
+fi
+cat "$work/out"
+course='at rate 0.01'
+grep -q '^64-128-10 after .*: \([0-9]*\) of \1 training digits are right' "$work/out" || fail "the start has digits wrong"
+holds 'the same start' "$course" 'c[1, 2] < 0.02 && c[1, 2] - c[1, 7] < 1e-4 && c[1, 7] - c[1, 2] < 1e-4 && c[1, 6] == c[1, 10]'
+holds 'the usual formula loses the gradient of nearly all rows' "$course" 'c[1, 4] < 30 && c[NR, 4] > 90'
+holds 'and its loss stays where it is' "$course" 'c[NR, 3] > 1e-9 && c[NR, 3] < 1e-7 && c[NR, 3] > c[7, 3] / 2'
+holds 'it has less loss than there is' "$course" 'c[NR, 2] < 0.9 * c[NR, 3]'
+holds "clLoss's goes on" "$course" 'c[NR, 1] == 400 && c[NR, 7] < 1e-12 && c[NR, 7] > 0 && c[NR, 9] < 1e-11 && c[NR, 9] > 0'
+holds 'and its rows have a gradient where those of the usual formula have lost it' "$course" \
+  'c[7, 1] == 240 && c[7, 4] > 90 && c[7, 8] < 1 && c[NR, 8] < 50'
+holds 'neither is better at what was held out' "$course" \
+  'c[NR, 6] > 90 && c[NR, 10] > 90 && c[NR, 6] - c[NR, 10] < 2 && c[NR, 10] - c[NR, 6] < 2'
+
+status 0 0 '' --steps 5
+cp "$work/out" "$work/first"
+status 0 0 '' --steps 5
+cmp "$work/first" "$work/out" || fail "the same seed gave other numbers"
+status 0 0 '' --steps 5 --seed 2
+! cmp -s "$work/first" "$work/out" || fail "another seed gave the same numbers"
+status 0 0 '' --help
+status 2 1 'steps' --steps 0
+status 2 1 'stray' stray
+status 1 1 'device 999' --device 999
+status 1 1 'nowhere' --data "$work/nowhere"
+
+mkdir "$work/no_path"
+for program in why_not_mse certainty; do
+  (PATH=$work/no_path && "$programs/$program" --plot "$plot") 2>"$work/err" && fail "a plot without gnuplot"
+  grep -q "$program: --plot: gnuplot isn't installed" "$work/err" || fail "it doesn't say that gnuplot isn't installed"
+  command -v gnuplot >/dev/null || continue
   "$programs/$program" --steps 1 --plot "$work/nowhere/plot.svg" >"$work/out" 2>"$work/err" && fail "a plot into nowhere"
   tail -n 1 "$work/err" | grep -q 'nowhere/plot.svg: gnuplot failed' || fail "a plot into nowhere isn't named"
-fi
+  [ ! -e "$plot.part" ] || fail "a half-drawn plot is left"
+done
 exit $failed
