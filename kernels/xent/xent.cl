@@ -266,17 +266,15 @@ XENT_KERNEL(TEAM(xent_forward)) {
   end_alone(io, a, k);
 }
 
-/* The gradient of one span of a row whose statistics are known, by the team; the target's own entry as any other. */
-static inline void row_grad(const xent_io *io, const xent_args *a, const xent_scalars *k, const span *s,
-                            ulong g_at, const gradient_one *g, real max, real per_sum, const real *maxima,
-                            int keep) {
-  const grad_terms terms = {
+#endif
+
+#if !defined(CLLOSS_FORM) || defined(CLLOSS_OPTIONS)
+/* What turns a row's exps into its gradient. */
+static inline grad_terms terms_of(const span *s, const xent_scalars *k, const gradient_one *g, real max,
+                                  real per_sum) {
+  const grad_terms t = {
       max, (g->hard + g->q + g->z) * per_sum, g->unit * s->q_unit, k->beta, g->stretched, g->near, g->far};
-  if (keep != KEEP_NOT) {
-    span_grad_kept(s, io->grad, g_at, &terms, maxima, keep, a->flags & XENT_PAST_CACHE);
-  } else {
-    span_grad(s, io->grad, g_at, &terms, a->flags & XENT_PAST_CACHE);
-  }
+  return t;
 }
 
 /* The target's own entry, t in the span: found before row_grad overwrites what it needs, stored after it. */
@@ -285,6 +283,21 @@ static inline real target_entry(const xent_io *io, const xent_scalars *k, const 
   const real old = k->beta != 0 ? G(load1)(io->grad, g_at + t) * k->beta : 0;
   const real entry = gradient_entry(g, exp_neg(z_target - max) * per_sum, q_one(s, t, g->unit), (real)1);
   return old + (s->softcap > 0 ? entry * slope_of(z_target, s->softcap) : entry);
+}
+#endif
+
+#ifndef CLLOSS_FORM
+
+/* The gradient of one span of a row whose statistics are known, by the team; the target's own entry as any other. */
+static inline void row_grad(const xent_io *io, const xent_args *a, const xent_scalars *k, const span *s,
+                            ulong g_at, const gradient_one *g, real max, real per_sum, const real *maxima,
+                            int keep) {
+  const grad_terms terms = terms_of(s, k, g, max, per_sum);
+  if (keep != KEEP_NOT) {
+    span_grad_kept(s, io->grad, g_at, &terms, maxima, keep, a->flags & XENT_PAST_CACHE);
+  } else {
+    span_grad(s, io->grad, g_at, &terms, a->flags & XENT_PAST_CACHE);
+  }
 }
 
 static inline int keep_of(const xent_args *a) {
@@ -479,6 +492,8 @@ XENT_KERNEL(TEAM(xent_join)) {
 #  include "xent_rows.clh"
 #  include "xent_along.clh"
 #  include "xent_nll.clh"
+#elif defined(CLLOSS_OPTIONS)
+#  include "xent_options_held.clh"
 #elif CLLOSS_FORM != FORM_SUMS
 #  include "xent_held.clh"
 #endif
