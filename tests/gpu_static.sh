@@ -36,7 +36,7 @@ flatten() {
 }
 
 # options_of TYPES SHAPE: what host/runtime/program.c gives the compiler. TYPES is x, or x:t with probabilities or another
-# tensor; SHAPE is items, or form:items:row_items:vectors.
+# tensor; SHAPE is items, or form:items:row_items:vectors, and behind these :options.
 options_of() {
   x=$(echo "${1%%:*}" | tr a-z A-Z)
   real=F32
@@ -47,9 +47,10 @@ options_of() {
   case $2 in
     *:*)
       echo "$2" | {
-        IFS=: read -r form items row vectors
+        IFS=: read -r form items row vectors options
         printf -- ' -DCLLOSS_ITEMS=%s -DCLLOSS_FORM=%s' "$items" "$form"
         [ -z "$row" ] || printf -- ' -DCLLOSS_ROW_ITEMS=%s -DCLLOSS_VECTORS=%s' "$row" "$vectors"
+        [ -z "$options" ] || printf -- ' -DCLLOSS_OPTIONS'
       }
       ;;
     *) printf -- ' -DCLLOSS_ITEMS=%s' "$2" ;;
@@ -212,7 +213,7 @@ awk -v failed=$failed '
   # what eight vectors take beyond four, for each of the sixteen elements between
   function per_element(key, kernel,    four) {
     four = key
-    if (!sub(/:8$/, ":4", four)) fail(key ": per_element is of eight vectors beside four")
+    if (!sub(/:8$/, ":4", four) && !sub(/:8:options$/, ":4:options", four)) fail(key ": per_element is of eight vectors beside four")
     return (value[key, kernel, "instructions"] - value[four, kernel, "instructions"]) / 16
   }
   FILENAME ~ /measured$/ {
@@ -221,7 +222,7 @@ awk -v failed=$failed '
     known[key, $6] = 1
     order[++kernels] = key SUBSEP $6
     # kernels of a source that are compiled for the same types and form
-    form = $5 ~ /:/ ? substr($5, 1, 1) : "walked"
+    form = $5 ~ /:/ ? substr($5, 1, 1) ($5 ~ /:options$/ ? " options" : "") : "walked"
     family = $3 " " ($4 ~ /:/ ? "with t" : "") " " form
     if (!(family in first)) first[family] = key
     if (first[family] == key) expected[family, $6] = 1

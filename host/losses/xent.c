@@ -13,6 +13,9 @@ enum { ROWS_COUNTED_BY_ALL = 64 };
  * least so many rows, and of at most so many however many there are: a part of a call over parts has whole blocks. */
 enum { TALLIES_MOST = 64, TALLIES_PER_UNIT = 4, ROWS_PER_TALLY = 4096, ROWS_PER_TALLY_MOST = 1 << 20 };
 
+/* What kernels with options are made for: registers of so many work-items of a row, and classes that a real can count. */
+enum { ROW_ITEMS_WITH_OPTIONS = 512, CLASSES_WITH_OPTIONS = 1 << 24 };
+
 enum { REGION_PADS = 512 }; /* what two regions of the workspace may be rounded up by */
 
 /* ---- plan ---- */
@@ -70,17 +73,49 @@ static bool is_plain(const clloss__xent *r) {
          !(r->head.bound & more) && r->x.classes < INT32_MAX;
 }
 
-/* Whether a plain gradient lies as the logits do, in the same type, packets at the same places, and has the same factor in
- * every row: else it takes the kernels `…_any`, which ask. */
-static bool grad_follows(const clloss__xent *r) {
-  const clloss_view *x = &r->x.logits, *g = &r->x.grad;
-  const bool by_row = r->o.reduction == CLLOSS_NONE && (r->head.bound & XENT_GRAD_LOSS);
-  return !r->head.odd && g->dtype == x->dtype &&
-         clloss__packets_align(x, g, r->x.classes, r->head.plan.form == CLLOSS__TILE) && !by_row &&
-         r->o.grad_beta == 0;
+/* Forms that there are kernels with options of (kernels/xent/xent_options_held.clh). */
+static uint32_t forms_with_options(const clloss__xent *r) {
+  return !is_nll(r) && r->x.classes <= CLASSES_WITH_OPTIONS ? CLLOSS__HAS_HELD | CLLOSS__HAS_LONG : 0;
 }
 
-static void lay_out(clloss_ctx *ctx, clloss__xent *r) {
+/* Whether every row begins at a multiple of 16 bytes. */
+static bool starts_packets(const clloss_view *view, size_t classes) {
+  const size_t bytes = clloss__dtype_bytes(view->dtype);
+  const size_t stride = view->row_stride ? view->row_stride : classes;
+  return view->offset * bytes % 16 == 0 && stride * bytes % 16 == 0;
+}
+
+/* Whether packets of another array, a row for each of the logits', begin where those of the logits do; of class weights, one
+ * row for all, it has to be the first. */
+static bool follows(const clloss__xent *r, const clloss_view *other) {
+  const clloss_view *x = &r->x.logits;
+  const bool is_row = other == &r->x.class_weight;
+  const clloss_view one = {.offset = other->offset, .dtype = other->dtype, .row_stride = 16};
+  if (starts_packets(x, r->x.classes) && starts_packets(is_row ? &one : other, r->x.classes)) return true;
+  return !is_row && clloss__packets_align(x, other, r->x.classes, false);
+}
+
+/* Whether a call of held rows takes the kernels `…_any`, which ask what the others assume. One with options, that all follow that
+ * it reads and writes by packets, and that there are no metrics (kernels/xent/xent_options_held.clh). */
+static bool takes_any_options(const clloss__xent *r) {
+  const bool weighs = spreads(r) && (r->head.bound & XENT_CLASS_WEIGHT);
+  return r->head.odd || (r->head.bound & XENT_ANY_METRIC) || (weighs && !follows(r, &r->x.class_weight)) ||
+         (r->probabilities && !follows(r, &r->x.targets)) ||
+         (r->head.pass != CLLOSS__FORWARD && !follows(r, &r->x.grad));
+}
+
+/* … a plain one, that the gradient lies as the logits do, in the same type, and has the same factor in every row. */
+static bool takes_any(const clloss__xent *r) {
+  if (r->head.plan.options) return takes_any_options(r);
+  const clloss_view *x = &r->x.logits, *g = &r->x.grad;
+  const bool by_row = r->o.reduction == CLLOSS_NONE && (r->head.bound & XENT_GRAD_LOSS);
+  const bool follow = !r->head.odd && g->dtype == x->dtype &&
+                      clloss__packets_align(x, g, r->x.classes, r->head.plan.form == CLLOSS__TILE);
+  return r->head.pass != CLLOSS__FORWARD && (!follow || by_row || r->o.grad_beta != 0);
+}
+
+/* measured: metrics are asked for, or may be. */
+static void lay_out(clloss_ctx *ctx, clloss__xent *r, bool measured) {
   const size_t rows = r->x.rows, real = real_bytes(r), units = ctx->planner.facts.units;
   const size_t wanted = clloss__ceil_div(rows, ROWS_PER_TALLY);
   const size_t least = clloss__ceil_div(rows, ROWS_PER_TALLY_MOST);
@@ -95,11 +130,14 @@ static void lay_out(clloss_ctx *ctx, clloss__xent *r) {
   a->n_sums = is_split(r) ? rows : r->head.plan.blocks;
   const size_t of_sum = XENT_SUMS * real, of_hits = XENT_HITS * sizeof(cl_ulong);
   if (r->head.plan.form) {
-    /* Of held rows the loss alone is summed. A kernel may force a plan of smaller work-groups, of which each row may have
-       one, or one whose rows are walked: there is room for either. */
+    /* Of plain rows the loss alone is summed, of others the z-loss too, and what metrics ask for. A kernel may force a plan of
+       smaller work-groups, of which each row may have one, or one whose rows are walked: there is room for either. */
     const size_t walked = clloss__min(rows, clloss__plan_groups_most(&ctx->planner));
-    a->sums = clloss__pool_region(&end, clloss__max(rows * real, walked * (of_sum + of_hits) + REGION_PADS));
-    a->hits = a->sums;
+    const size_t sums = !r->head.plan.options ? 1 : measured ? XENT_SUMS : XENT_SUM_Z + 1;
+    const size_t hits = r->head.plan.options && measured ? rows * of_hits : 0;
+    a->sums = clloss__pool_region(&end, clloss__max(rows * sums * real + hits, walked * (of_sum + of_hits)) +
+                                            REGION_PADS);
+    a->hits = a->sums + clloss__ceil_div(rows * sums * real, sizeof(cl_ulong)) * sizeof(cl_ulong);
   } else {
     const size_t blocks = clloss__plan_blocks_most(&ctx->planner, &r->head.plan, rows, r->x.inner);
     a->sums = clloss__pool_region(&end, blocks * of_sum);
@@ -115,6 +153,7 @@ static void plan(clloss_ctx *ctx, clloss__request *head, const clloss__guess *gu
   clloss__xent *r = (clloss__xent *)head;
   const clloss_xent *x = &r->x;
   clloss__plan *p = &head->plan;
+  const bool plain = guess ? guess->formed : is_plain(r);
   const clloss__rows rows = {.rows = x->rows,
                              .classes = x->classes,
                              .element_bytes = clloss__dtype_bytes(x->logits.dtype),
@@ -123,10 +162,12 @@ static void plan(clloss_ctx *ctx, clloss__request *head, const clloss__guess *gu
                              .packed = guess ? guess->packed : clloss__is_packed(&x->logits, x->classes),
                              .along = guess ? guess->along : goes_along(ctx, r),
                              .splits = true,
-                             .forms = (guess ? guess->formed : is_plain(r)) ? CLLOSS__ALL_FORMS : 0};
+                             .forms = plain ? CLLOSS__ALL_FORMS : forms_with_options(r),
+                             .options = !plain,
+                             .row_items_most = plain ? 0 : ROW_ITEMS_WITH_OPTIONS};
   *p = clloss__plan_rows(&ctx->planner, &rows);
   if (x->rows && is_nll(r)) read_by_item(p, x->rows, x->inner);
-  lay_out(ctx, r);
+  lay_out(ctx, r, guess || (head->bound & XENT_ANY_METRIC));
   const bool walks = x->rows && p->family == CLLOSS_FAMILY_LANE && (!p->rows_in_lanes || p->along);
   r->scratch_bytes = walks ? room_for(ctx, r, p->along ? 16 : 1) : 0;
   if (p->form) r->scratch_bytes = clloss__plan_held_bytes(p, &rows);
@@ -222,11 +263,12 @@ static void add_weigh(const clloss__xent *r, clloss__call *call, size_t tallies)
   clloss__launch_sums(call, &r->head.plan, "xent_weigh", tallies);
 }
 
-/* What follows from the tallies, or of held rows for their gradients, once for all work-groups of the group team; xent_weigh has
+/* What follows from the tallies, or of plain held rows for their gradients, once for all work-groups of the group team; xent_weigh has
  * left it where there is one tally. */
 static void add_divide(const clloss__xent *r, clloss__call *call) {
   const clloss__plan *p = &r->head.plan;
-  const bool weighs = clloss__xent_weighs(r), by_rows = p->form && r->head.pass != CLLOSS__FORWARD;
+  const bool weighs = clloss__xent_weighs(r);
+  const bool by_rows = p->form && !p->options && r->head.pass != CLLOSS__FORWARD;
   if (p->team->group && (weighs ? r->args.n_tallies > 1 : by_rows))
     clloss__launch_sums(call, p, "xent_divide", 1);
 }
@@ -253,7 +295,7 @@ static void add_rows(const clloss__xent *r, clloss__call *call) {
   } else {
     const bool by_team = pass == CLLOSS__BACKWARD && p->along;
     clloss__launch_rows(call, p, of_rows[pass], by_team ? p->team->name : clloss__plan_variant(p),
-                        p->form && pass != CLLOSS__FORWARD && !grad_follows(r), groups);
+                        p->form && takes_any(r), groups);
   }
 }
 

@@ -59,11 +59,12 @@ clloss__arg clloss__launch_scalars(const void *exact, size_t bytes, uint32_t dty
   return (clloss__arg){single, n * sizeof(cl_float)};
 }
 
-static void add(clloss__call *call, const char *kernel, const char *variant, const char *end, size_t groups,
+static void add(clloss__call *call, const char *kernel, const char *variant, bool any, size_t groups,
                 size_t local_size, clloss__shape shape) {
   if (!groups) return;
   clloss__launch *launch = &call->launches[call->n_launches++];
-  snprintf(launch->kernel, sizeof launch->kernel, "%s__%s%s", kernel, variant, end);
+  snprintf(launch->kernel, sizeof launch->kernel, "%s__%s%s%s", kernel, variant,
+           shape.options ? "_options" : "", any ? "_any" : "");
   launch->groups = groups;
   launch->local_size = local_size;
   launch->shape = shape;
@@ -77,15 +78,16 @@ void clloss__launch_rows(clloss__call *call, const clloss__plan *plan, const cha
     shape.row_items = (uint32_t)plan->row_items;
     shape.vectors = (uint32_t)plan->vectors;
     shape.form = plan->form;
+    shape.options = plan->options;
   }
-  add(call, kernel, variant, any ? "_any" : "", groups, plan->local_size, shape);
+  add(call, kernel, variant, any, groups, plan->local_size, shape);
 }
 
 void clloss__launch_sums(clloss__call *call, const clloss__plan *plan, const char *kernel, size_t groups) {
   clloss__shape shape = {0};
   if (plan->team->group) shape.items = (uint32_t)plan->sum_items;
   if (plan->form) shape.form = CLLOSS__SUMS;
-  add(call, kernel, plan->team->name, "", groups, plan->sum_items, shape);
+  add(call, kernel, plan->team->name, false, groups, plan->sum_items, shape);
 }
 
 clloss_status clloss__launch_workspace(clloss_ctx *ctx, clloss__call *call, const clloss_view *view,

@@ -257,6 +257,7 @@ static void shape_group(const clloss__planner *planner, const clloss__rows *m, c
     tile.why = "rows in local memory, one per work-item";
     *plan = tile;
   } else if (hold_rows(planner, m, &rows)) {
+    rows.options = m->options;
     rows.why = rows.form == CLLOSS__LONG           ? "long rows, read twice from their end"
                : rows.local_size == rows.row_items ? "rows in registers, one per group"
                                                    : "rows in registers, several per group";

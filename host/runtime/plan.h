@@ -50,6 +50,7 @@ typedef struct {
   bool along;                          /* the call has kernels of rows along */
   bool splits;                         /* … of rows that several work-groups share */
   uint32_t forms;                      /* … and of CLLOSS__HAS_HELD … */
+  bool options;                        /* those are the kernels of calls with options */
   size_t arrays;                       /* that are held at once; 0: 1 */
   size_t row_items_most;               /* work-items that a held row may have; 0: 1024 */
 } clloss__rows;
@@ -67,6 +68,7 @@ typedef struct {
   bool rows_in_lanes; /* sixteen rows at a time, one per vector lane … */
   bool along;         /* … each walked along its classes, for the results alone are in lanes */
   uint32_t form; /* CLLOSS__HELD …: of row_items work-items for each row, and so many vectors for each */
+  bool options;  /* its kernels are those of calls with options */
   size_t row_items, vectors;
   size_t sum_items; /* work-items of the work-groups that weigh, divide and finish */
   size_t local_size, rows_per_group, slices;

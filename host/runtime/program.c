@@ -57,7 +57,8 @@ static void write_options(const clloss__programs *all, const clloss__build *how,
                           all->cpu ? " -DCLLOSS_CPU" : "", s->items);
   if (s->form) n += (size_t)snprintf(text + n, size - n, " -DCLLOSS_FORM=%u", s->form);
   if (s->row_items)
-    snprintf(text + n, size - n, " -DCLLOSS_ROW_ITEMS=%u -DCLLOSS_VECTORS=%u", s->row_items, s->vectors);
+    snprintf(text + n, size - n, " -DCLLOSS_ROW_ITEMS=%u -DCLLOSS_VECTORS=%u%s", s->row_items, s->vectors,
+             s->options ? " -DCLLOSS_OPTIONS" : "");
 }
 
 clloss_status clloss__programs_probe(clloss__programs *all, clloss__message *message) {
@@ -98,7 +99,8 @@ static clloss_status build(clloss__programs *all, clloss__message *message, cons
 static bool same_build(const clloss__build *a, const clloss__build *b) {
   return a->types.x == b->types.x && a->types.g == b->types.g && a->types.t == b->types.t &&
          a->shape.items == b->shape.items && a->shape.row_items == b->shape.row_items &&
-         a->shape.vectors == b->shape.vectors && a->shape.form == b->shape.form;
+         a->shape.vectors == b->shape.vectors && a->shape.form == b->shape.form &&
+         a->shape.options == b->shape.options;
 }
 
 static clloss_status find_or_build(clloss__programs *all, clloss__message *message, const char *source_name,

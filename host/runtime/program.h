@@ -24,9 +24,9 @@ typedef struct {
 } clloss__types;
 
 /* What of a plan is compiled in, for the group team: how many work-items a work-group has and a row, how many vectors an item
- * holds, and which form of rows (kernels/team/held.clh). All 0 for the lane team. */
+ * holds, which form of rows (kernels/team/held.clh), and whether for calls with options. All 0 for the lane team. */
 typedef struct {
-  uint32_t items, row_items, vectors, form;
+  uint32_t items, row_items, vectors, form, options;
 } clloss__shape;
 
 /* What tells two programs of one source apart. */

@@ -267,6 +267,9 @@ XENT_KERNEL(TEAM(xent_forward)) {
   end_alone(io, a, k);
 }
 
+#endif
+
+#if !defined(CLLOSS_FORM) || defined(CLLOSS_OPTIONS)
 /* A row's softmax, for its gradient. */
 typedef struct softmax_one {
   real max, per_sum, less; /* of the likeliest class p and p − 1 */
@@ -280,29 +283,25 @@ static inline softmax_one softmax_from(real max, real log_sum) {
   return p;
 }
 
-/* The gradient of one span of a row whose statistics are known, by the team; the target's own entry as any other. */
-static inline void row_grad(const xent_io *io, const xent_args *a, const xent_scalars *k, const span *s,
-                            ulong g_at, const gradient_one *g, softmax_one p, const real *maxima, int keep) {
-  grad_terms terms = {p.max,
-                      (g->hard + g->q + g->z) * p.per_sum,
-                      g->unit * s->q_unit,
-                      k->beta,
-                      g->stretched,
-                      g->near,
-                      g->far,
-                      0,
-                      0,
-                      0};
+/* What turns a row's exps into its gradient. */
+static inline grad_terms terms_of(const span *s, const xent_scalars *k, const gradient_one *g,
+                                  softmax_one p) {
+  grad_terms t = {p.max,
+                  (g->hard + g->q + g->z) * p.per_sum,
+                  g->unit * s->q_unit,
+                  k->beta,
+                  g->stretched,
+                  g->near,
+                  g->far,
+                  0,
+                  0,
+                  0};
   if (!HAS_TARGET) {
-    terms.whole = g->q;
-    terms.likeliest = g->q * p.less + g->z * p.per_sum;
-    terms.above = (real)0.5f / p.per_sum;
+    t.whole = g->q;
+    t.likeliest = g->q * p.less + g->z * p.per_sum;
+    t.above = (real)0.5f / p.per_sum;
   }
-  if (keep != KEEP_NOT) {
-    span_grad_kept(s, io->grad, g_at, &terms, maxima, keep, a->flags & XENT_PAST_CACHE);
-  } else {
-    span_grad(s, io->grad, g_at, &terms, a->flags & XENT_PAST_CACHE);
-  }
+  return t;
 }
 
 /* The target's own entry, t in the span: found before row_grad overwrites what it needs, stored after it. */
@@ -312,6 +311,20 @@ static inline real target_entry(const xent_io *io, const xent_scalars *k, const 
   const real p_target = exp_neg(z_target - p.max) * p.per_sum;
   const real entry = gradient_entry(g, p_target, less_one(p_target, p.less), q_one(s, t, g->unit));
   return old + (s->softcap > 0 ? entry * slope_of(z_target, s->softcap) : entry);
+}
+#endif
+
+#ifndef CLLOSS_FORM
+
+/* The gradient of one span of a row whose statistics are known, by the team; the target's own entry as any other. */
+static inline void row_grad(const xent_io *io, const xent_args *a, const xent_scalars *k, const span *s,
+                            ulong g_at, const gradient_one *g, softmax_one p, const real *maxima, int keep) {
+  const grad_terms terms = terms_of(s, k, g, p);
+  if (keep != KEEP_NOT) {
+    span_grad_kept(s, io->grad, g_at, &terms, maxima, keep, a->flags & XENT_PAST_CACHE);
+  } else {
+    span_grad(s, io->grad, g_at, &terms, a->flags & XENT_PAST_CACHE);
+  }
 }
 
 static inline int keep_of(const xent_args *a) {
@@ -417,6 +430,8 @@ XENT_KERNEL(TEAM(xent_backward)) {
 #  include "xent_rows.clh"
 #  include "xent_along.clh"
 #  include "xent_nll.clh"
+#elif defined(CLLOSS_OPTIONS)
+#  include "xent_options_held.clh"
 #elif CLLOSS_FORM != FORM_SUMS
 #  include "xent_held.clh"
 #endif
