@@ -16,13 +16,12 @@ mkdir -p "$work"
 work=$(cd "$work" && pwd)
 root=$tools/root/usr lib=$tools/root/usr/lib/x86_64-linux-gnu
 
-# One file, each header where it is first included: ocloc takes no other.
+# One file, as ocloc takes no other: every #include brings the text in, as in C.
 flatten() {
   awk -v root="$source_dir/kernels" '
     function folder(path) { sub(/[^\/]*$/, "", path); return path }
     function real(path) { while (sub(/[^\/]+\/\.\.\//, "", path)) continue; return path }
     function put(path,    line, name) {
-      if (seen[path]++) return
       while ((getline line < path) > 0) {
         if (line ~ /^ *# *include "/) {
           name = line

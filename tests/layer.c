@@ -74,7 +74,7 @@
     (a, b, c, d, err), live[LAYER_BUFFER]++;)                                                                   \
   X(cl_program, clCreateProgramWithSource, (cl_context a, cl_uint b, const char **c, const size_t *d,           \
     cl_int *err), (a, b, c, d, err), live[LAYER_PROGRAM]++;)                                                    \
-  X(cl_kernel, clCreateKernel, (cl_program a, const char *b, cl_int *err), (a, b, err), live[LAYER_KERNEL]++;)  \
+  X(cl_kernel, clCreateKernel, (cl_program a, const char *b, cl_int *err), (a, b, err), NOTE_KERNEL(b))  \
   X(cl_event, clCreateUserEvent, (cl_context a, cl_int *err), (a, err), live[LAYER_EVENT]++;)                   \
   X(void *, clEnqueueMapBuffer, (cl_command_queue a, cl_mem b, cl_bool c, cl_map_flags d, size_t e, size_t f,   \
     cl_uint g, const cl_event *h, cl_event *ev, cl_int *err), (a, b, c, d, e, f, g, h, ev, err),                \
@@ -86,6 +86,10 @@
   X(Program, cl_program, PROGRAM) X(Kernel, cl_kernel, KERNEL) X(Event, cl_event, EVENT)                        \
   X(Device, cl_device_id, DEVICE)
 /* clang-format on */
+
+#define NOTE_KERNEL(name) \
+  live[LAYER_KERNEL]++;   \
+  note_kernel(name);
 
 #define COUNT_EVENT \
   if (ev) live[LAYER_EVENT]++;
@@ -109,6 +113,22 @@ static struct {
   atomic_bool fired;
   cl_int code;
 } faults[CALL_COUNT];
+
+/* Names of kernels, in the order in which they were made. Several threads may make some at once. */
+enum { KERNELS_NOTED = 512, NAME_BYTES = 64 };
+static char noted[KERNELS_NOTED][NAME_BYTES];
+static atomic_size_t n_noted;
+
+static void note_kernel(const char *name) {
+  const size_t i = n_noted++;
+  if (i < KERNELS_NOTED) snprintf(noted[i], NAME_BYTES, "%s", name);
+}
+
+static size_t kernels_made(const char *name) {
+  size_t n = 0;
+  for (size_t i = 0; i < n_noted && i < KERNELS_NOTED; i++) n += !strcmp(noted[i], name);
+  return n;
+}
 
 /* Counts the call and says whether it is to fail. */
 static bool fails(enum call call) {
@@ -189,8 +209,8 @@ static void fail_nth(int call, uint64_t nth, cl_int code) {
 static void limit_items(size_t most) { items_most = most; }
 
 EXPORT extern const layer_api layer_table;
-const layer_api layer_table = {CALL_COUNT,  call_name,   can_fail,  call_total, fail_nth,
-                               fault_fired, limit_items, kind_name, kind_live};
+const layer_api layer_table = {CALL_COUNT,  call_name,   can_fail,     call_total, fail_nth,
+                               fault_fired, limit_items, kernels_made, kind_name,  kind_live};
 
 static void arm_from_environment(void) {
   const char *text = getenv("CLLOSS_LAYER_FAIL");

@@ -34,6 +34,9 @@ typedef struct layer_api {
   /* From now on no kernel takes a work-group of more items; 0: as the driver says. */
   void (*limit_items)(size_t most);
 
+  /* How many kernels of that name were made; the layer remembers the first few hundred. */
+  size_t (*kernels_made)(const char *name);
+
   const char *(*kind_name)(int kind);
   int64_t (*live)(int kind);
 } layer_api;

@@ -1,4 +1,5 @@
-/* What a group's work-groups may be is up to the compiler: a kernel that takes fewer work-items than the plan gives is planned
+/* What kernels of held rows a group takes is up to where things lie: those that assume packets of 16 bytes at the same places, or
+ * `…_any`, which ask. And what its work-groups may be is up to the compiler: a kernel that takes fewer work-items than the plan gives is planned
  * again, smaller, and what clloss_xent_workspace has said before suffices; where the size was asked for, it is refused by the
  * kernel's name. And what an override can't hold in registers runs all the same. */
 #include "check.h"
@@ -101,6 +102,72 @@ static void check_losses(const char *what) {
   }
 }
 
+/* Where rows begin, in elements, and what the call has; and whether its kernel is then `…_any`. */
+typedef struct layout {
+  const char *what;
+  size_t logits, grad, weight, probabilities;
+  bool weighs, smooths, softens, measures, any;
+} layout;
+
+static const layout layouts[] = {
+    {"all at packets", 0, 0, 0, 0, false, true, false, false, false},
+    {"logits and gradient alike", 1, 1, 0, 0, false, true, false, false, false},
+    {"a gradient elsewhere", 0, 1, 0, 0, false, true, false, false, true},
+    {"class weights at packets", 0, 0, 4, 0, true, true, false, false, false},
+    {"class weights elsewhere", 0, 0, 1, 0, true, true, false, false, true},
+    {"class weights elsewhere than logits", 1, 1, 0, 0, true, true, false, false, true},
+    {"class weights as elsewhere as logits", 1, 1, 1, 0, true, true, false, false, true},
+    {"class weights that only targets ask for", 0, 0, 1, 0, true, false, false, false, false},
+    {"probabilities at packets", 0, 0, 0, 4, false, false, true, false, false},
+    {"probabilities as elsewhere as logits", 1, 1, 0, 1, false, false, true, false, false},
+    {"probabilities elsewhere", 0, 0, 0, 1, false, false, true, false, true},
+    {"metrics", 0, 0, 0, 0, false, true, false, true, true},
+};
+
+static void fuse_layout(clloss_ctx *ctx, const layout *l) {
+  enum { FLOATS = ROWS * CLASSES + 8 };
+  cl_mem mem[6];
+  for (size_t i = 0; i < 6; i++) mem[i] = buffer_of(FLOATS * sizeof(float), NULL);
+  const float zero = 0;
+  for (size_t i = 0; i < 6; i++)
+    CHECK_STATUS(
+        clEnqueueFillBuffer(f.queue, mem[i], &zero, sizeof zero, 0, FLOATS * sizeof zero, 0, NULL, NULL),
+        CL_SUCCESS);
+  const clloss_view none = {.mem = NULL};
+  const clloss_xent call = {
+      .struct_size = sizeof call,
+      .rows = ROWS,
+      .classes = CLASSES,
+      .logits = {.mem = mem[0], .dtype = CLLOSS_F32, .offset = l->logits},
+      .targets = {.mem = mem[1], .dtype = l->softens ? CLLOSS_F32 : CLLOSS_I32, .offset = l->probabilities},
+      .class_weight = l->weighs ? (clloss_view){.mem = mem[2], .dtype = CLLOSS_F32, .offset = l->weight}
+                                : none,
+      .loss = {.mem = mem[3], .dtype = CLLOSS_F32},
+      .metrics = l->measures ? (clloss_view){.mem = mem[4], .dtype = CLLOSS_F32} : none,
+      .grad = {.mem = mem[5], .dtype = CLLOSS_F32, .offset = l->grad},
+  };
+  const clloss_xent_options options = {.struct_size = sizeof options,
+                                       .label_smoothing = l->smooths ? 0.1 : 0};
+  CHECK_STATUS(clloss_xent_fused(ctx, &call, &options, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  for (size_t i = 0; i < 6; i++) clReleaseMemObject(mem[i]);
+}
+
+static void check_layouts(const layer_api *layer) {
+  static const char *const names[] = {"xent_fused__group_held_options", "xent_fused__group_held_options_any"};
+  for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++) {
+    const layout *l = &layouts[i];
+    const size_t before[] = {layer->kernels_made(names[0]), layer->kernels_made(names[1])};
+    clloss_ctx *ctx = ctx_of(0);
+    fuse_layout(ctx, l);
+    clloss_ctx_destroy(&ctx);
+    const bool fast = layer->kernels_made(names[0]) != before[0];
+    const bool any = layer->kernels_made(names[1]) != before[1];
+    if (any == l->any && fast != any) continue;
+    check_fail(__FILE__, __LINE__);
+    fprintf(stderr, "%s: takes %s\n", l->what, any ? names[1] : fast ? names[0] : "another kernel");
+  }
+}
+
 static uint64_t enqueued(clloss_ctx *ctx) {
   clloss_ctx_stats stats = {.struct_size = sizeof stats};
   CHECK_STATUS(clloss_ctx_get_stats(ctx, &stats), CLLOSS_SUCCESS);
@@ -141,6 +208,7 @@ int main(void) {
     check_losses("an override");
     clloss_ctx_destroy(&ctx);
   }
+  check_layouts(layer);
   fixture_close(&f);
   return check_done();
 }
