@@ -10,10 +10,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0
 
-declared() {
-  for header; do awk -f "$here/strip_comments.awk" "$header" | grep -v '^[[:space:]]*#'; done | tr '\n' ' ' |
-    grep -oE 'CLLOSS_API[^;(]*[(]' | sed 's/[[:space:]]*[(]$//; s/.*[^A-Za-z0-9_]//' | sort
-}
+# shellcheck source=tests/declared.sh
+. "$here/declared.sh"
 
 compare() {
   if ! diff "$2" "$3" >"$work/difference"; then

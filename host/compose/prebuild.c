@@ -37,12 +37,13 @@ clloss_status clloss_ctx_prebuild(clloss_ctx *ctx, const clloss_call *calls, siz
   cl_int error;
   /* deprecated in OpenCL 2.0, and still the one call that every version has */
   cl_command_queue queue = clCreateCommandQueue(ctx->context, ctx->device, 0, &error);
-  if (error != CL_SUCCESS) return clloss__fail(ctx, error, "creating a queue: %s", clloss_status_name(error));
+  if (error != CL_SUCCESS)
+    return clloss__say_opencl(&ctx->message, error, "clCreateCommandQueue", "a queue to compile on");
   for (size_t i = 0; i < n_calls && status == CLLOSS_SUCCESS; ++i)
     status = prebuild_one(ctx, &calls[i], i, queue);
   error = clFinish(queue);
   clReleaseCommandQueue(queue);
   if (status == CLLOSS_SUCCESS && error != CL_SUCCESS)
-    return clloss__fail(ctx, error, "compiling kernels: %s", clloss_status_name(error));
+    return clloss__say_opencl(&ctx->message, error, "clFinish", "waiting until kernels are compiled");
   return status;
 }

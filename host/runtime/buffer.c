@@ -36,15 +36,17 @@ clloss_status clloss_tensor_create(clloss_tensor **out, clloss_ctx *ctx, uint32_
   const size_t bytes = rows * classes * element;
   const cl_mem_flags flags = CL_MEM_READ_WRITE |
                              (ctx->planner.facts.shares_memory ? CL_MEM_ALLOC_HOST_PTR : 0);
+  const char *call = "clCreateBuffer";
   cl_int error;
   cl_mem mem = clCreateBuffer(ctx->context, flags, bytes ? bytes : element, NULL, &error);
   if (error == CL_SUCCESS) {
+    call = "clRetainContext";
     error = clRetainContext(ctx->context);
     if (error != CL_SUCCESS) clReleaseMemObject(mem);
   }
   if (error != CL_SUCCESS) {
     free(tensor);
-    return clloss__fail(ctx, error, "a tensor of %zu bytes: %s", bytes, clloss_status_name(error));
+    return clloss__say_opencl(&ctx->message, error, call, "a tensor of %zu bytes", bytes);
   }
   *tensor = (clloss_tensor){.context = ctx->context,
                             .device = ctx->device,
@@ -203,12 +205,16 @@ static void *open_map(const clloss_tensor *tensor, cl_map_flags flags, cl_comman
   return *error == CL_SUCCESS ? pointer : NULL;
 }
 
-/* Hands it back; without `done` waits, as commands on other queues can't know of it. */
+/* Hands it back; without `done` waits, as commands on other queues can't know of it. Where that fails it is tried once more, as
+ * nobody else can: a tensor that stayed mapped could not be used again. */
 static clloss_status close_map(const clloss_tensor *tensor, void *pointer, cl_command_queue queue,
                                cl_event *done) {
   cl_event ended = NULL;
   const cl_int error = clEnqueueUnmapMemObject(queue, tensor->mem, pointer, 0, NULL, &ended);
-  return error == CL_SUCCESS ? hand_over(tensor, ended, done) : error;
+  if (error == CL_SUCCESS) return hand_over(tensor, ended, done);
+  if (clEnqueueUnmapMemObject(queue, tensor->mem, pointer, 0, NULL, &ended) == CL_SUCCESS)
+    hand_over(tensor, ended, NULL);
+  return error;
 }
 
 static clloss_status check_conversion(const clloss_tensor *tensor, uint32_t host_dtype, const void *host,

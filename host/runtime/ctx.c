@@ -32,16 +32,17 @@ clloss_status clloss__enter(clloss_ctx *ctx) {
 }
 
 static clloss_status check_device(clloss_ctx *ctx) {
+  static const char step[] = "asking the context for its devices";
   cl_uint n = 0;
   cl_int error = clGetContextInfo(ctx->context, CL_CONTEXT_NUM_DEVICES, sizeof n, &n, NULL);
-  if (error != CL_SUCCESS) return clloss__fail(ctx, error, "context: clGetContextInfo answers %d", error);
+  if (error != CL_SUCCESS) return clloss__say_opencl(&ctx->message, error, "clGetContextInfo", "%s", step);
   cl_device_id *devices = calloc(n ? n : 1, sizeof *devices);
   if (!devices) return clloss__fail(ctx, CL_OUT_OF_HOST_MEMORY, "context: no memory for %u device ids", n);
   error = clGetContextInfo(ctx->context, CL_CONTEXT_DEVICES, n * sizeof *devices, devices, NULL);
   bool found = false;
   for (cl_uint i = 0; error == CL_SUCCESS && i < n; ++i) found |= devices[i] == ctx->device;
   free(devices);
-  if (error != CL_SUCCESS) return clloss__fail(ctx, error, "context: clGetContextInfo answers %d", error);
+  if (error != CL_SUCCESS) return clloss__say_opencl(&ctx->message, error, "clGetContextInfo", "%s", step);
   if (!found) return clloss__fail(ctx, CLLOSS_DEVICE, "device: not one of the context's %u", n);
   return CLLOSS_SUCCESS;
 }
@@ -105,7 +106,8 @@ clloss_status clloss_ctx_create(clloss_ctx **out, cl_context context, cl_device_
   }
   if (status == CLLOSS_SUCCESS) {
     const cl_int error = clRetainContext(context);
-    if (error != CL_SUCCESS) status = clloss__fail(ctx, error, "context: clRetainContext answers %d", error);
+    if (error != CL_SUCCESS)
+      status = clloss__say_opencl(&ctx->message, error, "clRetainContext", "keeping the context");
   }
   tell(options, status == CLLOSS_SUCCESS ? "" : ctx->message.text);
   if (status != CLLOSS_SUCCESS) {

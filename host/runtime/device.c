@@ -54,8 +54,8 @@ clloss_status clloss__device_read(clloss__message *message, cl_device_id device,
   for (size_t i = 0; i < sizeof queries / sizeof *queries; ++i) {
     const cl_int error = clGetDeviceInfo(device, queries[i].what, queries[i].size, queries[i].to, NULL);
     if (error != CL_SUCCESS) {
-      return clloss__say(message, error, "device: asked for %s it answers %s", queries[i].name,
-                         clloss_status_name(error));
+      return clloss__say_opencl(message, error, "clGetDeviceInfo", "asking the device for %s",
+                                queries[i].name);
     }
   }
   const char *lacks = !available  ? "isn't available"

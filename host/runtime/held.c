@@ -29,6 +29,7 @@ void clloss__held_add(clloss__held *held, cl_event event) {
         held->events = events;
         held->room = held->forget_at;
       }
+      held->forget_at = held->room; /* without more room now the next event asks for it again */
     }
   }
   if (held->n < held->room) {

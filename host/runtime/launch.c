@@ -17,7 +17,8 @@ clloss_status clloss__launch_check_wait(clloss_ctx *ctx, cl_uint n_wait, const c
     cl_int state = CL_QUEUED;
     const cl_int asked = clGetEventInfo(wait[i], CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof state, &state,
                                         NULL);
-    if (asked != CL_SUCCESS) return clloss__fail(ctx, asked, "wait[%u]: %s", i, clloss_status_name(asked));
+    if (asked != CL_SUCCESS)
+      return clloss__say_opencl(ctx ? &ctx->message : NULL, asked, "clGetEventInfo", "wait[%u]", i);
     if (state < 0) {
       return clloss__fail(ctx, CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST, "wait[%u]: it failed with %d", i,
                           state);
@@ -40,7 +41,8 @@ clloss_status clloss__launch_check_queue(clloss_ctx *ctx, cl_command_queue queue
   cl_context context = NULL;
   cl_device_id device = NULL;
   const cl_int error = clloss__launch_read_queue(queue, &context, &device);
-  if (error != CL_SUCCESS) return clloss__fail(ctx, error, "queue: %s", clloss_status_name(error));
+  if (error != CL_SUCCESS)
+    return clloss__say_opencl(&ctx->message, error, "clGetCommandQueueInfo", "asking the queue whose it is");
   if (context != ctx->context)
     return clloss__fail(ctx, CLLOSS_QUEUE, "queue: of another context than the ctx");
   if (device != ctx->device) return clloss__fail(ctx, CLLOSS_QUEUE, "queue: of another device than the ctx");
@@ -171,7 +173,8 @@ static clloss_status prepare(clloss_ctx *ctx, const clloss__call *call, const cl
     const clloss__arg arg = argument(call, launch, i);
     const cl_int error = set_argument(k, i, &arg, i < call->n_mems && call->mems[i], &at);
     if (error != CL_SUCCESS) {
-      return clloss__fail(ctx, error, "%s: argument %zu: %s", launch->kernel, i, clloss_status_name(error));
+      return clloss__say_opencl(&ctx->message, error, "clSetKernelArg", "%s, argument %zu", launch->kernel,
+                                i);
     }
   }
   return CLLOSS_SUCCESS;
@@ -183,8 +186,8 @@ static clloss_status enqueue(clloss_ctx *ctx, const clloss__call *call, const cl
   const cl_int error = clEnqueueNDRangeKernel(call->queue, kernel, 1, NULL, &global, &local, n_wait,
                                               n_wait ? wait : NULL, event);
   if (error != CL_SUCCESS) {
-    return clloss__fail(ctx, error, "enqueueing %s, %zu work-groups of %zu: %s", launch->kernel,
-                        launch->groups, local, clloss_status_name(error));
+    return clloss__say_opencl(&ctx->message, error, "clEnqueueNDRangeKernel", "%s, %zu work-groups of %zu",
+                              launch->kernel, launch->groups, local);
   }
   ctx->kernels_enqueued++;
   ctx->work_groups_enqueued += launch->groups;
@@ -195,7 +198,8 @@ static clloss_status enqueue(clloss_ctx *ctx, const clloss__call *call, const cl
 static clloss_status enqueue_marker(clloss_ctx *ctx, const clloss__call *call, cl_event *event) {
   const cl_int error = clEnqueueMarkerWithWaitList(call->queue, call->n_wait, call->wait, event);
   return error == CL_SUCCESS ? CLLOSS_SUCCESS
-                             : clloss__fail(ctx, error, "enqueueing a marker: %s", clloss_status_name(error));
+                             : clloss__say_opencl(&ctx->message, error, "clEnqueueMarkerWithWaitList",
+                                                  "an event for a call without work");
 }
 
 static clloss_status enqueue_chain(clloss_ctx *ctx, const clloss__call *call, const cl_kernel *kernels,
@@ -241,7 +245,7 @@ clloss_status clloss__launch_all(clloss_ctx *ctx, const clloss__call *call) {
     if (status == CLLOSS_SUCCESS) {
       *call->done = last;
     } else {
-      clloss__fail(ctx, status, "done: %s", clloss_status_name(status));
+      clloss__say_opencl(&ctx->message, status, "clRetainEvent", "done");
     }
   }
   if (last && call->block) {

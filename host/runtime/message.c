@@ -17,6 +17,19 @@ clloss_status clloss__say(clloss__message *message, clloss_status status, const 
   return status;
 }
 
+clloss_status clloss__say_opencl(clloss__message *message, cl_int error, const char *call, const char *step,
+                                 ...) {
+  if (!message) return error;
+  va_list args;
+  va_start(args, step);
+  clloss__vsay(message, error, step, args);
+  va_end(args);
+  const size_t n = strlen(message->text);
+  snprintf(message->text + n, sizeof message->text - n, ": %s answers %s (%d)", call,
+           clloss_status_name(error), error);
+  return error;
+}
+
 clloss_status clloss__read_struct(clloss__message *message, const char *name, void *to, size_t size,
                                   const void *from) {
   size_t given;

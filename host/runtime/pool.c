@@ -36,7 +36,7 @@ static clloss_status allocate(clloss__pool *pool, clloss__message *message, cllo
   cl_int error;
   cl_mem mem = clCreateBuffer(pool->context, CL_MEM_READ_WRITE, rounded, NULL, &error);
   if (error != CL_SUCCESS) {
-    return clloss__say(message, error, "workspace of %zu bytes: %s", rounded, clloss_status_name(error));
+    return clloss__say_opencl(message, error, "clCreateBuffer", "workspace of %zu bytes", rounded);
   }
   *block = (clloss__block){.mem = mem, .bytes = rounded};
   pool->allocations++;

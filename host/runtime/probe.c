@@ -46,25 +46,30 @@ static const char trial[] =
     "#endif\n";
 
 /* The names of the trial's kernels, separated by semicolons; none where it isn't built. */
-static cl_int build_trial(cl_context context, cl_device_id device, char *names, size_t size) {
-  const char *text = trial;
+static clloss_status build_trial(clloss__message *message, cl_context context, cl_device_id device,
+                                 char *names, size_t size) {
+  const char *text = trial, *call = "clCreateProgramWithSource";
   names[0] = '\0';
   cl_int error;
   cl_program program = clCreateProgramWithSource(context, 1, &text, NULL, &error);
-  if (error != CL_SUCCESS) return error;
-  error = clBuildProgram(program, 1, &device, "-cl-std=CL1.2", NULL, NULL);
-  if (error == CL_SUCCESS) error = clGetProgramInfo(program, CL_PROGRAM_KERNEL_NAMES, size, names, NULL);
-  clReleaseProgram(program);
-  return error == CL_BUILD_PROGRAM_FAILURE ? CL_SUCCESS : error;
+  if (error == CL_SUCCESS) {
+    call = "clBuildProgram";
+    error = clBuildProgram(program, 1, &device, "-cl-std=CL1.2", NULL, NULL);
+    if (error == CL_SUCCESS) {
+      call = "clGetProgramInfo";
+      error = clGetProgramInfo(program, CL_PROGRAM_KERNEL_NAMES, size, names, NULL);
+    }
+    clReleaseProgram(program);
+  }
+  if (error == CL_SUCCESS || error == CL_BUILD_PROGRAM_FAILURE) return CLLOSS_SUCCESS;
+  return clloss__say_opencl(message, error, call, "trying what the compiler can do");
 }
 
 static clloss_status probe_processor(clloss__message *message, cl_context context, cl_device_id device,
                                      clloss__probed *found) {
   char names[256];
-  const cl_int error = build_trial(context, device, names, sizeof names);
-  if (error != CL_SUCCESS) {
-    return clloss__say(message, error, "trying what the compiler can do: %s", clloss_status_name(error));
-  }
+  const clloss_status status = build_trial(message, context, device, names, sizeof names);
+  if (status != CLLOSS_SUCCESS) return status;
   for (size_t i = 0; i < sizeof features / sizeof *features; ++i) {
     const size_t n = strlen(found->options);
     if (strstr(names, features[i].kernel))
@@ -117,37 +122,51 @@ static const struct {
      0},
 };
 
-/* The device's extensions, into *text, which is malloc's. */
-static cl_int read_extensions(cl_device_id device, char **text) {
+/* The device's vendor, and its extensions in *text, which is malloc's. */
+static clloss_status read_device(clloss__message *message, cl_device_id device, cl_uint *vendor,
+                                 char **text) {
+  static const char step[] = "asking for the device's vendor and extensions";
   size_t size = 0;
-  const cl_int error = clGetDeviceInfo(device, CL_DEVICE_EXTENSIONS, 0, NULL, &size);
-  if (error != CL_SUCCESS) return error;
-  *text = calloc(size + 1, 1);
-  return *text ? clGetDeviceInfo(device, CL_DEVICE_EXTENSIONS, size, *text, NULL) : CL_OUT_OF_HOST_MEMORY;
+  cl_int error = clGetDeviceInfo(device, CL_DEVICE_VENDOR_ID, sizeof *vendor, vendor, NULL);
+  if (error == CL_SUCCESS) error = clGetDeviceInfo(device, CL_DEVICE_EXTENSIONS, 0, NULL, &size);
+  if (error == CL_SUCCESS) {
+    *text = calloc(size + 1, 1);
+    if (!*text) return clloss__say(message, CL_OUT_OF_HOST_MEMORY, "%s: no memory for %zu bytes", step, size);
+    error = clGetDeviceInfo(device, CL_DEVICE_EXTENSIONS, size, *text, NULL);
+  }
+  return error == CL_SUCCESS ? CLLOSS_SUCCESS : clloss__say_opencl(message, error, "clGetDeviceInfo", step);
 }
 
 /* *width: how many items of its kernel go together; 0 if it isn't built, which is no error. */
-static cl_int try_shuffle(cl_context context, cl_device_id device, const char *text, const char *standard,
-                          size_t *width) {
+static clloss_status try_shuffle(clloss__message *message, cl_context context, cl_device_id device,
+                                 const char *text, const char *standard, size_t *width) {
   *width = 0;
   char options[32];
   snprintf(options, sizeof options, "-cl-std=CL%s", *standard ? standard : "1.2");
+  static const char step[] = "trying whether work-items read each other's registers";
+  const char *call = "clBuildProgram";
   cl_int error;
   cl_program program = clCreateProgramWithSource(context, 1, &text, NULL, &error);
-  if (error != CL_SUCCESS) return error;
+  if (error != CL_SUCCESS) return clloss__say_opencl(message, error, "clCreateProgramWithSource", step);
   error = clBuildProgram(program, 1, &device, options, NULL, NULL);
   /* drivers answer with codes of their own where an assembler refuses: the status says whether it was built at all */
   cl_build_status built = CL_BUILD_NONE;
   if (error != CL_SUCCESS)
     clGetProgramBuildInfo(program, device, CL_PROGRAM_BUILD_STATUS, sizeof built, &built, NULL);
   const bool refused = built == CL_BUILD_ERROR || error == CL_INVALID_BUILD_OPTIONS;
-  cl_kernel kernel = error == CL_SUCCESS ? clCreateKernel(program, "trial", &error) : NULL;
-  if (error == CL_SUCCESS)
+  cl_kernel kernel = NULL;
+  if (error == CL_SUCCESS) {
+    call = "clCreateKernel";
+    kernel = clCreateKernel(program, "trial", &error);
+  }
+  if (error == CL_SUCCESS) {
+    call = "clGetKernelWorkGroupInfo";
     error = clGetKernelWorkGroupInfo(kernel, device, CL_KERNEL_PREFERRED_WORK_GROUP_SIZE_MULTIPLE,
                                      sizeof *width, width, NULL);
+  }
   if (kernel) clReleaseKernel(kernel);
   clReleaseProgram(program);
-  return refused ? CL_SUCCESS : error;
+  return refused || error == CL_SUCCESS ? CLLOSS_SUCCESS : clloss__say_opencl(message, error, call, step);
 }
 
 static bool is_power_of_two(size_t n) { return n > 1 && (n & (n - 1)) == 0 && n <= 64; }
@@ -156,23 +175,12 @@ static clloss_status probe_shuffles(clloss__message *message, cl_context context
                                     clloss__probed *found) {
   cl_uint vendor = 0;
   char *extensions = NULL;
-  cl_int error = clGetDeviceInfo(device, CL_DEVICE_VENDOR_ID, sizeof vendor, &vendor, NULL);
-  if (error == CL_SUCCESS) error = read_extensions(device, &extensions);
-  if (error != CL_SUCCESS) {
-    free(extensions);
-    return clloss__say(message, error, "asking for the device's vendor and extensions: %s",
-                       clloss_status_name(error));
-  }
-  for (size_t i = 0; i < sizeof shuffles / sizeof *shuffles; ++i) {
+  clloss_status status = read_device(message, device, &vendor, &extensions);
+  for (size_t i = 0; status == CLLOSS_SUCCESS && i < sizeof shuffles / sizeof *shuffles; ++i) {
     size_t width;
     if (shuffles[i].vendor != vendor || !strstr(extensions, shuffles[i].extension)) continue;
-    error = try_shuffle(context, device, shuffles[i].text, shuffles[i].standard, &width);
-    if (error != CL_SUCCESS) {
-      free(extensions);
-      return clloss__say(message, error, "trying whether work-items read each other's registers: %s",
-                         clloss_status_name(error));
-    }
-    if (!width) continue;
+    status = try_shuffle(message, context, device, shuffles[i].text, shuffles[i].standard, &width);
+    if (status != CLLOSS_SUCCESS || !width) continue;
     if (shuffles[i].width) width = shuffles[i].width;
     if (shuffles[i].how && !is_power_of_two(width)) continue;
     const size_t n = strlen(found->options);
@@ -184,7 +192,7 @@ static clloss_status probe_shuffles(clloss__message *message, cl_context context
     if (*shuffles[i].standard) found->standard = shuffles[i].standard;
   }
   free(extensions);
-  return CLLOSS_SUCCESS;
+  return status;
 }
 
 clloss_status clloss__probe(clloss__message *message, cl_context context, cl_device_id device, bool cpu,

@@ -26,8 +26,8 @@ static clloss_status build_failed(const clloss__programs *all, clloss__message *
     log = calloc(size + 1, 1);
     if (log) clGetProgramBuildInfo(program, all->device, CL_PROGRAM_BUILD_LOG, size, log, NULL);
   }
-  clloss__say(message, error, "building %s with \"%s\" failed (%s):\n%s", source, options,
-              clloss_status_name(error), log ? log : "(no log)");
+  clloss__say(message, error, "building %s with \"%s\": clBuildProgram answers %s (%d)\n%s", source, options,
+              clloss_status_name(error), error, log ? log : "(no log)");
   free(log);
   return error;
 }
@@ -82,7 +82,7 @@ static clloss_status build(clloss__programs *all, clloss__message *message, cons
   cl_program program = clCreateProgramWithSource(all->context, 1, (const char *[]){source->text},
                                                  (const size_t[]){source->size_bytes}, &error);
   if (error != CL_SUCCESS) {
-    return clloss__say(message, error, "creating program %s: %s", source->name, clloss_status_name(error));
+    return clloss__say_opencl(message, error, "clCreateProgramWithSource", "program %s", source->name);
   }
   error = clBuildProgram(program, 1, &all->device, options, NULL, NULL);
   if (error != CL_SUCCESS) {
@@ -134,15 +134,15 @@ clloss_status clloss__program_kernel(clloss__programs *programs, clloss__message
   cl_int error;
   const cl_kernel kernel = clCreateKernel(program->program, name, &error);
   if (error != CL_SUCCESS) {
-    return clloss__say(message, error, "creating kernel %s: %s", name, clloss_status_name(error));
+    return clloss__say_opencl(message, error, "clCreateKernel", "kernel %s", name);
   }
   size_t most = 0;
   error = clGetKernelWorkGroupInfo(kernel, programs->device, CL_KERNEL_WORK_GROUP_SIZE, sizeof most, &most,
                                    NULL);
   if (error != CL_SUCCESS) {
     clReleaseKernel(kernel);
-    return clloss__say(message, error, "asking kernel %s how large a work-group it takes: %s", name,
-                       clloss_status_name(error));
+    return clloss__say_opencl(message, error, "clGetKernelWorkGroupInfo",
+                              "asking kernel %s how large a work-group it takes", name);
   }
   *out = &kernels[program->n_kernels++];
   **out = (clloss__kernel){.kernel = kernel, .local_most = most};

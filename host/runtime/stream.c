@@ -5,8 +5,9 @@
 
 #include "ctx.h"
 
-static clloss_status failed(clloss__stream *s, const char *what, cl_int error) {
-  return clloss__fail(s->ctx, error, "%s: %s", what, clloss_status_name(error));
+/* CLLOSS_SUCCESS where nothing has. */
+static clloss_status failed(clloss__stream *s, cl_int error, const char *call, const char *what) {
+  return error == CL_SUCCESS ? CLLOSS_SUCCESS : clloss__say_opencl(&s->ctx->message, error, call, "%s", what);
 }
 
 clloss_status clloss__stream_open(clloss__stream *s, clloss_ctx *ctx) {
@@ -16,7 +17,7 @@ clloss_status clloss__stream_open(clloss__stream *s, clloss_ctx *ctx) {
     cl_int error;
     /* deprecated in OpenCL 2.0, and still the one call that every version has */
     s->places[i].queue = clCreateCommandQueue(ctx->context, ctx->device, 0, &error);
-    if (error != CL_SUCCESS) return failed(s, "creating a queue", error);
+    if (error != CL_SUCCESS) return failed(s, error, "clCreateCommandQueue", "a queue for parts");
   }
   return CLLOSS_SUCCESS;
 }
@@ -27,27 +28,28 @@ static void release(clloss__array *a) {
 }
 
 /* On shared memory: a buffer on the array itself. */
-static cl_int lay_on(clloss__stream *s, clloss__array *a, const void *host, size_t bytes, bool writes) {
+static clloss_status lay_on(clloss__stream *s, clloss__array *a, const void *host, size_t bytes,
+                            bool writes) {
   release(a);
   cl_int error;
   const cl_mem_flags access = writes ? CL_MEM_READ_WRITE : CL_MEM_READ_ONLY;
   a->mem = clCreateBuffer(s->ctx->context, access | CL_MEM_USE_HOST_PTR, bytes, (void *)(uintptr_t)host,
                           &error);
-  return error;
+  return failed(s, error, "clCreateBuffer", "a part's buffer on the host's array");
 }
 
-static cl_int copy_to(clloss__stream *s, size_t place, clloss__array *a, const void *host, size_t bytes,
-                      bool reads) {
+static clloss_status copy_to(clloss__stream *s, size_t place, clloss__array *a, const void *host,
+                             size_t bytes, bool reads) {
   cl_int error = CL_SUCCESS;
   if (a->bytes < bytes) {
     release(a);
     a->mem = clCreateBuffer(s->ctx->context, CL_MEM_READ_WRITE, bytes, NULL, &error);
-    if (error == CL_SUCCESS) a->bytes = bytes;
+    if (error != CL_SUCCESS) return failed(s, error, "clCreateBuffer", "a part's buffer");
+    a->bytes = bytes;
   }
-  if (error == CL_SUCCESS && reads) {
+  if (reads)
     error = clEnqueueWriteBuffer(s->places[place].queue, a->mem, CL_FALSE, 0, bytes, host, 0, NULL, NULL);
-  }
-  return error;
+  return failed(s, error, "clEnqueueWriteBuffer", "a part's upload");
 }
 
 clloss_status clloss__stream_array(clloss__stream *s, size_t place, size_t which, const void *host,
@@ -55,32 +57,37 @@ clloss_status clloss__stream_array(clloss__stream *s, size_t place, size_t which
   *mem = NULL;
   if (!host || !bytes) return CLLOSS_SUCCESS;
   clloss__array *a = &s->places[place].arrays[which];
-  const cl_int error = s->ctx->planner.facts.shares_memory ? lay_on(s, a, host, bytes, writes)
-                                                           : copy_to(s, place, a, host, bytes, reads);
-  if (error != CL_SUCCESS) return failed(s, "a part's buffer", error);
+  const clloss_status status = s->ctx->planner.facts.shares_memory ? lay_on(s, a, host, bytes, writes)
+                                                                   : copy_to(s, place, a, host, bytes, reads);
+  if (status != CLLOSS_SUCCESS) return status;
   a->host = writes ? (void *)(uintptr_t)host : NULL;
   a->result_bytes = writes ? bytes : 0;
   *mem = a->mem;
   return CLLOSS_SUCCESS;
 }
 
+static clloss_status collect_array(clloss__stream *s, cl_command_queue queue, const clloss__array *a) {
+  static const char step[] = "a part's results";
+  cl_int error;
+  if (a->bytes) {
+    error = clEnqueueReadBuffer(queue, a->mem, CL_FALSE, 0, a->result_bytes, a->host, 0, NULL, NULL);
+    return failed(s, error, "clEnqueueReadBuffer", step);
+  }
+  void *mapped = clEnqueueMapBuffer(queue, a->mem, CL_FALSE, CL_MAP_READ, 0, a->result_bytes, 0, NULL, NULL,
+                                    &error);
+  if (error != CL_SUCCESS) return failed(s, error, "clEnqueueMapBuffer", step);
+  error = clEnqueueUnmapMemObject(queue, a->mem, mapped, 0, NULL, NULL);
+  return failed(s, error, "clEnqueueUnmapMemObject", step);
+}
+
 clloss_status clloss__stream_collect(clloss__stream *s, size_t place) {
   cl_command_queue queue = s->places[place].queue;
   for (size_t i = 0; i < CLLOSS__STREAM_ARRAYS; ++i) {
-    clloss__array *a = &s->places[place].arrays[i];
-    if (!a->host) continue;
-    cl_int error;
-    if (a->bytes) {
-      error = clEnqueueReadBuffer(queue, a->mem, CL_FALSE, 0, a->result_bytes, a->host, 0, NULL, NULL);
-    } else {
-      void *mapped = clEnqueueMapBuffer(queue, a->mem, CL_FALSE, CL_MAP_READ, 0, a->result_bytes, 0, NULL,
-                                        NULL, &error);
-      if (error == CL_SUCCESS) error = clEnqueueUnmapMemObject(queue, a->mem, mapped, 0, NULL, NULL);
-    }
-    if (error != CL_SUCCESS) return failed(s, "a part's results", error);
+    const clloss__array *a = &s->places[place].arrays[i];
+    const clloss_status status = a->host ? collect_array(s, queue, a) : CLLOSS_SUCCESS;
+    if (status != CLLOSS_SUCCESS) return status;
   }
-  const cl_int error = clFlush(queue);
-  return error == CL_SUCCESS ? CLLOSS_SUCCESS : failed(s, "a part's results", error);
+  return failed(s, clFlush(queue), "clFlush", "a part's results");
 }
 
 cl_command_queue clloss__stream_queue(const clloss__stream *s, size_t place) {
@@ -88,8 +95,7 @@ cl_command_queue clloss__stream_queue(const clloss__stream *s, size_t place) {
 }
 
 clloss_status clloss__stream_settle(clloss__stream *s, size_t place) {
-  const cl_int error = clFinish(s->places[place].queue);
-  return error == CL_SUCCESS ? CLLOSS_SUCCESS : failed(s, "waiting for an upload", error);
+  return failed(s, clFinish(s->places[place].queue), "clFinish", "waiting for an upload");
 }
 
 clloss_status clloss__stream_wait(clloss__stream *s, size_t place) {
@@ -99,7 +105,7 @@ clloss_status clloss__stream_wait(clloss__stream *s, size_t place) {
     a->host = NULL;
     if (!a->bytes) release(a);
   }
-  return error == CL_SUCCESS ? CLLOSS_SUCCESS : failed(s, "waiting for a part", error);
+  return failed(s, error, "clFinish", "waiting for a part");
 }
 
 void clloss__stream_close(clloss__stream *s) {

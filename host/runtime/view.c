@@ -184,7 +184,7 @@ static clloss_status read_memory(clloss_ctx *ctx, const char *call, const clloss
     const cl_int error = clGetMemObjectInfo(use->view->mem, queries[i].what, queries[i].size, queries[i].to,
                                             NULL);
     if (error != CL_SUCCESS) {
-      return clloss__fail(ctx, error, "%s.%s.mem: %s", call, use->name, clloss_status_name(error));
+      return clloss__say_opencl(&ctx->message, error, "clGetMemObjectInfo", "%s.%s.mem", call, use->name);
     }
   }
   if (type != CL_MEM_OBJECT_BUFFER) {
