@@ -106,7 +106,9 @@ static void grad_error(const distill_shape *s, case_chain k, const distill_note 
       highest += away == 0 && h->log_sum < log(2);
     }
     if (highest == 2) error = lacks, size = lack;
-    to[c] = unit(s) * g * (error + size * (10 + divisor_error(s))) + 2 * least(s) * (1 + g);
+    /* and of what that lacks each class may have been flushed */
+    const double flushed = highest == 2 ? (double)s->classes : 1;
+    to[c] = unit(s) * g * (error + size * (10 + divisor_error(s))) + 2 * least(s) * (1 + g * flushed);
   }
 }
 

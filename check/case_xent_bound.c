@@ -276,7 +276,8 @@ static void grad_error(const xent_shape *s, const clloss_plan *plan, const harne
     const double of_others = lacks ? k.g1 * k.q + k.z_part : of_p + k.z_part;
     const double size = p * of_others + k.g1 * q + own;
     double error = k.g1 * q * (of_divisor + 24) + own * (of_divisor + 24) + 2 * size;
-    if (lacks) error += k.g1 * k.hard * (e.lacks + 6 * note->log_sum);
+    if (lacks)
+      error += k.g1 * k.hard * (e.lacks + 6 * note->log_sum + (double)s->classes * least(s) / unit(s));
     if (isfinite(away))
       error += p * (of_others * (common + away) + k.g1 * k.q * e.q + of_lse) +
                least(s) / unit(s) * (1 + of_p + k.z_part);
