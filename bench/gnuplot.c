@@ -13,8 +13,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 int gnuplot_possible(void) { return system("command -v gnuplot >/dev/null 2>&1") == 0; }
 
 /* gnuplot's single quotes know one escape, a doubled quote. */
@@ -57,7 +55,7 @@ static int spawn(struct gnuplot *g, int input, int output) {
   error = posix_spawn_file_actions_adddup2(&files, input, STDIN_FILENO);
   if (!error) error = posix_spawn_file_actions_adddup2(&files, output, STDOUT_FILENO);
   if (!error) error = posix_spawn_file_actions_addopen(&files, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-  if (!error) error = posix_spawnp(&g->process, name, &files, NULL, arguments, environ);
+  if (!error) error = whole_files_spawn(&g->process, name, arguments, &files);
   posix_spawn_file_actions_destroy(&files);
   return error;
 }

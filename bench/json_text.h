@@ -4,7 +4,8 @@
 
 #include <stdio.h>
 
-/* Quoted, with quotes, backslashes and control characters escaped; bytes from 0x80 are passed on, so UTF-8 stays itself. */
+/* Quoted, with quotes, backslashes and control characters escaped. UTF-8 stays itself; a byte that is none of a character's,
+ * as a driver may have in a device's name, becomes U+FFFD. */
 void json_string(FILE *out, const char *text);
 
 #endif

@@ -3,6 +3,7 @@
 #include "torch.h"
 
 #include "peers/torch_peer.h"
+#include "whole_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,8 +18,6 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-extern char **environ;
 
 enum { MEMORY_FD = 3, LINE = 256, PATIENCE_MS = 300000 /* torch.compile takes a minute on a busy machine */ };
 
@@ -81,7 +80,7 @@ static int spawn(struct torch *t, const char *python, char *const *argv, int far
   if (rc == 0) rc = posix_spawn_file_actions_adddup2(&actions, far_end, 1);
   if (rc == 0) rc = posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
   if (rc == 0) rc = posix_spawn_file_actions_adddup2(&actions, t->memory, MEMORY_FD);
-  if (rc == 0) rc = posix_spawnp(&t->child, python, &actions, NULL, argv, environ);
+  if (rc == 0) rc = whole_files_spawn(&t->child, python, argv, &actions);
   if (rc != 0) t->child = 0;
   posix_spawn_file_actions_destroy(&actions);
   return rc;

@@ -3,6 +3,7 @@
 #include "whole_file.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,26 +11,68 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* What a signal has to remove. The only state: a handler takes no argument. */
+extern char **environ;
+
+/* What a signal has to remove, and who may touch that, and the names in the file system that go with it. */
 static char *volatile pending[WHOLE_FILES_MAX];
+static pthread_mutex_t names = PTHREAD_MUTEX_INITIALIZER;
+
+static void hold(void) { pthread_mutex_lock(&names); }
+static void let_go(void) { pthread_mutex_unlock(&names); }
 
 void whole_files_remove_pending(void) {
   for (int i = 0; i < WHOLE_FILES_MAX; i++)
     if (pending[i]) unlink(pending[i]);
 }
 
-static void on_signal(int number) {
+/* Signals are waited for by a thread, and blocked in all others. A handler would have to share them with those that the
+ * compilers in drivers install, and LLVM's is gone after one signal, before it has gone on to the one before it: a second
+ * signal at that moment, such as timeout(1) sends, would end the process with its files lying about. Nothing is renamed or
+ * made any more once they are removed: the names stay held. */
+static void *await_signal(void *watched) {
+  int number;
+  if (sigwait(watched, &number) != 0) return NULL;
+  hold();
   whole_files_remove_pending();
-  raise(number); /* once this handler has returned; it was for one time, so now the default */
+  signal(number, SIG_DFL);
+  pthread_sigmask(SIG_UNBLOCK, watched, NULL);
+  raise(number);
+  return NULL;
+}
+
+/* Those that somebody else ignores, as nohup(1) does, or handles stay theirs. */
+static void choose_signals(sigset_t *watched) {
+  const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+  struct sigaction now;
+  sigemptyset(watched);
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+    if (!sigaction(numbers[i], NULL, &now) && now.sa_handler == SIG_DFL) sigaddset(watched, numbers[i]);
 }
 
 void whole_files_watch_signals(void) {
-  const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
-  struct sigaction ours = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND}, before;
-  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-    if (!sigaction(numbers[i], NULL, &before) && before.sa_handler == SIG_DFL)
-      sigaction(numbers[i], &ours, NULL);
+  static sigset_t watched;
+  pthread_t thread;
+  choose_signals(&watched);
+  pthread_sigmask(SIG_BLOCK, &watched, NULL);
+  if (pthread_create(&thread, NULL, await_signal, &watched) != 0)
+    pthread_sigmask(SIG_UNBLOCK, &watched, NULL);
+  else
+    pthread_detach(thread);
   signal(SIGXFSZ, SIG_IGN);
+}
+
+int whole_files_spawn(pid_t *child, const char *program, char *const arguments[],
+                      const posix_spawn_file_actions_t *files) {
+  posix_spawnattr_t attributes;
+  sigset_t none;
+  int error = posix_spawnattr_init(&attributes);
+  if (error) return error;
+  sigemptyset(&none);
+  error = posix_spawnattr_setsigmask(&attributes, &none);
+  if (!error) error = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+  if (!error) error = posix_spawnp(child, program, files, &attributes, arguments, environ);
+  posix_spawnattr_destroy(&attributes);
+  return error;
 }
 
 static void set_pending(char *name, int on) {
@@ -95,14 +138,11 @@ int whole_file_open(struct whole_file *f, char *why, size_t why_size) {
   f->final = exists ? realpath(f->path, NULL) : strdup(f->path);
   f->temporary = f->final ? beside(f->final, ".XXXXXX") : NULL;
   if (!f->temporary) return refuse(f, "out of memory", why, why_size);
-  /* no signal between the file and the note of it */
-  sigset_t all, before;
-  sigfillset(&all);
-  sigprocmask(SIG_SETMASK, &all, &before);
+  hold();
   errno = 0;
   f->descriptor = mkstemp(f->temporary);
   if (f->descriptor >= 0) set_pending(f->temporary, 1);
-  sigprocmask(SIG_SETMASK, &before, NULL);
+  let_go();
   if (f->descriptor < 0) {
     refuse_errno(f, why, why_size);
     free(f->temporary);
@@ -110,6 +150,17 @@ int whole_file_open(struct whole_file *f, char *why, size_t why_size) {
     return -1;
   }
   return set_rights(f->descriptor, exists ? &old : NULL) == 0 ? 0 : refuse_errno(f, why, why_size);
+}
+
+int whole_file_nameless(const char *folder) {
+  char *name = beside(folder, "/clloss.XXXXXX");
+  if (!name) return -1;
+  hold();
+  const int descriptor = mkstemp(name);
+  if (descriptor >= 0) unlink(name);
+  let_go();
+  free(name);
+  return descriptor;
 }
 
 int whole_file_probe(const char *path, char *why, size_t why_size) {
@@ -161,8 +212,10 @@ static void undo(struct whole_file *f) {
     unlink(f->final);
 }
 
+/* A second name is nobody's but ours, and all files have their names or none has: a signal comes before or after. */
 int whole_files_commit(struct whole_file *const files[], size_t n, char *why, size_t why_size) {
   size_t done = 0;
+  hold();
   for (; done < n; done++) {
     struct whole_file *f = files[done];
     if (!f->path) continue;
@@ -179,10 +232,12 @@ int whole_files_commit(struct whole_file *const files[], size_t n, char *why, si
     free(files[i]->backup);
     files[i]->backup = NULL;
   }
+  let_go();
   return rc;
 }
 
 void whole_files_discard(struct whole_file *const files[], size_t n) {
+  hold();
   for (size_t i = 0; i < n; i++) {
     struct whole_file *f = files[i];
     free(f->final);
@@ -194,4 +249,5 @@ void whole_files_discard(struct whole_file *const files[], size_t n) {
     free(f->temporary);
     f->temporary = NULL;
   }
+  let_go();
 }

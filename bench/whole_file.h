@@ -4,7 +4,9 @@
 #ifndef BENCH_WHOLE_FILE_H
 #define BENCH_WHOLE_FILE_H
 
+#include <spawn.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 enum { WHOLE_FILES_MAX = 8 /* that can be open at one time */ };
 
@@ -17,9 +19,12 @@ struct whole_file {
 };
 
 /* From here on a signal that ends the program removes temporary files first, and a limit on the size of files is an error
- * of write(). To be called before an OpenCL driver loads: handlers that its compiler installs come before these and go on
- * to them, but a signal that has one isn't taken over. */
+ * of write(). To be called before an OpenCL driver loads, whose threads take over what is blocked, and before other threads. */
 void whole_files_watch_signals(void);
+
+/* Starts a program, found in PATH, for which no signal is blocked: 0, or an error number. */
+int whole_files_spawn(pid_t *child, const char *program, char *const arguments[],
+                      const posix_spawn_file_actions_t *files);
 
 /* For a handler of the caller's own. */
 void whole_files_remove_pending(void);
@@ -29,6 +34,9 @@ int whole_file_open(struct whole_file *f, char *why, size_t why_size);
 
 /* Whether that can be done, for who wants to know before the long work; nothing is left. */
 int whole_file_probe(const char *path, char *why, size_t why_size);
+
+/* A file in a folder that has no name, and so goes with the process: its descriptor, or −1 and errno. */
+int whole_file_nameless(const char *folder);
 
 /* Adds to it. */
 int whole_file_write(struct whole_file *f, const void *bytes, size_t n, char *why, size_t why_size);

@@ -5,6 +5,7 @@
 #include "array.h"
 
 #include "cli.h"
+#include "whole_file.h"
 
 #include <clloss/clloss_types.h>
 #include <errno.h>
@@ -74,18 +75,10 @@ void array_close(array *a) {
   *a = (array){.items = NULL};
 }
 
-/* A file without a name. Not tmpfile(): that one is in /tmp, which may be memory. */
-static int nameless(char *folder, size_t room) {
+/* Not /tmp, which may be memory. */
+static const char *scratch_folder(void) {
   const char *wanted = getenv("TMPDIR");
-  char name[4096];
-  snprintf(folder, room, "%s", wanted && *wanted ? wanted : "/var/tmp");
-  if (snprintf(name, sizeof name, "%s/clloss.XXXXXX", folder) >= (int)sizeof name) {
-    errno = ENAMETOOLONG;
-    return -1;
-  }
-  int descriptor = mkstemp(name);
-  if (descriptor >= 0) unlink(name);
-  return descriptor;
+  return wanted && *wanted ? wanted : "/var/tmp";
 }
 
 static bool write_all(int descriptor, const char *bytes, size_t n) {
@@ -103,9 +96,9 @@ enum { PART_BYTES = 1 << 18 };
 
 static bool convert(array *a, npy_file *npy, uint32_t dtype) {
   static char part[PART_BYTES];
-  char folder[1024];
+  const char *folder = scratch_folder();
   const size_t item = dtype_bytes(dtype), most = PART_BYTES / item;
-  int descriptor = nameless(folder, sizeof folder);
+  int descriptor = whole_file_nameless(folder);
   bool good = descriptor >= 0, read = good && npy_seek(npy, 0);
   for (uint64_t done = 0; good && read && done < npy->count; done += most) {
     size_t n = npy->count - done < most ? (size_t)(npy->count - done) : most;

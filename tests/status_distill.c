@@ -39,6 +39,13 @@ static void structs(const bench *b) {
   CHECK_STATUS(clloss_distill_workspace(NULL, &right, NULL, &bytes), CLLOSS_NULL_ARGUMENT);
   CHECK_STATUS(clloss_distill_workspace(b->ctx, NULL, NULL, &bytes), CLLOSS_NULL_ARGUMENT);
   CHECK_STATUS(clloss_distill_workspace(b->ctx, &right, NULL, NULL), CLLOSS_NULL_ARGUMENT);
+  /* a type alone is a view to come, but not where the call itself is asked about */
+  const clloss_distill_options sum = {.struct_size = sizeof sum, .reduction = CLLOSS_SUM};
+  clloss_distill typed = right;
+  typed.divisor = (clloss_view){.dtype = CLLOSS_F32};
+  CHECK_STATUS(clloss_distill_workspace(b->ctx, &typed, &sum, &bytes), CLLOSS_SUCCESS);
+  typed.student.mem = NULL;
+  CHECK_STATUS(clloss_distill_workspace(b->ctx, &typed, &sum, &bytes), CLLOSS_OPTION);
   REFUSED(FORWARD, CLLOSS_STRUCT_SIZE, "distill", x.struct_size = 3);
   REFUSED(FORWARD, CLLOSS_STRUCT_SIZE, "options", o.struct_size = 3);
   REFUSED(FUSED, CLLOSS_SIZE, "classes", x.classes = 0);

@@ -95,6 +95,8 @@ static clloss_status read(const clloss__loss *loss, clloss__request *r, const cl
   clloss_status status = clloss__enter(ask->ctx);
   if (status == CLLOSS_SUCCESS) status = read_structs(loss, r, ask);
   if (status != CLLOSS_SUCCESS) return status;
+  /* the call itself, with its buffers */
+  if (ask->purpose == CLLOSS__SIZE && key_of(loss, r)->mem) r->presence = CLLOSS__BOUND;
   clloss__settle_views(ask->ctx, r->presence, part(r, loss->arrays), loss->key.at, loss->last_view);
   clloss_view *key = key_of(loss, r);
   r->untyped = !key->mem && key->dtype == 0;

@@ -18,7 +18,8 @@ enum { CLLOSS__SCALARS_MOST = 16 };
 /* What a call does with its arrays. A loss may have further passes of its own. */
 enum { CLLOSS__FORWARD, CLLOSS__BACKWARD, CLLOSS__FUSED };
 
-/* What a loss is asked for. In all but the first a view counts by its element type, and no buffer is looked at. */
+/* What a loss is asked for. In all but the first no buffer is looked at, and a view counts by its element type, unless it is the
+ * size of a call whose key has a buffer: that is the call as it will be made. */
 typedef enum {
   CLLOSS__MAKE, /* the call */
   /* Its kernels, enqueued on the queue in the same numbers and sizes of work-groups, for which some drivers generate code

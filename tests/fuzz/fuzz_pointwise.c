@@ -1,5 +1,4 @@
 /* Random calls of elementwise losses: all kinds and passes. */
-#include "case_pointwise.h"
 #include "fuzz.h"
 
 #include <math.h>
@@ -80,7 +79,7 @@ static void draw_factors(pointwise_shape *s, uint64_t *state) {
   o->grad_alpha = ldexp(FUZZ_NUMBER(state, 1, -0.75), of_alpha);
 }
 
-static fuzz_setting draw(fuzz *f, pointwise_shape *s, uint64_t *state) {
+fuzz_setting fuzz_draw_pointwise(fuzz *f, pointwise_shape *s, uint64_t *state) {
   static const uint32_t types[] = {CLLOSS_F32, CLLOSS_F16, CLLOSS_BF16, CLLOSS_F64},
                         sizes[] = {1, 1, 2, 3, 7, 8, 60, 64, 256, 0};
   size_t build = harness_pick(state, COUNT(builds)), kind = harness_pick(state, COUNT(kinds));
@@ -107,13 +106,13 @@ static fuzz_setting draw(fuzz *f, pointwise_shape *s, uint64_t *state) {
 
 void fuzz_pointwise(fuzz *f, uint64_t *state) {
   pointwise_shape s;
-  const fuzz_setting setting = draw(f, &s, state);
+  const fuzz_setting setting = fuzz_draw_pointwise(f, &s, state);
   fuzz_check(f, &setting, &pointwise_passes, NULL, &s, state);
 }
 
 void fuzz_pointwise_factors(fuzz *f, uint64_t *state) {
   pointwise_shape s;
-  const fuzz_setting setting = draw(f, &s, state);
+  const fuzz_setting setting = fuzz_draw_pointwise(f, &s, state);
   /* the reference, f64, has room for products of f32 alone */
   if (pointwise_dtype(&s) == CLLOSS_F64) s.dtype = s.target_dtype = s.grad_dtype = CLLOSS_F32;
   draw_factors(&s, state);

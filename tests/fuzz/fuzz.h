@@ -3,7 +3,12 @@
 #ifndef CLLOSS_TESTS_FUZZ_H
 #define CLLOSS_TESTS_FUZZ_H
 
+#include "case_distill.h"
+#include "case_information.h"
+#include "case_pointwise.h"
+#include "case_softmax.h"
 #include "case_xent.h"
+#include "tape.h"
 
 enum { FUZZ_TUNING = 600, FUZZ_SETTINGS = 80 };
 
@@ -24,12 +29,14 @@ typedef struct fuzz {
     clloss_ctx *ctx;
   } ctx[FUZZ_SETTINGS];
   size_t n_ctx;
+  struct spoilt_bench *bench; /* what spoilt calls work on, made by the first */
+  size_t accepted, refused;   /* how many of them */
 } fuzz;
 
 /* Draws and makes one call, whose random numbers all come from *state. */
 typedef void fuzz_draw(fuzz *f, uint64_t *state);
 fuzz_draw fuzz_xent, fuzz_xent_factors, fuzz_xent_host, fuzz_many_classes, fuzz_pointwise,
-    fuzz_pointwise_factors, fuzz_softmax, fuzz_distill, fuzz_information;
+    fuzz_pointwise_factors, fuzz_softmax, fuzz_distill, fuzz_information, fuzz_spoilt;
 
 /* A setting for programs of these local sizes, a list that ends with 0; 1 is the lane team, and others
  * are the group team's. What else a plan may be overridden with, and the tuning text, are drawn. */
@@ -53,8 +60,20 @@ double fuzz_number(uint64_t *state, const double *list, size_t n);
 #define FUZZ_NUMBER(state, ...) \
   fuzz_number(state, (const double[]){__VA_ARGS__}, sizeof(double[]){__VA_ARGS__} / sizeof(double))
 
-/* A shape and a setting for it, of fuzz_xent.c. */
+/* A shape of each loss, and a setting for it; and the pass of a softmax, of which not every shape has a forward one. */
 fuzz_setting fuzz_draw_xent(fuzz *f, xent_shape *s, uint64_t *state);
+fuzz_setting fuzz_draw_pointwise(fuzz *f, pointwise_shape *s, uint64_t *state);
+fuzz_setting fuzz_draw_softmax(fuzz *f, softmax_shape *s, uint64_t *state);
+fuzz_setting fuzz_draw_distill(fuzz *f, distill_shape *s, uint64_t *state);
+fuzz_setting fuzz_draw_information(fuzz *f, information_shape *s, uint64_t *state);
+bool fuzz_goes_backward(const softmax_shape *s, uint64_t *state);
+
+/* Makes a call that the tape describes, and spoils, and judges what became of it (spoilt.c). */
+void fuzz_spoilt_call(fuzz *f, fuzz_tape *tape);
+void fuzz_spoilt_close(fuzz *f);
+
+/* Releases what calls have left. */
+void fuzz_close(fuzz *f);
 
 bool fuzz_has_f64(const fuzz *f);
 

@@ -1,7 +1,4 @@
 /* Random calls of softmax, distillation, and surprisal and entropy. */
-#include "case_distill.h"
-#include "case_information.h"
-#include "case_softmax.h"
 #include "fuzz.h"
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
@@ -57,24 +54,33 @@ static const struct {
     {CLLOSS_F32, CLLOSS_BF16, {64}},
 };
 
-void fuzz_softmax(fuzz *f, uint64_t *state) {
+fuzz_setting fuzz_draw_softmax(fuzz *f, softmax_shape *s, uint64_t *state) {
   const case_layout l = draw_layout(state);
   size_t build = harness_pick(state, COUNT(softmax_builds));
   if (softmax_builds[build].read == CLLOSS_F64 && !fuzz_has_f64(f)) build = 0;
-  softmax_shape s = {.layout = l,
-                     .read = softmax_builds[build].read,
-                     .write = softmax_builds[build].write,
-                     .is_log = harness_pick(state, 2),
-                     .fill = (enum softmax_fill)harness_pick(state, SOFTMAX_FILLS)};
+  *s = (softmax_shape){.layout = l,
+                       .read = softmax_builds[build].read,
+                       .write = softmax_builds[build].write,
+                       .is_log = harness_pick(state, 2),
+                       .fill = (enum softmax_fill)harness_pick(state, SOFTMAX_FILLS)};
   const fuzz_setting setting = draw_setting(f, softmax_builds[build].local_sizes, state);
   if (f->all_types) {
-    s.read = draw_real(f, state);
-    s.write = harness_pick(state, 2) ? s.read : arithmetic(s.read);
+    s->read = draw_real(f, state);
+    s->write = harness_pick(state, 2) ? s->read : arithmetic(s->read);
   }
-  const bool narrows = harness_bytes(s.write) < harness_bytes(s.read),
-             back = narrows || harness_pick(state, 2);
-  s.scale = harness_pick(state, 2) ? 0 : FUZZ_NUMBER(state, 0.125, -1.5, 2);
-  s.in_place = s.read == s.write && harness_pick(state, 2);
+  s->scale = harness_pick(state, 2) ? 0 : FUZZ_NUMBER(state, 0.125, -1.5, 2);
+  s->in_place = s->read == s->write && harness_pick(state, 2);
+  return setting;
+}
+
+bool fuzz_goes_backward(const softmax_shape *s, uint64_t *state) {
+  return harness_bytes(s->write) < harness_bytes(s->read) || harness_pick(state, 2);
+}
+
+void fuzz_softmax(fuzz *f, uint64_t *state) {
+  softmax_shape s;
+  const fuzz_setting setting = fuzz_draw_softmax(f, &s, state);
+  const bool back = fuzz_goes_backward(&s, state);
   fuzz_check(f, &setting, NULL, back ? &softmax_backward_case : &softmax_forward_case, &s, state);
 }
 
@@ -110,40 +116,52 @@ static void draw_distill_options(distill_shape *s, uint64_t *state) {
   s->blind = s->workspace && s->dtype == CLLOSS_F32 && !s->class_pad && harness_pick(state, 2);
 }
 
-void fuzz_distill(fuzz *f, uint64_t *state) {
+fuzz_setting fuzz_draw_distill(fuzz *f, distill_shape *s, uint64_t *state) {
   const case_layout l = draw_layout(state);
   size_t build = harness_pick(state, COUNT(distill_builds));
   if (distill_builds[build].dtype == CLLOSS_F64 && !fuzz_has_f64(f)) build = 0;
-  distill_shape s = {.layout = l,
-                     .dtype = distill_builds[build].dtype,
-                     .teacher_dtype = distill_builds[build].teacher_dtype,
-                     .grad_dtype = distill_builds[build].grad_dtype,
-                     .fill = (enum distill_fill)harness_pick(state, DISTILL_FILLS)};
+  *s = (distill_shape){.layout = l,
+                       .dtype = distill_builds[build].dtype,
+                       .teacher_dtype = distill_builds[build].teacher_dtype,
+                       .grad_dtype = distill_builds[build].grad_dtype,
+                       .fill = (enum distill_fill)harness_pick(state, DISTILL_FILLS)};
   const fuzz_setting setting = draw_setting(f, distill_builds[build].local_sizes, state);
   if (f->all_types) {
-    s.dtype = draw_real(f, state);
-    s.teacher_dtype = harness_pick(state, 2) ? s.dtype : arithmetic(s.dtype);
-    s.grad_dtype = harness_pick(state, 2) ? s.dtype : arithmetic(s.dtype);
+    s->dtype = draw_real(f, state);
+    s->teacher_dtype = harness_pick(state, 2) ? s->dtype : arithmetic(s->dtype);
+    s->grad_dtype = harness_pick(state, 2) ? s->dtype : arithmetic(s->dtype);
   }
-  draw_distill_options(&s, state);
+  draw_distill_options(s, state);
+  return setting;
+}
+
+void fuzz_distill(fuzz *f, uint64_t *state) {
+  distill_shape s;
+  const fuzz_setting setting = fuzz_draw_distill(f, &s, state);
   fuzz_check(f, &setting, &distill_passes, NULL, &s, state);
 }
 
 /* ---- surprisal and entropy ---- */
 
-void fuzz_information(fuzz *f, uint64_t *state) {
+fuzz_setting fuzz_draw_information(fuzz *f, information_shape *s, uint64_t *state) {
   static const uint32_t flags[] = {0, CLLOSS_FROM_PROBABILITIES, CLLOSS_FROM_LOG_PROBABILITIES};
   /* what test_information compiles */
   static const uint32_t lane[] = {1, 0}, any[] = {1, 1, 7, 64, 0},
                         types[] = {CLLOSS_F32, CLLOSS_F32, CLLOSS_BF16, CLLOSS_F64};
   const case_layout l = draw_layout(state);
-  information_shape s = {.layout = l,
-                         .dtype = types[harness_pick(state, fuzz_has_f64(f) ? 4 : 3)],
-                         .targets_dtype = harness_pick(state, 2) ? CLLOSS_I32 : CLLOSS_I64,
-                         .flags = flags[harness_pick(state, COUNT(flags))],
-                         .without = (uint32_t)harness_pick(state, 3),
-                         .fill = (enum information_fill)harness_pick(state, INFORMATION_FILLS)};
-  const fuzz_setting setting = draw_setting(f, s.dtype == CLLOSS_F32 ? any : lane, state);
-  if (f->all_types) s.dtype = draw_real(f, state);
+  *s = (information_shape){.layout = l,
+                           .dtype = types[harness_pick(state, fuzz_has_f64(f) ? 4 : 3)],
+                           .targets_dtype = harness_pick(state, 2) ? CLLOSS_I32 : CLLOSS_I64,
+                           .flags = flags[harness_pick(state, COUNT(flags))],
+                           .without = (uint32_t)harness_pick(state, 3),
+                           .fill = (enum information_fill)harness_pick(state, INFORMATION_FILLS)};
+  const fuzz_setting setting = draw_setting(f, s->dtype == CLLOSS_F32 ? any : lane, state);
+  if (f->all_types) s->dtype = draw_real(f, state);
+  return setting;
+}
+
+void fuzz_information(fuzz *f, uint64_t *state) {
+  information_shape s;
+  const fuzz_setting setting = fuzz_draw_information(f, &s, state);
   fuzz_check(f, &setting, NULL, &information_case, &s, state);
 }

@@ -1,6 +1,5 @@
 /* Random calls of clloss_xent_host: any subset of the outputs, parts of any size, bit for bit what one call on the whole
  * gives. And one call of more classes than an f32 can number, whose results are known without a reference. */
-#include "case_xent.h"
 #include "fuzz.h"
 
 #include <math.h>

@@ -1,5 +1,4 @@
 /* Random calls of softmax cross-entropy. */
-#include "case_xent.h"
 #include "fuzz.h"
 
 #include <math.h>
