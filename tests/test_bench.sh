@@ -41,7 +41,7 @@ done
 # Triad is the floor of those that read two tensors, and timed beside no other; elementwise losses tell no plan.
 [ "$(grep -cE "^.\"case\": \"(mse|bce_logits|distill)_fused\",.* \"inplace\": false,.*\"triad_ms\": $number,.*\"triad_by\": \"[a-zO]" "$work/json")" -eq 3 ] ||
   fail 'three cases have a triad'
-[ "$(grep -cE '^."case": "xent_.*"triad_ms": null,.*"triad_by": ""' "$work/json")" -eq 30 ] || fail 'a triad that is no floor'
+[ "$(grep -cE '^."case": "xent_.*"triad_ms": null,.*"triad_by": ""' "$work/json")" -eq 33 ] || fail 'a triad that is no floor'
 [ "$(grep -cE '"case": "(mse|bce_logits)_fused",.* "classes": 1,.*"plan": "",' "$work/json")" -eq 2 ] ||
   fail 'elementwise losses are timed at the first V, without a plan'
 
@@ -86,7 +86,7 @@ if [ -c /dev/full ]; then
 fi
 
 "$clloss" bench --list >"$work/list" || fail "--list: exit status $?"
-[ "$(wc -l <"$work/list")" -eq 14 ] || fail "--list: $(cat "$work/list")"
+[ "$(wc -l <"$work/list")" -eq 15 ] || fail "--list: $(cat "$work/list")"
 "$clloss" bench --help >"$work/help" || fail "--help: exit status $?"
 for option in $(grep -oE '^  --[a-z-]+' "$work/help"); do
   case $option in --quick | --peers | --json | --first-result | --list | --help) continue ;; esac
@@ -201,7 +201,7 @@ if command -v gnuplot >/dev/null 2>&1; then
     fail "--report: exit status $?: $(cat "$work/err")"
   for plot in roofline classes; do grep -q '</svg>' "$work/report/$plot.svg" || fail "--report drew no $plot"; done
   [ ! -e "$work/report/rows.svg" ] || fail '--report drew rows of nothing'
-  [ "$(wc -l <"$work/report/results.jsonl")" -eq 23 ] || fail '--report has not a line per case'
+  [ "$(wc -l <"$work/report/results.jsonl")" -eq 25 ] || fail '--report has not a line per case'
   grep -q '"command": "clloss bench --rows 3 --classes 5,9 --reps 2 --report ' "$work/report/run.json" ||
     fail "--report: $(cat "$work/report/run.json")"
   grep -qF "$(sed -n '$p' "$work/out")" "$work/report/table.txt" || fail "--report: the table isn't the terminal's"
