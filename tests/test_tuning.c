@@ -8,14 +8,14 @@
 
 static fixture f;
 
-/* The plan of rows × classes on a ctx with that text, on the team of that family; of a call with class weights, whose rows the
- * group team walks, or without. */
-static clloss_plan plan_of(const char *tuning, uint32_t family, size_t rows, size_t classes, bool weights) {
-  const clloss_ctx_options options = {.struct_size = sizeof options, .tuning = tuning, .family = family};
+/* The plan of rows × classes on a ctx with that text, on the team of that family; of a call whose rows the group team
+ * walks, as rows per work-group are given, or holds. */
+static clloss_plan plan_of(const char *tuning, uint32_t family, size_t rows, size_t classes, bool walks) {
+  const clloss_ctx_options options = {
+      .struct_size = sizeof options, .tuning = tuning, .family = family, .rows_per_group = walks};
   clloss_xent xent = {.struct_size = sizeof xent, .rows = rows, .classes = classes};
   clloss_plan plan = {.struct_size = sizeof plan};
   clloss_ctx *ctx = NULL;
-  if (weights) xent.class_weight.dtype = CLLOSS_F32;
   CHECK_EQ(clloss_ctx_create(&ctx, f.context, f.device, &options), CLLOSS_SUCCESS);
   CHECK_EQ(clloss_xent_plan(ctx, &xent, &plan), CLLOSS_SUCCESS);
   clloss_ctx_destroy(&ctx);
