@@ -34,6 +34,10 @@ typedef struct layer_api {
   /* From now on no kernel takes a work-group of more items; 0: as the driver says. */
   void (*limit_items)(size_t most);
 
+  /* From now on a work-group has so much local memory and no more (0: as the driver says), of which each kernel takes `own`
+   * bytes by itself. What an argument or a launch takes beyond that is CL_OUT_OF_RESOURCES. */
+  void (*limit_local)(size_t most, size_t own);
+
   const char *(*kind_name)(int kind);
   int64_t (*live)(int kind);
 } layer_api;
