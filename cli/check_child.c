@@ -50,9 +50,10 @@ static void open_device(child *me, check_message *m) {
   harness_device *d = &me->device;
   d->device = list.devices[me->c->request.device];
   char *name = device_name(d->device);
-  snprintf(m->facts.device, CHECK_NAME, "%s", name ? name : "?");
-  clGetPlatformInfo(list.platforms[me->c->request.device], CL_PLATFORM_NAME, CHECK_NAME - 1,
-                    m->facts.platform, NULL);
+  snprintf(m->facts.device, CHECK_NAME, "%s", name && *name ? name : "?");
+  if (clGetPlatformInfo(list.platforms[me->c->request.device], CL_PLATFORM_NAME, CHECK_NAME - 1,
+                        m->facts.platform, NULL) != CL_SUCCESS)
+    snprintf(m->facts.platform, CHECK_NAME, "?");
   text(d->device, CL_DRIVER_VERSION, m->facts.driver);
   free(name);
   devices_free(&list);
@@ -81,19 +82,30 @@ static clloss_ctx *ctx_of(child *me, const harness_plan *plan) {
 /* A quarter of the memory, as others want some; the harness holds inputs and outputs in one buffer each. */
 static void ask_facts(child *me, check_message *m) {
   static const harness_plan any = {0};
-
   cl_ulong all = 0, one = 0;
-  cl_device_id d = me->device.device;
+  cl_device_fp_config doubles = 0;
+  const struct {
+    cl_device_info what;
+    size_t size;
+    void *to;
+  } queries[] = {{CL_DEVICE_GLOBAL_MEM_SIZE, sizeof all, &all},
+                 {CL_DEVICE_MAX_MEM_ALLOC_SIZE, sizeof one, &one},
+                 {CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof m->facts.local_most, &m->facts.local_most},
+                 {CL_DEVICE_DOUBLE_FP_CONFIG, sizeof doubles, &doubles}};
   if (!ctx_of(me, &any)) {
     m->kind = CHECK_REFUSED;
     snprintf(m->words, sizeof m->words, "%s", me->why);
     return;
   }
-
-  clGetDeviceInfo(d, CL_DEVICE_GLOBAL_MEM_SIZE, sizeof all, &all, NULL);
-  clGetDeviceInfo(d, CL_DEVICE_MAX_MEM_ALLOC_SIZE, sizeof one, &one, NULL);
-  clGetDeviceInfo(d, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof m->facts.local_most, &m->facts.local_most, NULL);
-  m->facts.f64 = harness_has_f64(&me->device);
+  for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
+    const cl_int status = clGetDeviceInfo(me->device.device, queries[i].what, queries[i].size, queries[i].to,
+                                          NULL);
+    if (status == CL_SUCCESS) continue;
+    m->kind = CHECK_REFUSED;
+    snprintf(m->words, sizeof m->words, "asking what it has: %s", clloss_status_name(status));
+    return;
+  }
+  m->facts.f64 = doubles != 0;
   m->facts.most_bytes = (double)(all / 4 < one ? all / 4 : one);
 }
 

@@ -164,10 +164,13 @@ static void write_result(const tuner *t, const struct trial *what, size_t n,
   fprintf(t->file, "\n%s%s %llu\n", best ? "" : "# ", what->name, what->values[best]);
 }
 
-static clloss_status open_ctx(const tuner *t, const struct trial *what, size_t i, clloss_ctx **ctx) {
+static clloss_status open_ctx(const tuner *t, const struct trial *what, size_t i, clloss_ctx **ctx, char *why,
+                              size_t why_size) {
   char text[96];
   snprintf(text, sizeof text, "%s %llu\n", what->name, what->values[i]);
   const clloss_ctx_options options = {.struct_size = sizeof options,
+                                      .message = why,
+                                      .message_size_bytes = why_size,
                                       .tuning = text,
                                       .family = !t->forced ? CLLOSS_FAMILY_AUTO
                                                 : t->group ? CLLOSS_FAMILY_GROUP
@@ -180,39 +183,59 @@ static int try_one(tuner *t, const struct trial *what) {
   double ratios[CANDIDATES][ROUNDS];
   size_t n = 0;
   subject s;
+  char why[1024] = "";
   clloss_status status = open_subject(t, what, &s);
   while (status == CLLOSS_SUCCESS && n < what->n) {
-    status = open_ctx(t, what, n, &ctx[n]);
+    status = open_ctx(t, what, n, &ctx[n], why, sizeof why);
     n += status == CLLOSS_SUCCESS;
   }
   if (status == CLLOSS_SUCCESS) status = race(t, ctx, n, &s, ratios);
   if (status == CLLOSS_SUCCESS) write_result(t, what, n, ratios);
-  const char *why = n ? clloss_ctx_message(ctx[n - 1]) : "";
-  const int code = status == CLLOSS_SUCCESS
-                       ? EXIT_OK
-                       : fail(EXIT_FAILED, "%s: %s. %s", what->name, clloss_status_text(status), why);
+  /* the one that failed has a message; that of a ctx that couldn't be made is here already */
+  for (size_t i = 0; i < n && !*why; i++) snprintf(why, sizeof why, "%s", clloss_ctx_message(ctx[i]));
+  const int code = status == CLLOSS_SUCCESS ? EXIT_OK
+                                            : fail(EXIT_FAILED, "%s: %s%s%s", what->name,
+                                                   clloss_status_text(status), *why ? ": " : "", why);
   for (size_t i = 0; i < n; i++) clloss_ctx_destroy(&ctx[i]);
   close_subject(&s);
   return code;
 }
 
-static int tune(tuner *t) {
+/* Asks the device what trials are chosen by, and what the text has to say of it: one of an unknown device is worth nothing. */
+static int begin_text(tuner *t) {
   cl_device_type type = 0;
-  char driver[128] = "";
-  clGetDeviceInfo(t->device, CL_DEVICE_TYPE, sizeof type, &type, NULL);
-  clGetDeviceInfo(t->device, CL_DRIVER_VERSION, sizeof driver - 1, driver, NULL);
+  cl_uint units = 0;
+  char driver[512] = "";
+  const struct {
+    cl_device_info what;
+    size_t size;
+    void *to;
+  } queries[] = {{CL_DEVICE_TYPE, sizeof type, &type},
+                 {CL_DEVICE_MAX_COMPUTE_UNITS, sizeof units, &units},
+                 {CL_DRIVER_VERSION, sizeof driver - 1, driver}};
+  cl_int status = CL_SUCCESS;
+  for (size_t i = 0; i < sizeof queries / sizeof *queries && status == CL_SUCCESS; i++)
+    status = clGetDeviceInfo(t->device, queries[i].what, queries[i].size, queries[i].to, NULL);
   char *name = device_name(t->device);
-  fprintf(t->file, "# clLoss's plans on %s, driver %s; by clloss tune, version %u.\n", name ? name : "?",
-          driver, clloss_version());
-  fprintf(t->file, "# For clloss_ctx_options.tuning. What stands behind # is the library's own choice.\n");
+  const bool named = name && *name;
+  if (status == CL_SUCCESS && named) {
+    fprintf(t->file, "# clLoss's plans on %s, driver %s; by clloss tune, version %u.\n", name, driver,
+            clloss_version());
+    fprintf(t->file, "# For clloss_ctx_options.tuning. What stands behind # is the library's own choice.\n");
+  }
   free(name);
+  if (status != CL_SUCCESS || !named)
+    return fail(EXIT_FAILED, "asking the device what it is: %s",
+                status != CL_SUCCESS ? clloss_status_name(status) : "it doesn't say its name");
   const bool cpu = (type & CL_DEVICE_TYPE_CPU) != 0;
   if (!t->forced) t->group = !cpu;
   t->forced = t->group == cpu;
-  cl_uint units = 1;
-  clGetDeviceInfo(t->device, CL_DEVICE_MAX_COMPUTE_UNITS, sizeof units, &units, NULL);
-  t->units = units;
-  int code = EXIT_OK;
+  t->units = units ? units : 1;
+  return EXIT_OK;
+}
+
+static int tune(tuner *t) {
+  int code = begin_text(t);
   progress_begin("tune", t->rounds * TRIALS);
   for (size_t i = 0; i < TRIALS && !code; i++) {
     /* a family that is asked for never splits */
@@ -289,7 +312,8 @@ static int tune_on(const request *r, cl_device_id device, FILE *file) {
   t.context = clCreateContext(NULL, 1, &device, NULL, NULL, &status);
   if (t.context) t.queue = clCreateCommandQueue(t.context, device, 0, &status);
   const int code = t.queue ? tune(&t)
-                           : fail(EXIT_FAILED, "--device %zu: %s", r->device, clloss_status_name(status));
+                           : fail(EXIT_FAILED, "--device %zu: opening it: %s", r->device,
+                                  clloss_status_name(status));
   if (t.queue) clReleaseCommandQueue(t.queue);
   if (t.context) clReleaseContext(t.context);
   return code;

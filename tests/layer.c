@@ -1,7 +1,8 @@
 /* An OPENCL_LAYERS layer for tests (CL/cl_layer.h): it counts what is created and retained against what is released,
  * counts calls, and makes the Nth call of a kind fail. layer.h is its interface inside the process. From outside:
  *
- *   CLLOSS_LAYER_FAIL=clCreateBuffer:3:-4   the third clCreateBuffer returns -4
+ *   CLLOSS_LAYER_FAIL=clCreateBuffer:3:-4   the third clCreateBuffer of each process returns -4, which stderr hears of
+ *   CLLOSS_LAYER_CALLS=FILE                 a line for each call is added to the file: the process and the call's name
  *   CLLOSS_LAYER_REPORT=1                   at exit, whatever wasn't released goes to stderr
  *
  * Every entry point that isn't listed below aborts: a call that the lists don't know would be one that the fault
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -22,7 +24,8 @@
   X(clGetPlatformInfo, (cl_platform_id a, cl_platform_info b, size_t c, void *d, size_t *e), (a, b, c, d, e), ) \
   X(clGetDeviceIDs, (cl_platform_id a, cl_device_type b, cl_uint c, cl_device_id *d, cl_uint *e),               \
     (a, b, c, d, e), )                                                                                         \
-  X(clGetDeviceInfo, (cl_device_id a, cl_device_info b, size_t c, void *d, size_t *e), (a, b, c, d, e), )       \
+  X(clGetDeviceInfo, (cl_device_id a, cl_device_info b, size_t c, void *d, size_t *e), (a, b, c, d, e),         \
+    if (b == CL_DEVICE_LOCAL_MEM_SIZE && d && local_most) *(cl_ulong *)d = local_most;)                         \
   X(clGetContextInfo, (cl_context a, cl_context_info b, size_t c, void *d, size_t *e), (a, b, c, d, e), )       \
   X(clGetCommandQueueInfo, (cl_command_queue a, cl_command_queue_info b, size_t c, void *d, size_t *e),         \
     (a, b, c, d, e), )                                                                                         \
@@ -33,12 +36,13 @@
   X(clGetKernelInfo, (cl_kernel a, cl_kernel_info b, size_t c, void *d, size_t *e), (a, b, c, d, e), )          \
   X(clGetKernelWorkGroupInfo, (cl_kernel a, cl_device_id b, cl_kernel_work_group_info c, size_t d, void *e,     \
                                size_t *f), (a, b, c, d, e, f),                                                 \
-    if (c == CL_KERNEL_WORK_GROUP_SIZE && e && items_most && *(size_t *)e > items_most) *(size_t *)e = items_most;) \
+    if (c == CL_KERNEL_WORK_GROUP_SIZE && e && items_most && *(size_t *)e > items_most) *(size_t *)e = items_most; \
+    if (c == CL_KERNEL_LOCAL_MEM_SIZE && e) *(cl_ulong *)e += local_own;)                                       \
   X(clGetEventInfo, (cl_event a, cl_event_info b, size_t c, void *d, size_t *e), (a, b, c, d, e), )             \
   X(clGetEventProfilingInfo, (cl_event a, cl_profiling_info b, size_t c, void *d, size_t *e), (a, b, c, d, e), ) \
   X(clBuildProgram, (cl_program a, cl_uint b, const cl_device_id *c, const char *d,                             \
                      void (CL_CALLBACK *e)(cl_program, void *), void *f), (a, b, c, d, e, f), )                 \
-  X(clSetKernelArg, (cl_kernel a, cl_uint b, size_t c, const void *d), (a, b, c, d), )                          \
+  X(clSetKernelArg, (cl_kernel a, cl_uint b, size_t c, const void *d), (a, b, c, d), if (!d) note_local(a, b, c);) \
   X(clFlush, (cl_command_queue a), (a), )                                                                       \
   X(clFinish, (cl_command_queue a), (a), )                                                                      \
   X(clWaitForEvents, (cl_uint a, const cl_event *b), (a, b), )                                                  \
@@ -74,7 +78,8 @@
     (a, b, c, d, err), live[LAYER_BUFFER]++;)                                                                   \
   X(cl_program, clCreateProgramWithSource, (cl_context a, cl_uint b, const char **c, const size_t *d,           \
     cl_int *err), (a, b, c, d, err), live[LAYER_PROGRAM]++;)                                                    \
-  X(cl_kernel, clCreateKernel, (cl_program a, const char *b, cl_int *err), (a, b, err), NOTE_KERNEL(b))  \
+  X(cl_kernel, clCreateKernel, (cl_program a, const char *b, cl_int *err), (a, b, err), NOTE_KERNEL(b);          \
+    forget_local(made);)                                                                                        \
   X(cl_event, clCreateUserEvent, (cl_context a, cl_int *err), (a, err), live[LAYER_EVENT]++;)                   \
   X(void *, clEnqueueMapBuffer, (cl_command_queue a, cl_mem b, cl_bool c, cl_map_flags d, size_t e, size_t f,   \
     cl_uint g, const cl_event *h, cl_event *ev, cl_int *err), (a, b, c, d, e, f, g, h, ev, err),                \
@@ -104,7 +109,8 @@ enum call {
 };
 
 static const cl_icd_dispatch *target;
-static size_t items_most; /* 0: as many as the driver says */
+static size_t items_most;            /* 0: as many as the driver says */
+static size_t local_most, local_own; /* the same of local memory, in bytes */
 static cl_icd_dispatch table;
 static _Atomic(int64_t) live[LAYER_KIND_COUNT];
 static _Atomic(uint64_t) calls[CALL_COUNT];
@@ -129,16 +135,59 @@ static size_t kernels_made(const char *name) {
   for (size_t i = 0; i < n_noted && i < KERNELS_NOTED; i++) n += !strcmp(noted[i], name);
   return n;
 }
+static const char *const call_names[] = {
+#define STATUS_NAME(name, params, args, after)       #name,
+#define CREATE_NAME(type, name, params, args, after) #name,
+#define RETAIN_NAME(name, type, kind)                "clRetain" #name,
+#define RELEASE_NAME(name, type, kind)               "clRelease" #name,
+    STATUS_CALLS(STATUS_NAME) CREATE_CALLS(CREATE_NAME) COUNTED_TYPES(RETAIN_NAME)
+        COUNTED_TYPES(RELEASE_NAME)};
+
+static const char *from_outside; /* CLLOSS_LAYER_FAIL */
+static FILE *told;               /* CLLOSS_LAYER_CALLS */
 
 /* Counts the call and says whether it is to fail. */
 static bool fails(enum call call) {
   calls[call]++;
+  if (told) fprintf(told, "%ld %s\n", (long)getpid(), call_names[call]);
   uint64_t left = faults[call].left;
   if (!left) return false;
   faults[call].left = left - 1;
   if (left > 1) return false;
   faults[call].fired = true;
+  if (from_outside) fprintf(stderr, "layer: %s, as asked\n", from_outside);
   return true;
+}
+
+/* ---- local memory: what the arguments of kernels take of it. Of one thread at a time, where it is limited. */
+
+static struct {
+  cl_kernel kernel;
+  cl_uint index;
+  size_t bytes;
+} locals[512];
+
+enum { LOCALS = sizeof locals / sizeof *locals };
+
+static void forget_local(cl_kernel kernel) {
+  for (int i = 0; local_most && i < LOCALS; i++)
+    if (locals[i].kernel == kernel) locals[i].kernel = NULL;
+}
+
+static void note_local(cl_kernel kernel, cl_uint index, size_t bytes) {
+  int at = 0;
+  if (!local_most) return;
+  while (at < LOCALS && !(locals[at].kernel == kernel && locals[at].index == index)) at++;
+  for (int i = 0; at == LOCALS && i < LOCALS; i++)
+    if (!locals[i].kernel) at = i;
+  if (at == LOCALS) abort();
+  locals[at].kernel = kernel, locals[at].index = index, locals[at].bytes = bytes;
+}
+
+static bool fits_local(cl_kernel kernel) {
+  size_t bytes = local_own;
+  for (int i = 0; i < LOCALS; i++) bytes += locals[i].kernel == kernel ? locals[i].bytes : 0;
+  return !local_most || bytes <= local_most;
 }
 
 #define STATUS_WRAPPER(name, params, args, after)            \
@@ -151,6 +200,18 @@ static bool fails(enum call call) {
     return status;                                           \
   }
 STATUS_CALLS(STATUS_WRAPPER)
+
+static cl_int CL_API_CALL set_within(cl_kernel kernel, cl_uint index, size_t bytes, const void *value) {
+  if (!value && local_most && bytes + local_own > local_most) return CL_OUT_OF_RESOURCES;
+  return on_clSetKernelArg(kernel, index, bytes, value);
+}
+
+static cl_int CL_API_CALL enqueue_within(cl_command_queue queue, cl_kernel kernel, cl_uint n,
+                                         const size_t *offset, const size_t *global, const size_t *local,
+                                         cl_uint n_wait, const cl_event *wait, cl_event *event) {
+  if (!fits_local(kernel)) return CL_OUT_OF_RESOURCES;
+  return on_clEnqueueNDRangeKernel(queue, kernel, n, offset, global, local, n_wait, wait, event);
+}
 
 #define CREATE_WRAPPER(type, name, params, args, after) \
   static type CL_API_CALL on_##name params {            \
@@ -181,14 +242,6 @@ CREATE_CALLS(CREATE_WRAPPER)
   }
 COUNTED_TYPES(COUNTED_WRAPPERS)
 
-static const char *const call_names[] = {
-#define STATUS_NAME(name, params, args, after)       #name,
-#define CREATE_NAME(type, name, params, args, after) #name,
-#define RETAIN_NAME(name, type, kind)                "clRetain" #name,
-#define RELEASE_NAME(name, type, kind)               "clRelease" #name,
-    STATUS_CALLS(STATUS_NAME) CREATE_CALLS(CREATE_NAME) COUNTED_TYPES(RETAIN_NAME)
-        COUNTED_TYPES(RELEASE_NAME)};
-
 static const char *const kind_names[] = {
 #define KIND_NAME(kind) #kind,
     LAYER_KINDS(KIND_NAME)};
@@ -207,16 +260,23 @@ static void fail_nth(int call, uint64_t nth, cl_int code) {
 }
 
 static void limit_items(size_t most) { items_most = most; }
+static void limit_local(size_t most, size_t own) {
+  local_most = most, local_own = own;
+  memset(locals, 0, sizeof locals);
+}
 
 EXPORT extern const layer_api layer_table;
-const layer_api layer_table = {CALL_COUNT,  call_name,   can_fail,     call_total, fail_nth,
-                               fault_fired, limit_items, kernels_made, kind_name,  kind_live};
+const layer_api layer_table = {CALL_COUNT,  call_name,    can_fail,    call_total, fail_nth, fault_fired,
+                               limit_items, kernels_made, limit_local, kind_name,  kind_live};
 
 static void arm_from_environment(void) {
-  const char *text = getenv("CLLOSS_LAYER_FAIL");
+  const char *text = getenv("CLLOSS_LAYER_FAIL"), *file = getenv("CLLOSS_LAYER_CALLS");
   char name[64];
   unsigned long long nth;
   int code;
+  if (file) told = fopen(file, "a");
+  if (told) setvbuf(told, NULL, _IOLBF, 0);
+  from_outside = text;
   if (!text) return;
   if (sscanf(text, "%63[^:]:%llu:%d", name, &nth, &code) == 3)
     for (int call = 0; call < CALL_COUNT; call++)
@@ -260,6 +320,8 @@ EXPORT cl_int CL_API_CALL clInitLayer(cl_uint entries, const cl_icd_dispatch *ta
   STATUS_CALLS(STATUS_SLOT)
   CREATE_CALLS(CREATE_SLOT)
   COUNTED_TYPES(COUNTED_SLOTS)
+  table.clSetKernelArg = set_within;
+  table.clEnqueueNDRangeKernel = enqueue_within;
   arm_from_environment();
   *entries_ret = (cl_uint)slots;
   *dispatch_ret = &table;

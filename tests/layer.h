@@ -36,6 +36,9 @@ typedef struct layer_api {
 
   /* How many kernels of that name were made; the layer remembers the first few hundred. */
   size_t (*kernels_made)(const char *name);
+  /* From now on a work-group has so much local memory and no more (0: as the driver says), of which each kernel takes `own`
+   * bytes by itself. What an argument or a launch takes beyond that is CL_OUT_OF_RESOURCES. */
+  void (*limit_local)(size_t most, size_t own);
 
   const char *(*kind_name)(int kind);
   int64_t (*live)(int kind);

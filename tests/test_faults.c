@@ -77,7 +77,7 @@ static void check_message(void) {
 /* The call with the fault, and if that came out as an error the call once more. */
 static clloss_status attempt(void) {
   const fault_row *row = the.row;
-  if (runs_before-- > 0) return row->step(&the);
+  if (runs_before-- != 0) return row->step(&the);
   uint64_t before[KINDS_MOST];
   for (int kind = 0; kind < kinds(); kind++) before[kind] = calls_of(kind);
   arm(&now);
@@ -214,11 +214,13 @@ static void play(const fault_row *row) {
 
 /* ---- the sweep ---- */
 
-/* Of a ctx without programs only what makes them is of interest, and compiling takes its time. */
+/* Of a ctx without programs only what makes them is of interest, and compiling takes its time. Views are asked about, seven
+ * questions each, before anything that a ctx keeps. */
 static bool is_wanted(int kind) {
   static const char *const builds[] = {"clCreateProgramWithSource", "clBuildProgram", "clGetProgramInfo",
                                        "clGetDeviceInfo",           "calloc",         "realloc"};
-  if (how_warm > NO_PROGRAMS) return true;
+  if (how_warm == WARM) return strcmp(kind_name(kind), "clGetMemObjectInfo") != 0;
+  if (how_warm == NO_KERNELS) return true;
   for (size_t i = 0; i < sizeof builds / sizeof *builds; i++)
     if (!strcmp(kind_name(kind), builds[i])) return true;
   return false;

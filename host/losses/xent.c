@@ -49,10 +49,12 @@ static void read_by_item(clloss__plan *plan, size_t rows, size_t inner) {
   clloss__plan_fit(plan, rows, inner);
 }
 
-/* Local memory for the exps of so many rows, each from a whole vector on; 0 where there isn't as much. */
+/* Local memory for the exps of so many rows, each from a whole vector on, beside what the team folds in; 0 where there isn't as
+ * much. */
 static size_t room_for(const clloss_ctx *ctx, const clloss__xent *r, size_t rows) {
-  const size_t vectors = clloss__ceil_div(r->x.classes, 16);
-  return vectors <= ctx->planner.facts.local_bytes / (16 * rows * real_bytes(r))
+  const size_t vectors = clloss__ceil_div(r->x.classes, 16), all = ctx->planner.facts.local_bytes;
+  const size_t fold = clloss__plan_fold_bytes(1, 0, CLLOSS__WALKED);
+  return vectors <= (all - clloss__min(all, fold)) / (16 * rows * real_bytes(r))
              ? 16 * vectors * rows * real_bytes(r)
              : 0;
 }
@@ -148,6 +150,13 @@ static void lay_out(clloss_ctx *ctx, clloss__xent *r, bool measured) {
   r->head.workspace_bytes = end;
 }
 
+static void plan_laid_out(clloss_ctx *ctx, clloss__xent *r, const clloss__rows *rows, bool measured) {
+  clloss__plan *p = &r->head.plan;
+  *p = clloss__plan_rows(&ctx->planner, rows);
+  if (rows->rows && is_nll(r)) read_by_item(p, rows->rows, rows->inner);
+  lay_out(ctx, r, measured);
+}
+
 /* The same for every pass over the shape, so that clloss_xent_workspace can answer for all. */
 static void plan(clloss_ctx *ctx, clloss__request *head, const clloss__guess *guess) {
   clloss__xent *r = (clloss__xent *)head;
@@ -165,9 +174,18 @@ static void plan(clloss_ctx *ctx, clloss__request *head, const clloss__guess *gu
                              .forms = plain ? CLLOSS__ALL_FORMS : forms_with_options(r),
                              .options = !plain,
                              .row_items_most = plain ? 0 : ROW_ITEMS_WITH_OPTIONS};
-  *p = clloss__plan_rows(&ctx->planner, &rows);
-  if (x->rows && is_nll(r)) read_by_item(p, x->rows, x->inner);
-  lay_out(ctx, r, guess || (head->bound & XENT_ANY_METRIC));
+  const bool measured = guess || (head->bound & XENT_ANY_METRIC);
+  plan_laid_out(ctx, r, &rows, measured);
+  /* a kernel that takes local memory by itself may leave no room for rows along */
+  if (p->along) {
+    const size_t bytes = head->workspace_bytes;
+    clloss__rows apart = rows;
+    apart.along = false;
+    plan_laid_out(ctx, r, &apart, measured);
+    const size_t most = clloss__max(bytes, head->workspace_bytes);
+    plan_laid_out(ctx, r, &rows, measured);
+    head->workspace_bytes = most;
+  }
   const bool walks = x->rows && p->family == CLLOSS_FAMILY_LANE && (!p->rows_in_lanes || p->along);
   r->scratch_bytes = walks ? room_for(ctx, r, p->along ? 16 : 1) : 0;
   if (p->form) r->scratch_bytes = clloss__plan_held_bytes(p, &rows);

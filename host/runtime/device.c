@@ -3,8 +3,8 @@
 
 #include "../../kernels/team/fold_bytes.clh"
 
-/* Bound that kernels/team/fold_bytes.clh states. */
-enum { GROUP_MOST = 1024 };
+/* Bound that kernels/team/fold_bytes.clh states; and what a kernel that holds nothing is handed for it all the same. */
+enum { GROUP_MOST = 1024, HELD_LEAST = 16 };
 
 /* An item of Intel's GPUs has half as many registers as those of others where sixteen go together: eight vectors spilled 576
  * bytes (its own compiler, dg2). */
@@ -25,6 +25,16 @@ size_t clloss__dtype_bytes(uint32_t dtype) {
   case CLLOSS_BF16: return 2;
   }
   return 0;
+}
+
+void clloss__device_take_local(clloss__device *facts, size_t own_bytes) {
+  const size_t all = facts->local_bytes + facts->own_bytes;
+  size_t fitting = GROUP_MOST;
+  facts->own_bytes = min_size(own_bytes, all);
+  facts->local_bytes = all - facts->own_bytes;
+  while (fitting > 1 && FOLD_BYTES(fitting, fitting) + HELD_LEAST > facts->local_bytes) fitting /= 2;
+  facts->local_most = min_size(facts->local_most, fitting);
+  facts->sum_most = min_size(facts->sum_most, fitting);
 }
 
 clloss_status clloss__device_read(clloss__message *message, cl_device_id device, clloss__device *facts) {
@@ -63,8 +73,6 @@ clloss_status clloss__device_read(clloss__message *message, cl_device_id device,
                       : !little   ? "is big-endian"
                                   : NULL;
   if (lacks) return clloss__say(message, CLLOSS_DEVICE, "device: it %s", lacks);
-  size_t fitting = GROUP_MOST;
-  while (fitting > 1 && FOLD_BYTES(fitting, fitting) > local_bytes) fitting /= 2;
   const bool cpu = (type & CL_DEVICE_TYPE_CPU) != 0;
   *facts = (clloss__device){
       .cpu = cpu,
@@ -72,9 +80,10 @@ clloss_status clloss__device_read(clloss__message *message, cl_device_id device,
       .f64 = doubles != 0,
       .units = units ? units : 1,
       .local_bytes = (size_t)local_bytes,
-      .local_most = max_size(1, min_size(local, fitting)),
-      .sum_most = max_size(1, min_size(local, fitting)),
+      .local_most = max_size(1, local),
+      .sum_most = max_size(1, local),
       .vectors = vendor == VENDOR_INTEL && !cpu ? VECTORS_INTEL : VECTORS,
   };
+  clloss__device_take_local(facts, 0);
   return CLLOSS_SUCCESS;
 }

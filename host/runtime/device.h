@@ -12,7 +12,8 @@ typedef struct {
   bool shares_memory; /* with the host: mapping copies nothing */
   bool f64;           /* cl_khr_fp64 */
   size_t units;       /* compute units: cores of a CPU, multiprocessors of a GPU */
-  size_t local_bytes; /* local memory of a work-group */
+  size_t local_bytes; /* local memory of a work-group, for what launches hand their kernels, */
+  size_t own_bytes;   /* beside what kernels have turned out to take by themselves */
   size_t local_most;  /* work-items per work-group, also bounded by the local memory that they fold in */
   size_t sum_most;    /* the same of kernels that add up what work-groups of held rows have left */
   size_t vectors; /* of four f32 that a work-item of the group team may hold: what its registers are for */
@@ -20,6 +21,9 @@ typedef struct {
 
 /* CLLOSS_DEVICE where the device can't compile or isn't little-endian. */
 clloss_status clloss__device_read(clloss__message *message, cl_device_id device, clloss__device *facts);
+
+/* A kernel takes so many bytes of local memory by itself: what is left bounds work-groups. */
+void clloss__device_take_local(clloss__device *facts, size_t own_bytes);
 
 /* Element size in bytes; 0 for a number that is no type. */
 size_t clloss__dtype_bytes(uint32_t dtype);

@@ -116,6 +116,16 @@ static clloss__arg argument(const clloss__call *call, const clloss__launch *laun
   return arg;
 }
 
+/* Local memory that a work-group is handed. */
+static size_t local_bytes(const clloss__call *call, const clloss__launch *launch) {
+  size_t bytes = 0;
+  for (size_t i = call->n_mems; i <= call->n_mems + call->n_args; ++i) {
+    const clloss__arg arg = argument(call, launch, i);
+    if (!arg.value) bytes += arg.size_bytes;
+  }
+  return bytes;
+}
+
 static size_t kept_bytes(const clloss__arg *arg) {
   return arg->value ? arg->size_bytes : sizeof arg->size_bytes;
 }
@@ -151,15 +161,33 @@ static clloss_status make_smaller(clloss_ctx *ctx, const clloss__launch *launch,
   return CLLOSS__SMALLER;
 }
 
+/* What a kernel takes of local memory by itself its compiler alone knows, too. */
+static clloss_status take_less(clloss_ctx *ctx, const clloss__launch *launch, size_t own, size_t handed) {
+  clloss__device *facts = &ctx->planner.facts;
+  const size_t given = ctx->planner.overrides.local_size, all = facts->local_bytes + facts->own_bytes;
+  if (!given && facts->own_bytes < own && facts->own_bytes < all) {
+    clloss__device_take_local(facts, own);
+    return CLLOSS__SMALLER;
+  }
+  return clloss__fail(ctx, CLLOSS_PLAN,
+                      "%s: a work-group of %zu work-items%s takes %zu bytes of local memory, and this device "
+                      "has %zu",
+                      launch->kernel, launch->local_size, given ? " (options.local_size)" : "", own + handed,
+                      all);
+}
+
 /* The kernel with its arguments set. OpenCL copies them at the enqueue, so one kernel object serves call after call. */
 static clloss_status prepare(clloss_ctx *ctx, const clloss__call *call, const clloss__launch *launch,
                              cl_kernel *kernel) {
   clloss__kernel *k;
+  const clloss__device *facts = &ctx->planner.facts;
   const clloss__build how = {call->types, launch->shape};
   const clloss_status status = clloss__program_kernel(&ctx->programs, &ctx->message, call->source, &how,
                                                       launch->kernel, &k);
   if (status != CLLOSS_SUCCESS) return status;
   if (k->local_most < launch->local_size) return make_smaller(ctx, launch, k->local_most);
+  const size_t handed = local_bytes(call, launch), device_bytes = facts->local_bytes + facts->own_bytes;
+  if (k->own_bytes + handed > device_bytes) return take_less(ctx, launch, k->own_bytes, handed);
   *kernel = k->kernel;
   const size_t n = call->n_mems + call->n_args + 1;
   size_t room = 0, at = 0; /* as much at every call: the sizes of the values are the source's */

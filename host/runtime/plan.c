@@ -205,7 +205,7 @@ enum { ROW_ITEMS_MOST = 1024, VECTORS_LONG = 4 };
 /* Local memory that a plan's kernels take: to fold in, and what is held there. */
 static size_t local_bytes(const clloss__plan *plan, const clloss__rows *m) {
   return clloss__plan_fold_bytes(plan->local_size, plan->row_items, plan->form) +
-         clloss__plan_held_bytes(plan, m);
+         (clloss__plan_held_bytes(plan, m) + 15) / 16 * 16;
 }
 
 static bool fits_local(const clloss__planner *planner, const clloss__plan *plan, const clloss__rows *m) {

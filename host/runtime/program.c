@@ -137,15 +137,19 @@ clloss_status clloss__program_kernel(clloss__programs *programs, clloss__message
     return clloss__say_opencl(message, error, "clCreateKernel", "kernel %s", name);
   }
   size_t most = 0;
+  cl_ulong own = 0;
   error = clGetKernelWorkGroupInfo(kernel, programs->device, CL_KERNEL_WORK_GROUP_SIZE, sizeof most, &most,
                                    NULL);
+  if (error == CL_SUCCESS)
+    error = clGetKernelWorkGroupInfo(kernel, programs->device, CL_KERNEL_LOCAL_MEM_SIZE, sizeof own, &own,
+                                     NULL);
   if (error != CL_SUCCESS) {
     clReleaseKernel(kernel);
     return clloss__say_opencl(message, error, "clGetKernelWorkGroupInfo",
-                              "asking kernel %s how large a work-group it takes", name);
+                              "asking kernel %s what a work-group of it takes", name);
   }
   *out = &kernels[program->n_kernels++];
-  **out = (clloss__kernel){.kernel = kernel, .local_most = most};
+  **out = (clloss__kernel){.kernel = kernel, .local_most = most, .own_bytes = (size_t)own};
   snprintf((*out)->name, sizeof(*out)->name, "%s", name);
   return CLLOSS_SUCCESS;
 }

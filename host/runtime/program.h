@@ -41,6 +41,7 @@ typedef struct {
   char name[CLLOSS__KERNEL_NAME];
   cl_kernel kernel;
   size_t local_most;  /* work-items that a work-group of it may have */
+  size_t own_bytes;   /* local memory that it takes beside what it is handed */
   unsigned char *set; /* the bytes of its first n_set arguments as last set; NULL: no room for them yet */
   size_t n_set;
 } clloss__kernel;

@@ -72,7 +72,8 @@ CLLOSS_API clloss_status clloss_ctx_create(clloss_ctx **out, cl_context context,
  * with NULL, and with a pointer to NULL. Tensors of the ctx outlive it. */
 CLLOSS_API void clloss_ctx_destroy(clloss_ctx **ctx);
 
-/* What went wrong in the last call on this ctx that failed, in words: the field, the value, the compiler's log.
+/* What went wrong in the last call on this ctx that failed, in words: the field, the value, the compiler's log; of an error of
+ * OpenCL's the step, the call and the code, "workspace of 65536 bytes: clCreateBuffer answers CL_OUT_OF_RESOURCES (-5)".
  * Never NULL, also for a NULL ctx; valid until the next call on the ctx. */
 CLLOSS_API const char *clloss_ctx_message(const clloss_ctx *ctx);
 
