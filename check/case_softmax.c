@@ -8,8 +8,8 @@
  *   softmax   y (D + S + 16 + r)                       log-softmax   (D + 16) min(1, 9 l) + S + r + 4 log s + |y|
  *   backward  |scale| y (D Σ|dy y| + 4 |dy − Σ|)       log           |scale| (e (D Σ|dy| + 9 |Σ|) + 2 |dy − e Σ|), e = exp y
  *
- * where l is what the likeliest class lacks of 1 (case_xent_bound.c), whose r is 0, and what underflows, the least normal number for each term. In f64 the truth is as inexact: its blocks count into D, and
- * all is taken twice. */
+ * where l is what the likeliest class lacks of 1 (case_xent_bound.c), whose r is 0; and what underflows: the result, and of
+ * the sum the terms that do. In f64 the truth is as inexact: its blocks count into D, and all is taken twice. */
 #include "case_softmax.h"
 
 #include <clloss/clloss_ref.h>
@@ -136,14 +136,18 @@ static double chain_of(const softmax_shape *s, const clloss_plan *plan) {
   return fmax(d, of_truth);
 }
 
+/* Whatever is smaller may count as 0: the least normal number, and what roundings may do to it. */
+static double least(const softmax_shape *s) { return is_wide(s) ? 0x1p-1020 : 0x1p-124; }
+
 static double z_of(const softmax_shape *s, double x) { return s->scale == 0 || isinf(x) ? x : s->scale * x; }
 
 static double rounding_of_z(const softmax_shape *s, double z, double max) {
   return z == max ? 0 : fabs(z - max) + (s->scale == 0 ? 0 : fabs(z) + fabs(max));
 }
 
-static void forward_bound(const softmax_shape *s, double D, const double *x, const double *y, double *units) {
-  double max = -(double)INFINITY, rest = 0, inherited = 0;
+/* Returns what the sum may lack because terms were flushed. */
+static double forward_bound(const softmax_shape *s, double D, const double *x, const double *y, double *units) {
+  double max = -(double)INFINITY, rest = 0, inherited = 0, flushed = 0;
   size_t where = 0;
   for (size_t c = 0; c < s->classes; c++)
     if (z_of(s, x[c]) > max) max = z_of(s, x[c]), where = c;
@@ -151,6 +155,7 @@ static void forward_bound(const softmax_shape *s, double D, const double *x, con
     const double z = z_of(s, x[c]), e = exp(z - max);
     if (c != where) rest += e;
     if (e > 0) inherited += e * rounding_of_z(s, z, max);
+    if (e < least(s)) flushed += e;
   }
   inherited /= 1 + rest;
   const double L = log1p(rest), of_log = case_rest_error(D + 16, inherited, L) + 4 * L;
@@ -158,6 +163,7 @@ static void forward_bound(const softmax_shape *s, double D, const double *x, con
     const double z = z_of(s, x[c]), own = isinf(z) ? 0 : rounding_of_z(s, z, max);
     units[c] = s->is_log ? of_log + own + fabs(y[c]) : y[c] * (D + inherited + 16 + own);
   }
+  return flushed;
 }
 
 /* Returns the magnitude of the sum's terms. */
@@ -181,9 +187,9 @@ static double backward_bound(const softmax_shape *s, double D, const double *y, 
 static void bound(const harness_case *c, const void *shape, const clloss_plan *plan, const harness_data *d,
                   int array, size_t row, double *to) {
   const softmax_shape *s = shape;
-  const double D = chain_of(s, plan), least = is_wide(s) ? 0x1p-1020 : 0x1p-124;
+  const double D = chain_of(s, plan);
   const size_t n = s->classes;
-  double *x = malloc(2 * (n + 1) * sizeof *x), *y = x + n, magnitude = 0;
+  double *x = malloc(2 * (n + 1) * sizeof *x), *y = x + n, lost = least(s);
   if (!x) abort();
   for (size_t i = 0; i < n; i++) {
     const int of_x = c->pass == BACKWARD ? SOFTMAX_OUTPUT : SOFTMAX_INPUT;
@@ -192,11 +198,11 @@ static void bound(const harness_case *c, const void *shape, const clloss_plan *p
                                : d->truth[array][row * n + i];
   }
   if (c->pass == BACKWARD)
-    magnitude = backward_bound(s, D, x, y, to);
+    lost *= 1 + backward_bound(s, D, x, y, to);
   else
-    forward_bound(s, D, x, y, to);
+    lost += forward_bound(s, D, x, y, to);
   for (size_t i = 0; i < n; i++)
-    to[i] = to[i] * 1.01 * (is_wide(s) ? 2 * 0x1p-53 : 0x1p-24) + least * (1 + magnitude);
+    to[i] = to[i] * 1.01 * (is_wide(s) ? 2 * 0x1p-53 : 0x1p-24) + lost;
   free(x);
 }
 
