@@ -275,11 +275,11 @@ typedef struct softmax_one {
   real max, per_sum, less; /* of the likeliest class p and p − 1 */
 } softmax_one;
 
-/* … from row_stats. */
+/* … from row_stats. less is asked of no class that has less than half; the maximum has per_sum, but a softcap may put it a rounding
+ * above the max that another device or plan has found. */
 static inline softmax_one softmax_from(real max, real log_sum) {
   const real per_sum = exp_neg(-log_sum);
-  const softmax_one p = {max, per_sum,
-                         per_sum > (real)0.5f ? less_exp(-log_sum) : 0}; /* of no other it is asked */
+  const softmax_one p = {max, per_sum, per_sum > (real)0.4375f ? less_exp(-log_sum) : 0};
   return p;
 }
 
