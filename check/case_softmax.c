@@ -146,7 +146,8 @@ static double rounding_of_z(const softmax_shape *s, double z, double max) {
 }
 
 /* Returns what the sum may lack because terms were flushed. */
-static double forward_bound(const softmax_shape *s, double D, const double *x, const double *y, double *units) {
+static double forward_bound(const softmax_shape *s, double D, const double *x, const double *y,
+                            double *units) {
   double max = -(double)INFINITY, rest = 0, inherited = 0, flushed = 0;
   size_t where = 0;
   for (size_t c = 0; c < s->classes; c++)
@@ -201,8 +202,7 @@ static void bound(const harness_case *c, const void *shape, const clloss_plan *p
     lost *= 1 + backward_bound(s, D, x, y, to);
   else
     lost += forward_bound(s, D, x, y, to);
-  for (size_t i = 0; i < n; i++)
-    to[i] = to[i] * 1.01 * (is_wide(s) ? 2 * 0x1p-53 : 0x1p-24) + lost;
+  for (size_t i = 0; i < n; i++) to[i] = to[i] * 1.01 * (is_wide(s) ? 2 * 0x1p-53 : 0x1p-24) + lost;
   free(x);
 }
 
