@@ -139,15 +139,16 @@ static double chain_of(const softmax_shape *s, const clloss_plan *plan) {
 /* Whatever is smaller may count as 0: the least normal number, and what roundings may do to it. */
 static double least(const softmax_shape *s) { return is_wide(s) ? 0x1p-1020 : 0x1p-124; }
 
+/* u and 1 % for what isn't to first order. */
+static double unit(const softmax_shape *s) { return 1.01 * (is_wide(s) ? 2 * 0x1p-53 : 0x1p-24); }
+
 static double z_of(const softmax_shape *s, double x) { return s->scale == 0 || isinf(x) ? x : s->scale * x; }
 
 static double rounding_of_z(const softmax_shape *s, double z, double max) {
   return z == max ? 0 : fabs(z - max) + (s->scale == 0 ? 0 : fabs(z) + fabs(max));
 }
 
-/* Returns what the sum may lack because terms were flushed. */
-static double forward_bound(const softmax_shape *s, double D, const double *x, const double *y,
-                            double *units) {
+static void forward_bound(const softmax_shape *s, double D, const double *x, const double *y, double *to) {
   double max = -(double)INFINITY, rest = 0, inherited = 0, flushed = 0;
   size_t where = 0;
   for (size_t c = 0; c < s->classes; c++)
@@ -162,27 +163,27 @@ static double forward_bound(const softmax_shape *s, double D, const double *x, c
   const double L = log1p(rest), of_log = case_rest_error(D + 16, inherited, L) + 4 * L;
   for (size_t c = 0; c < s->classes; c++) {
     const double z = z_of(s, x[c]), own = isinf(z) ? 0 : rounding_of_z(s, z, max);
-    units[c] = s->is_log ? of_log + own + fabs(y[c]) : y[c] * (D + inherited + 16 + own);
+    const double units = s->is_log ? of_log + own + fabs(y[c]) : y[c] * (D + inherited + 16 + own);
+    to[c] = units * unit(s) + least(s) + flushed;
   }
-  return flushed;
 }
 
-/* Returns the magnitude of the sum's terms. */
-static double backward_bound(const softmax_shape *s, double D, const double *y, const double *dy,
-                             double *units) {
-  double sum = 0, magnitude = 0;
+static void backward_bound(const softmax_shape *s, double D, const double *y, const double *dy, double *to) {
+  const double scale = s->scale == 0 ? 1 : fabs(s->scale);
+  double sum = 0, magnitude = 0, flushed = 0;
   for (size_t c = 0; c < s->classes; c++) {
     const double term = s->is_log ? dy[c] : dy[c] * y[c];
     sum += term;
     magnitude += fabs(term);
+    if (fabs(term) < least(s) || (!s->is_log && y[c] < least(s))) flushed += fabs(term);
   }
   for (size_t c = 0; c < s->classes; c++) {
-    const double e = exp(y[c]);
-    units[c] = s->is_log ? e * (D * magnitude + 9 * fabs(sum)) + 2 * fabs(dy[c] - e * sum)
-                         : y[c] * (D * magnitude + 4 * fabs(dy[c] - sum));
-    units[c] *= s->scale == 0 ? 1 : fabs(s->scale);
+    const double e = s->is_log ? exp(y[c]) : y[c];
+    const double units = s->is_log ? e * (D * magnitude + 9 * fabs(sum)) + 2 * fabs(dy[c] - e * sum)
+                                   : e * (D * magnitude + 4 * fabs(dy[c] - sum));
+    /* y or exp y may count as 0, and terms of the sum */
+    to[c] = scale * (units * unit(s) + least(s) * (fabs(dy[c]) + magnitude) + e * flushed) + least(s);
   }
-  return magnitude;
 }
 
 static void bound(const harness_case *c, const void *shape, const clloss_plan *plan, const harness_data *d,
@@ -190,7 +191,7 @@ static void bound(const harness_case *c, const void *shape, const clloss_plan *p
   const softmax_shape *s = shape;
   const double D = chain_of(s, plan);
   const size_t n = s->classes;
-  double *x = malloc(2 * (n + 1) * sizeof *x), *y = x + n, lost = least(s);
+  double *x = malloc(2 * (n + 1) * sizeof *x), *y = x + n;
   if (!x) abort();
   for (size_t i = 0; i < n; i++) {
     const int of_x = c->pass == BACKWARD ? SOFTMAX_OUTPUT : SOFTMAX_INPUT;
@@ -199,10 +200,9 @@ static void bound(const harness_case *c, const void *shape, const clloss_plan *p
                                : d->truth[array][row * n + i];
   }
   if (c->pass == BACKWARD)
-    lost *= 1 + backward_bound(s, D, x, y, to);
+    backward_bound(s, D, x, y, to);
   else
-    lost += forward_bound(s, D, x, y, to);
-  for (size_t i = 0; i < n; i++) to[i] = to[i] * 1.01 * (is_wide(s) ? 2 * 0x1p-53 : 0x1p-24) + lost;
+    forward_bound(s, D, x, y, to);
   free(x);
 }
 

@@ -99,25 +99,25 @@ static void onto(call *c, int view, const clloss_view *other, size_t offset) {
     c->x.grad.mem = c->x.logits.mem = status_root(); c->x.grad.class_stride = 2;)
 
 #define TYPE_ROWS(X) \
-  X(logits_of_indices, FUSED, DTYPE, "logits.dtype 3", root(&c->x.logits, CLLOSS_I64);) \
-  X(logits_of_bytes, FORWARD, DTYPE, "logits.dtype 4", root(&c->x.logits, CLLOSS_U8);) \
-  X(targets_of_u16, FORWARD, DTYPE, "targets.dtype 5", c->x.targets.dtype = CLLOSS_U16;) \
-  X(grad_narrower, FUSED, DTYPE, "grad.dtype 8", root(&c->x.grad, CLLOSS_BF16);) \
-  X(grad_wider, BACKWARD, DTYPE, "grad.dtype 6", root(&c->x.grad, CLLOSS_F64);) \
-  X(grad_of_another_half, FUSED, DTYPE, "grad.dtype 7", \
+  X(logits_of_indices, FUSED, DTYPE, "logits.dtype i64", root(&c->x.logits, CLLOSS_I64);) \
+  X(logits_of_bytes, FORWARD, DTYPE, "logits.dtype u8", root(&c->x.logits, CLLOSS_U8);) \
+  X(targets_of_u16, FORWARD, DTYPE, "targets.dtype u16 f32, i32 i64", c->x.targets.dtype = CLLOSS_U16;) \
+  X(grad_narrower, FUSED, DTYPE, "grad.dtype bf16", root(&c->x.grad, CLLOSS_BF16);) \
+  X(grad_wider, BACKWARD, DTYPE, "grad.dtype f64", root(&c->x.grad, CLLOSS_F64);) \
+  X(grad_of_another_half, FUSED, DTYPE, "grad.dtype f16", \
     root(&c->x.logits, CLLOSS_BF16); root(&c->x.grad, CLLOSS_F16); c->x.grad.offset = 1024;) \
-  X(loss_of_half, FUSED, DTYPE, "loss.dtype 7", root(&c->x.logits, CLLOSS_F16); c->x.loss.dtype = CLLOSS_F16;) \
-  X(row_loss_of_f64, FUSED, DTYPE, "row_loss.dtype 6", root(&c->x.row_loss, CLLOSS_F64);) \
-  X(class_weight_of_f64, FUSED, DTYPE, "class_weight.dtype 6", \
+  X(loss_of_half, FUSED, DTYPE, "loss.dtype f16", root(&c->x.logits, CLLOSS_F16); c->x.loss.dtype = CLLOSS_F16;) \
+  X(row_loss_of_f64, FUSED, DTYPE, "row_loss.dtype f64", root(&c->x.row_loss, CLLOSS_F64);) \
+  X(class_weight_of_f64, FUSED, DTYPE, "class_weight.dtype f64", \
     status_bind(c, CLASS_WEIGHT); root(&c->x.class_weight, CLLOSS_F64);) \
-  X(row_weight_of_half, BACKWARD, DTYPE, "row_weight.dtype 7", \
+  X(row_weight_of_half, BACKWARD, DTYPE, "row_weight.dtype f16", \
     status_bind(c, ROW_WEIGHT); root(&c->x.row_weight, CLLOSS_F16);) \
-  X(probabilities_of_half, FUSED, DTYPE, "targets.dtype 7", probabilities(c, CLLOSS_F16);) \
-  X(probabilities_of_another_half, FUSED, DTYPE, "targets.dtype 7", \
+  X(probabilities_of_half, FUSED, DTYPE, "targets.dtype f16", probabilities(c, CLLOSS_F16);) \
+  X(probabilities_of_another_half, FUSED, DTYPE, "targets.dtype f16", \
     probabilities(c, CLLOSS_F16); root(&c->x.logits, CLLOSS_BF16); c->x.logits.offset = 1024;) \
-  X(probabilities_of_f64, FORWARD, DTYPE, "targets.dtype 6", probabilities(c, CLLOSS_F64);) \
-  X(counts_of_i32, FORWARD, DTYPE, "counts.dtype 2", status_bind(c, COUNTS); c->x.counts.dtype = CLLOSS_I32;) \
-  X(predicted_of_i64, FUSED, DTYPE, "predicted.dtype 3", \
+  X(probabilities_of_f64, FORWARD, DTYPE, "targets.dtype f64", probabilities(c, CLLOSS_F64);) \
+  X(counts_of_i32, FORWARD, DTYPE, "counts.dtype i32", status_bind(c, COUNTS); c->x.counts.dtype = CLLOSS_I32;) \
+  X(predicted_of_i64, FUSED, DTYPE, "predicted.dtype i64", \
     status_bind(c, PREDICTED); root(&c->x.predicted, CLLOSS_I64);)
 
 #define VIEW_ROWS(X) \

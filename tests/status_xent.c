@@ -249,8 +249,16 @@ static const struct {
     c->x.loss = (clloss_view){.mem = b.p.mem[LOSS], .dtype = CLLOSS_F32};) \
   X(row_loss_in_backward, BACKWARD, UNUSED_VIEW, "row_loss", \
     c->x.row_loss = (clloss_view){.mem = b.p.mem[ROW_LOSS], .dtype = CLLOSS_F32};) \
-  X(reduction_unknown, FUSED, OPTION, "reduction 3", c->o.reduction = 3;) \
-  X(option_flag_unknown, FORWARD, OPTION, "flags 0x41", c->o.flags |= 1u << 6;) \
+  X(reduction_unknown, FUSED, OPTION, "reduction 4", c->o.reduction = 4;) \
+  X(reduction_of_elements, FUSED, OPTION, "reduction CLLOSS_BATCHMEAN elementwise", c->o.reduction = CLLOSS_BATCHMEAN;) \
+  X(option_flag_unknown, FORWARD, OPTION, "flags 0x80000001 bit 31", c->o.flags |= 1u << 31;) \
+  X(option_flag_of_softmax, FORWARD, OPTION, "flags CLLOSS_LOG_SOFTMAX clloss_softmax_options", \
+    c->o.flags |= CLLOSS_LOG_SOFTMAX;) \
+  X(option_flag_of_information, FUSED, OPTION, "CLLOSS_FROM_LOG_PROBABILITIES clloss_information_options", \
+    c->o.flags |= CLLOSS_FROM_LOG_PROBABILITIES;) \
+  X(option_flag_of_view, FUSED, OPTION, "options.flags CLLOSS_BROADCAST clloss_view", c->o.flags |= CLLOSS_BROADCAST;) \
+  X(view_flag_of_options, FUSED, OPTION, "xent.loss.flags CLLOSS_IGNORE_INDEX clloss_xent_options", \
+    c->x.loss.flags = CLLOSS_IGNORE_INDEX;) \
   X(ignore_index_unflagged, BACKWARD, OPTION, "ignore_index CLLOSS_IGNORE_INDEX", c->o.flags = 0;) \
   X(upstream_too_short, FUSED, BUFFER_SIZE, "grad_loss", \
     c->o.reduction = CLLOSS_NONE; c->x.loss.mem = NULL;)

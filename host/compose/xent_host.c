@@ -67,10 +67,10 @@ static clloss_status check_pointers(job *j) {
   bool any_output = false;
   for (size_t i = 0; i < BINDINGS; ++i) {
     any_output |= b[i].writes && b[i].host;
-    if (b[i].host && (uintptr_t)b[i].host % clloss__dtype_bytes(b[i].dtype)) {
+    if (b[i].host && (uintptr_t)b[i].host % clloss_dtype_size(b[i].dtype)) {
       return clloss__fail(j->ctx, CLLOSS_ALIGNMENT,
                           "arrays.%s is at %p: not a multiple of its element's %zu bytes", b[i].name,
-                          b[i].host, clloss__dtype_bytes(b[i].dtype));
+                          b[i].host, clloss_dtype_size(b[i].dtype));
     }
   }
   if (in->rows && (!in->logits || !in->targets)) {
@@ -99,18 +99,15 @@ static clloss_status check_pointers(job *j) {
 static clloss_status check_types(job *j) {
   const clloss_xent_arrays *in = &j->in;
   const uint32_t real = CLLOSS__REAL(in->logits_dtype);
-  const uint32_t grad = in->grad_dtype ? in->grad_dtype : in->logits_dtype, targets = in->targets_dtype;
-  const clloss_status status = clloss__check_real_dtype(j->ctx, "arrays.logits_dtype", in->logits_dtype);
+  const uint32_t grad = in->grad_dtype ? in->grad_dtype : in->logits_dtype;
+  clloss_status status = clloss__check_real_dtype(j->ctx, "arrays.logits_dtype", in->logits_dtype);
   if (status != CLLOSS_SUCCESS) return status;
-  if (grad != in->logits_dtype && grad != real) {
-    return clloss__fail(j->ctx, CLLOSS_DTYPE, "arrays.grad_dtype is %u: neither the logits' type nor real",
-                        grad);
-  }
-  if (targets != CLLOSS_I32 && targets != CLLOSS_I64 && targets != in->logits_dtype && targets != real) {
-    return clloss__fail(j->ctx, CLLOSS_DTYPE,
-                        "arrays.targets_dtype is %u: not i32, i64, the logits' type or real", targets);
-  }
-  return CLLOSS_SUCCESS;
+  const uint32_t reals = CLLOSS__DTYPE(real) | CLLOSS__DTYPE(in->logits_dtype);
+  const uint32_t indices = CLLOSS__DTYPE(CLLOSS_I32) | CLLOSS__DTYPE(CLLOSS_I64);
+  status = clloss__check_dtype(j->ctx, "arrays.grad_dtype", grad, reals);
+  if (status == CLLOSS_SUCCESS)
+    status = clloss__check_dtype(j->ctx, "arrays.targets_dtype", in->targets_dtype, indices | reals);
+  return status;
 }
 
 /* What will be bound, in all parts: the plan is made once, before the first. */
@@ -158,8 +155,8 @@ static clloss_status bind(job *j, clloss__xent *r, size_t place, size_t first, s
   for (size_t i = 0; i < BINDINGS; ++i) {
     const bool weighed = b[i].view == &r->x.row_weight || (b[i].view == &r->x.targets && !r->probabilities);
     if (per_row != (b[i].per_row != 0) || (weigh && !weighed)) continue;
-    const size_t row_bytes = b[i].per_row * clloss__dtype_bytes(b[i].dtype);
-    const size_t bytes = per_row ? rows * row_bytes : b[i].whole * clloss__dtype_bytes(b[i].dtype);
+    const size_t row_bytes = b[i].per_row * clloss_dtype_size(b[i].dtype);
+    const size_t bytes = per_row ? rows * row_bytes : b[i].whole * clloss_dtype_size(b[i].dtype);
     const char *host = b[i].host;
     b[i].view->dtype = b[i].dtype;
     const clloss_status status = clloss__stream_array(&j->stream, place, i,
@@ -221,7 +218,7 @@ static clloss_status run_job(job *j) {
   if (status == CLLOSS_SUCCESS) status = clloss__stream_settle(&j->stream, WHOLE);
   clloss__xent_note_flags(r);
   if (status == CLLOSS_SUCCESS) status = prepare_all(j);
-  const size_t element = clloss__dtype_bytes(j->in.logits_dtype);
+  const size_t element = clloss_dtype_size(j->in.logits_dtype);
   if (status == CLLOSS_SUCCESS && r->x.rows && clloss__xent_weighs(r)) {
     status = walk(j, CLLOSS__WEIGH, r->args.rows_per_tally, sizeof(cl_long));
   }

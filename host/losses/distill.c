@@ -28,7 +28,8 @@ static clloss_status check_options(clloss_ctx *ctx, const request *r) {
   const clloss_distill_options *o = &r->o;
   const bool divisor = clloss__has(&r->head, &r->x.divisor);
   clloss_status status = clloss__check_reduction(ctx, o->reduction, CLLOSS_NONE);
-  if (status == CLLOSS_SUCCESS) status = clloss__check_flags(ctx, o->flags, CLLOSS_TEMPERATURE_SQUARED);
+  if (status == CLLOSS_SUCCESS)
+    status = clloss__check_flags(ctx, "options", o->flags, CLLOSS_TEMPERATURE_SQUARED);
   if (status != CLLOSS_SUCCESS) return status;
   if (o->temperature != 0 && !(o->temperature >= TEMPERATURE_LEAST && o->temperature <= TEMPERATURE_MOST)) {
     return clloss__fail(ctx, CLLOSS_OPTION, "options.temperature is %g: it has to be from 2^-60 to 2^60",
@@ -93,14 +94,14 @@ static void plan(clloss_ctx *ctx, clloss__request *head, const clloss__guess *gu
   distill_args *a = &r->args;
   const clloss__rows rows = {.rows = x->rows,
                              .classes = x->classes,
-                             .element_bytes = clloss__dtype_bytes(x->student.dtype),
+                             .element_bytes = clloss_dtype_size(x->student.dtype),
                              .inner = x->inner,
                              .strided = guess ? guess->strided : head->strided,
                              .forms = x->classes < INT32_MAX ? CLLOSS__HAS_HELD | CLLOSS__HAS_LONG : 0,
                              .arrays = 2,
                              .row_items_most = 512};
   head->plan = clloss__plan_rows(&ctx->planner, &rows);
-  const size_t real = clloss__dtype_bytes(CLLOSS__REAL(x->student.dtype));
+  const size_t real = clloss_dtype_size(CLLOSS__REAL(x->student.dtype));
   size_t end = 0;
   a->n_weights = clloss__min(clloss__ceil_div(x->rows, ROWS_PER_WEIGHT), WEIGHTS_MOST);
   a->rows_per_weight = a->n_weights ? clloss__ceil_div(x->rows, a->n_weights) : 1;

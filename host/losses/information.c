@@ -17,7 +17,7 @@ typedef struct {
 static clloss_status check(clloss_ctx *ctx, clloss__request *head) {
   const clloss_information_options *o = &((request *)head)->o;
   const uint32_t known = CLLOSS_FROM_PROBABILITIES | CLLOSS_FROM_LOG_PROBABILITIES;
-  const clloss_status status = clloss__check_flags(ctx, o->flags, known);
+  const clloss_status status = clloss__check_flags(ctx, "options", o->flags, known);
   if (status != CLLOSS_SUCCESS) return status;
   if (o->flags == known) {
     return clloss__fail(ctx, CLLOSS_OPTION,
@@ -50,7 +50,7 @@ static void plan(clloss_ctx *ctx, clloss__request *head, const clloss__guess *gu
   const clloss_information *x = &((request *)head)->x;
   const clloss__rows rows = {.rows = x->rows,
                              .classes = x->classes,
-                             .element_bytes = clloss__dtype_bytes(x->input.dtype),
+                             .element_bytes = clloss_dtype_size(x->input.dtype),
                              .inner = x->inner,
                              .strided = guess ? guess->strided : head->strided,
                              .forms = x->classes < INT32_MAX ? CLLOSS__HAS_HELD : 0,

@@ -36,12 +36,11 @@ clloss_status clloss__check_rules(clloss_ctx *ctx, const clloss__rule *rules, si
 
 clloss_status clloss__check_reduction(clloss_ctx *ctx, uint32_t reduction, uint32_t last) {
   if (reduction <= last) return CLLOSS_SUCCESS;
+  if (reduction == CLLOSS_BATCHMEAN)
+    return clloss__fail(ctx, CLLOSS_OPTION,
+                        "options.reduction is CLLOSS_BATCHMEAN, a reduction of elementwise losses: the mean "
+                        "over rows is CLLOSS_MEAN");
   return clloss__fail(ctx, CLLOSS_OPTION, "options.reduction is %u: not a reduction", reduction);
-}
-
-clloss_status clloss__check_flags(clloss_ctx *ctx, uint32_t flags, uint32_t known) {
-  if (!(flags & ~known)) return CLLOSS_SUCCESS;
-  return clloss__fail(ctx, CLLOSS_OPTION, "options.flags is %#x: unknown flag", flags);
 }
 
 clloss_status clloss__check_reserved(clloss_ctx *ctx, const char *in, uint32_t reserved) {

@@ -29,8 +29,6 @@ clloss_status clloss__check_rules(clloss_ctx *ctx, const clloss__rule *rules, si
 /* `last`: the greatest of the loss's CLLOSS_MEAN … */
 clloss_status clloss__check_reduction(clloss_ctx *ctx, uint32_t reduction, uint32_t last);
 
-clloss_status clloss__check_flags(clloss_ctx *ctx, uint32_t flags, uint32_t known);
-
 /* `in` names the struct. */
 clloss_status clloss__check_reserved(clloss_ctx *ctx, const char *in, uint32_t reserved);
 

@@ -63,8 +63,8 @@ static void plan_weights(const clloss__pointwise *r, pointwise_args *a) {
 static void plan(clloss_ctx *ctx, clloss__request *head, const clloss__guess *guess) {
   clloss__pointwise *r = (clloss__pointwise *)head;
   const clloss_pointwise *x = &r->x;
-  const size_t element = clloss__dtype_bytes(x->input.dtype);
-  const size_t real = clloss__dtype_bytes(CLLOSS__REAL(x->input.dtype));
+  const size_t element = clloss_dtype_size(x->input.dtype);
+  const size_t real = clloss_dtype_size(CLLOSS__REAL(x->input.dtype));
   const bool flat = x->rows && all_flat(r);
   const clloss__plan one = clloss__plan_elements(&ctx->planner, x->rows ? 1 : 0, x->rows * x->classes,
                                                  element);

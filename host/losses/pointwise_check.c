@@ -57,7 +57,7 @@ static clloss_status check_options(clloss_ctx *ctx, const clloss__pointwise *r) 
       {o->grad_beta != 0 && r->in_place, "grad_beta in place: what stands in grad is the input"},
   };
   clloss_status status = clloss__check_reduction(ctx, o->reduction, CLLOSS_BATCHMEAN);
-  if (status == CLLOSS_SUCCESS) status = clloss__check_flags(ctx, o->flags, known);
+  if (status == CLLOSS_SUCCESS) status = clloss__check_flags(ctx, "options", o->flags, known);
   if (status == CLLOSS_SUCCESS) status = clloss__check_rules(ctx, rules, sizeof rules / sizeof *rules);
   return status == CLLOSS_SUCCESS ? check_taken(ctx, r) : status;
 }

@@ -29,7 +29,7 @@ static uint32_t write_dtype(const request *r) {
 static clloss_status check(clloss_ctx *ctx, clloss__request *head) {
   request *r = (request *)head;
   const clloss__range ranges[] = {{"scale", r->o.scale, true, "a number"}};
-  clloss_status status = clloss__check_flags(ctx, r->o.flags, CLLOSS_LOG_SOFTMAX);
+  clloss_status status = clloss__check_flags(ctx, "options", r->o.flags, CLLOSS_LOG_SOFTMAX);
   if (status == CLLOSS_SUCCESS) status = clloss__check_reserved(ctx, "options", r->o.reserved);
   if (status == CLLOSS_SUCCESS) status = clloss__check_ranges(ctx, read_dtype(r), ranges, 1);
   if (r->o.scale == 0) r->o.scale = 1;
@@ -77,7 +77,7 @@ static void plan(clloss_ctx *ctx, clloss__request *head, const clloss__guess *gu
                            : clloss__is_packed(&x->input, x->classes);
   const clloss__rows rows = {.rows = x->rows,
                              .classes = x->classes,
-                             .element_bytes = clloss__dtype_bytes(read_dtype(r)),
+                             .element_bytes = clloss_dtype_size(read_dtype(r)),
                              .inner = x->inner,
                              .strided = guess ? guess->strided : head->strided,
                              .packed = packed,

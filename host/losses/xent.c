@@ -20,9 +20,7 @@ enum { REGION_PADS = 512 }; /* what two regions of the workspace may be rounded 
 
 /* ---- plan ---- */
 
-static size_t real_bytes(const clloss__xent *r) {
-  return clloss__dtype_bytes(CLLOSS__REAL(r->x.logits.dtype));
-}
+static size_t real_bytes(const clloss__xent *r) { return clloss_dtype_size(CLLOSS__REAL(r->x.logits.dtype)); }
 
 /* span_stats, padded to 8 */
 static size_t tile_bytes(const clloss__xent *r) {
@@ -82,7 +80,7 @@ static uint32_t forms_with_options(const clloss__xent *r) {
 
 /* Whether every row begins at a multiple of 16 bytes. */
 static bool starts_packets(const clloss_view *view, size_t classes) {
-  const size_t bytes = clloss__dtype_bytes(view->dtype);
+  const size_t bytes = clloss_dtype_size(view->dtype);
   const size_t stride = view->row_stride ? view->row_stride : classes;
   return view->offset * bytes % 16 == 0 && stride * bytes % 16 == 0;
 }
@@ -165,7 +163,7 @@ static void plan(clloss_ctx *ctx, clloss__request *head, const clloss__guess *gu
   const bool plain = guess ? guess->formed : is_plain(r);
   const clloss__rows rows = {.rows = x->rows,
                              .classes = x->classes,
-                             .element_bytes = clloss__dtype_bytes(x->logits.dtype),
+                             .element_bytes = clloss_dtype_size(x->logits.dtype),
                              .inner = x->inner,
                              .strided = guess ? guess->strided : head->strided,
                              .packed = guess ? guess->packed : clloss__is_packed(&x->logits, x->classes),

@@ -60,7 +60,7 @@ clloss_status clloss__xent_check(clloss_ctx *ctx, clloss__request *head) {
   }
   clloss_status status = check_numbers(ctx, o, x->logits.dtype);
   if (status == CLLOSS_SUCCESS) status = clloss__check_reduction(ctx, o->reduction, CLLOSS_NONE);
-  if (status == CLLOSS_SUCCESS) status = clloss__check_flags(ctx, o->flags, known);
+  if (status == CLLOSS_SUCCESS) status = clloss__check_flags(ctx, "options", o->flags, known);
   if (status == CLLOSS_SUCCESS) status = check_combinations(ctx, r);
   if (o->logit_scale == 0) o->logit_scale = 1;
   if (!(o->flags & CLLOSS_GRAD_ALPHA)) o->grad_alpha = 1;
@@ -84,8 +84,8 @@ size_t clloss__xent_views(clloss__request *head, clloss__use *uses) {
   const clloss__use all[] = {
       USE(0, logits, CLLOSS__READS, type, outer, x->classes, .inner = x->inner, .may_stride = true,
           .place = &a->logits),
-      USE(1, targets, CLLOSS__READS, whole ? type | real : i32 | i64, whole ? outer : n,
-          whole ? x->classes : 1, .inner = whole ? x->inner : 1, .may_stride = whole, .place = &a->targets),
+      USE(1, targets, CLLOSS__READS, type | real | i32 | i64, whole ? outer : n, whole ? x->classes : 1,
+          .inner = whole ? x->inner : 1, .may_stride = whole, .place = &a->targets),
       USE(7, class_weight, CLLOSS__MAY_READ, real, 1, x->classes, .flag = XENT_CLASS_WEIGHT,
           .offset = &a->class_weight),
       USE(8, row_weight, CLLOSS__MAY_READ, real, n, 1, .broadcasts = CLLOSS_BROADCAST,

@@ -25,8 +25,9 @@ clloss_status clloss_tensor_create(clloss_tensor **out, clloss_ctx *ctx, uint32_
   const clloss_status status = clloss__enter(ctx);
   if (status != CLLOSS_SUCCESS) return status;
   if (!out) return clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "out: NULL");
-  const size_t element = clloss__dtype_bytes(dtype);
-  if (!element) return clloss__fail(ctx, CLLOSS_DTYPE, "dtype is %u: not an element type", dtype);
+  const size_t element = clloss_dtype_size(dtype);
+  if (!element)
+    return clloss__fail(ctx, CLLOSS_DTYPE, "dtype is %u: it has to be an element type, CLLOSS_F32 …", dtype);
   if (classes && rows > SIZE_MAX / element / classes) {
     return clloss__fail(ctx, CLLOSS_SIZE, "rows %zu × classes %zu × %zu bytes overflows", rows, classes,
                         element);

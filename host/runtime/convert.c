@@ -91,7 +91,7 @@ static bool is_real(uint32_t dtype) {
 }
 
 bool clloss__converts(uint32_t to_dtype, uint32_t from_dtype) {
-  if (!clloss__dtype_bytes(to_dtype) || !clloss__dtype_bytes(from_dtype)) return false;
+  if (!clloss_dtype_size(to_dtype) || !clloss_dtype_size(from_dtype)) return false;
   return is_real(to_dtype) == is_real(from_dtype);
 }
 
@@ -102,7 +102,7 @@ static int64_t integer(uint32_t dtype, uint64_t bits) {
 }
 
 bool clloss__fits(uint32_t to_dtype, uint32_t from_dtype, const void *from, size_t n) {
-  const size_t bytes = clloss__dtype_bytes(from_dtype);
+  const size_t bytes = clloss_dtype_size(from_dtype);
   int64_t least = 0, most = UINT8_MAX;
   if (is_real(to_dtype) || to_dtype == CLLOSS_I64) return true;
   if (to_dtype == CLLOSS_I32) least = INT32_MIN, most = INT32_MAX;
@@ -115,7 +115,7 @@ bool clloss__fits(uint32_t to_dtype, uint32_t from_dtype, const void *from, size
 }
 
 void clloss__convert(uint32_t to_dtype, void *to, uint32_t from_dtype, const void *from, size_t n) {
-  const size_t to_bytes = clloss__dtype_bytes(to_dtype), from_bytes = clloss__dtype_bytes(from_dtype);
+  const size_t to_bytes = clloss_dtype_size(to_dtype), from_bytes = clloss_dtype_size(from_dtype);
   const format into = format_of(to_dtype), out_of = format_of(from_dtype);
   if (to_dtype == from_dtype) {
     if (n) memmove(to, from, n * to_bytes);

@@ -13,20 +13,6 @@ enum { VENDOR_INTEL = 0x8086, VECTORS = 8, VECTORS_INTEL = 4 };
 static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
 static size_t max_size(size_t a, size_t b) { return a > b ? a : b; }
 
-size_t clloss__dtype_bytes(uint32_t dtype) {
-  switch (dtype) {
-  case CLLOSS_F32:
-  case CLLOSS_I32: return 4;
-  case CLLOSS_I64:
-  case CLLOSS_F64: return 8;
-  case CLLOSS_U8: return 1;
-  case CLLOSS_U16:
-  case CLLOSS_F16:
-  case CLLOSS_BF16: return 2;
-  }
-  return 0;
-}
-
 void clloss__device_take_local(clloss__device *facts, size_t own_bytes) {
   const size_t all = facts->local_bytes + facts->own_bytes;
   size_t fitting = GROUP_MOST;

@@ -25,7 +25,4 @@ clloss_status clloss__device_read(clloss__message *message, cl_device_id device,
 /* A kernel takes so many bytes of local memory by itself: what is left bounds work-groups. */
 void clloss__device_take_local(clloss__device *facts, size_t own_bytes);
 
-/* Element size in bytes; 0 for a number that is no type. */
-size_t clloss__dtype_bytes(uint32_t dtype);
-
 #endif

@@ -364,7 +364,7 @@ clloss__plan clloss__plan_rows(const clloss__planner *planner, const clloss__row
 }
 
 bool clloss__plan_past_cache(const clloss__plan *plan, size_t rows, size_t classes, uint32_t dtype) {
-  const size_t bytes = clloss__dtype_bytes(dtype);
+  const size_t bytes = clloss_dtype_size(dtype);
   return bytes && classes >= plan->past_cache_row_bytes / bytes &&
          rows * classes >= plan->past_cache_bytes / bytes;
 }

@@ -2,23 +2,33 @@
  * A view with gaps between its rows counts as one range, from its first byte to its last. */
 #include "view.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "ctx.h"
+#include "names.h"
 
 typedef struct {
   cl_mem root;
   size_t begin, end; /* bytes in the root */
 } range;
 
+clloss_status clloss__check_dtype(clloss_ctx *ctx, const char *name, uint32_t dtype, uint32_t set) {
+  char word[16], types[64];
+  if (clloss_dtype_size(dtype) && (set & CLLOSS__DTYPE(dtype))) return CLLOSS_SUCCESS;
+  clloss__dtype_said(word, sizeof word, dtype);
+  clloss__dtypes_of(types, sizeof types, set);
+  return clloss__fail(ctx, CLLOSS_DTYPE, "%s is %s: %s%s", name, word,
+                      dtype ? "it has to be " : "say what the buffer holds, ", types);
+}
+
 clloss_status clloss__check_real_dtype(clloss_ctx *ctx, const char *name, uint32_t dtype) {
   if (dtype == CLLOSS_F64 && !ctx->planner.facts.f64) {
     return clloss__fail(ctx, CLLOSS_DEVICE, "%s is f64: the device has no cl_khr_fp64", name);
   }
-  if (dtype != CLLOSS_F32 && dtype != CLLOSS_F64 && dtype != CLLOSS_F16 && dtype != CLLOSS_BF16) {
-    return clloss__fail(ctx, CLLOSS_DTYPE, "%s is %u: not f32, f64, f16 or bf16", name, dtype);
-  }
-  return CLLOSS_SUCCESS;
+  return clloss__check_dtype(ctx, name, dtype,
+                             CLLOSS__DTYPE(CLLOSS_F32) | CLLOSS__DTYPE(CLLOSS_F64) |
+                                 CLLOSS__DTYPE(CLLOSS_F16) | CLLOSS__DTYPE(CLLOSS_BF16));
 }
 
 bool clloss__is_there(clloss__presence presence, const clloss_view *view) {
@@ -92,24 +102,35 @@ bool clloss__same_view(const clloss_view *a, const clloss_view *b, size_t column
          sa.column == sb.column;
 }
 
+clloss_status clloss__check_flags(clloss_ctx *ctx, const char *in, uint32_t flags, uint32_t known) {
+  if (!(flags & ~known)) return CLLOSS_SUCCESS;
+  const clloss__flag flag = clloss__flag_of(flags & ~known);
+  if (!flag.name)
+    return clloss__fail(ctx, CLLOSS_OPTION, "%s.flags is %#x: no flag has bit %u", in, flags, flag.bit);
+  return clloss__fail(ctx, CLLOSS_OPTION, "%s.flags has %s, which is a flag of %s", in, flag.name, flag.of);
+}
+
 static clloss_status check_flags(clloss_ctx *ctx, const char *call, const clloss__use *use) {
   const uint32_t flags = use->view->flags;
   const uint32_t known = CLLOSS_BROADCAST | CLLOSS_BROADCAST_ROWS | CLLOSS_BROADCAST_CLASSES;
-  const char *wrong = flags & ~known             ? "unknown flag"
-                      : flags & (flags - 1)      ? "one way to broadcast at most"
-                      : flags & ~use->broadcasts ? "this view can't be broadcast so"
-                                                 : NULL;
-  return !wrong ? CLLOSS_SUCCESS
-                : clloss__fail(ctx, CLLOSS_OPTION, "%s.%s.flags is %#x: %s", call, use->name, flags, wrong);
+  char in[64];
+  snprintf(in, sizeof in, "%s.%s", call, use->name);
+  const clloss_status status = clloss__check_flags(ctx, in, flags, known);
+  if (status != CLLOSS_SUCCESS) return status;
+  if (flags & (flags - 1))
+    return clloss__fail(ctx, CLLOSS_OPTION, "%s.flags is %#x: one way to broadcast at most", in, flags);
+  if (flags & ~use->broadcasts)
+    return clloss__fail(ctx, CLLOSS_OPTION, "%s.flags has %s: this view can't be broadcast so", in,
+                        clloss__flag_of(flags).name);
+  return CLLOSS_SUCCESS;
 }
 
 static clloss_status check_fields(clloss_ctx *ctx, const char *call, const clloss__use *use) {
   const clloss_view *v = use->view;
-  if (!clloss__dtype_bytes(v->dtype) || !(use->dtypes & CLLOSS__DTYPE(v->dtype))) {
-    return clloss__fail(ctx, CLLOSS_DTYPE, "%s.%s.dtype is %u%s", call, use->name, v->dtype,
-                        v->dtype ? ": not a type that this view can have" : ": say what the buffer holds");
-  }
-  const clloss_status status = check_flags(ctx, call, use);
+  char name[64];
+  snprintf(name, sizeof name, "%s.%s.dtype", call, use->name);
+  clloss_status status = clloss__check_dtype(ctx, name, v->dtype, use->dtypes);
+  if (status == CLLOSS_SUCCESS) status = check_flags(ctx, call, use);
   if (status != CLLOSS_SUCCESS) return status;
   if (v->reserved) {
     return clloss__fail(ctx, CLLOSS_OPTION, "%s.%s.reserved is %llu: it must be 0", call, use->name,
@@ -144,7 +165,7 @@ static clloss_status extent(clloss_ctx *ctx, const char *call, const clloss__use
                             size_t *end) {
   const clloss_view *v = use->view;
   const clloss__strides stride = clloss__view_strides(v, use->columns, use->inner);
-  const size_t bytes = clloss__dtype_bytes(v->dtype), most = SIZE_MAX / bytes;
+  const size_t bytes = clloss_dtype_size(v->dtype), most = SIZE_MAX / bytes;
   const size_t steps = use->rows ? use->rows - 1 : 0, inner = use->inner ? use->inner : 1;
   const size_t width = use->columns ? (use->columns - 1) * stride.column + inner : 0;
   if (v->offset > most || (steps && stride.row > (most - v->offset) / steps) ||
@@ -218,7 +239,7 @@ static clloss_status check_one(clloss_ctx *ctx, const char *call, const clloss__
     return clloss__fail(ctx, use->if_too_small ? use->if_too_small : CLLOSS_BUFFER_SIZE,
                         "%s.%s needs %zu bytes, its buffer has %zu", call, use->name, end, m.size);
   }
-  const size_t align = use->align_bytes ? use->align_bytes : clloss__dtype_bytes(use->view->dtype);
+  const size_t align = use->align_bytes ? use->align_bytes : clloss_dtype_size(use->view->dtype);
   if (!is_aligned(&m, begin, align)) {
     return clloss__fail(
         ctx, CLLOSS_ALIGNMENT,
@@ -287,7 +308,7 @@ bool clloss__is_packed(const clloss_view *view, size_t classes) {
 
 bool clloss__packets_align(const clloss_view *a, const clloss_view *b, size_t classes, bool one_block) {
   enum { PACKET_BYTES = 16 };
-  const size_t bytes = clloss__dtype_bytes(a->dtype);
+  const size_t bytes = clloss_dtype_size(a->dtype);
   const size_t stride_a = a->row_stride ? a->row_stride : classes,
                stride_b = b->row_stride ? b->row_stride : classes;
   const bool rows = one_block ? stride_a == stride_b

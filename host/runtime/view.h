@@ -41,6 +41,12 @@ typedef struct {
   bool serves_all;             /* its one row, or one value, is every row's */
 } clloss__use;
 
+/* CLLOSS_OPTION, naming a flag that isn't among the known ones, and whose it is. `in` names the struct. */
+clloss_status clloss__check_flags(clloss_ctx *ctx, const char *in, uint32_t flags, uint32_t known);
+
+/* CLLOSS_DTYPE, naming the types of the set (CLLOSS__DTYPE bits), where the type is none of them. */
+clloss_status clloss__check_dtype(clloss_ctx *ctx, const char *name, uint32_t dtype, uint32_t set);
+
 /* CLLOSS_DTYPE where the type is none that a loss can be computed of, CLLOSS_DEVICE where the device can't. */
 clloss_status clloss__check_real_dtype(clloss_ctx *ctx, const char *name, uint32_t dtype);
 

@@ -39,6 +39,10 @@ CLLOSS_API uint32_t clloss_version(void);
 CLLOSS_API const char *clloss_status_name(clloss_status status);
 CLLOSS_API const char *clloss_status_text(clloss_status status);
 
+/* An element type's word ("bf16"; NULL for what is none) and the bytes of an element (0 for what is none). */
+CLLOSS_API const char *clloss_dtype_name(uint32_t dtype);
+CLLOSS_API size_t clloss_dtype_size(uint32_t dtype);
+
 /* ---- ctx ---------------------------------------------------------------------------------------------------- */
 
 typedef struct clloss_ctx clloss_ctx;

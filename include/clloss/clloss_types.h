@@ -62,17 +62,25 @@ enum {
 #undef CLLOSS_STATUS_ENUM
 };
 
-/* Element types. 0 is none of them: a bound view must say what it holds. f16 is IEEE binary16, bf16 the upper half of
- * an f32; both are storage types, all arithmetic on them is f32, and they work on any device. */
+/* Element types: name, value, word, bytes of an element. 0 is none of them: a bound view must say what it holds. f16 is IEEE
+ * binary16, bf16 the upper half of an f32; both are storage types, all arithmetic on them is f32, and they work on any
+ * device. f64 needs cl_khr_fp64. */
+/* clang-format off */
+#define CLLOSS_DTYPE_LIST(X)  \
+  X(F32,  1, "f32",  4)       \
+  X(I32,  2, "i32",  4)       \
+  X(I64,  3, "i64",  8)       \
+  X(U8,   4, "u8",   1)       \
+  X(U16,  5, "u16",  2)       \
+  X(F64,  6, "f64",  8)       \
+  X(F16,  7, "f16",  2)       \
+  X(BF16, 8, "bf16", 2)
+/* clang-format on */
+
 enum {
-  CLLOSS_F32 = 1,
-  CLLOSS_I32 = 2,
-  CLLOSS_I64 = 3,
-  CLLOSS_U8 = 4,
-  CLLOSS_U16 = 5,
-  CLLOSS_F64 = 6, /* logits of it need cl_khr_fp64 */
-  CLLOSS_F16 = 7,
-  CLLOSS_BF16 = 8
+#define CLLOSS_DTYPE_ENUM(name, value, word, bytes) CLLOSS_##name = (value),
+  CLLOSS_DTYPE_LIST(CLLOSS_DTYPE_ENUM)
+#undef CLLOSS_DTYPE_ENUM
 };
 
 /* Reductions, PyTorch's default first. */
@@ -81,14 +89,37 @@ enum {
   CLLOSS_SUM = 1,
   CLLOSS_NONE =
       2, /* row_loss or element_loss is the result, and the upstream gradient is per row or element */
-  CLLOSS_BATCHMEAN = 3 /* elementwise losses alone: the sum divided by the rows */
+  CLLOSS_BATCHMEAN =
+      3 /* elementwise losses alone: the sum divided by the rows, whatever the classes, as torch's kl_div */
 };
 
-/* clloss_view.flags, at most one of them, on views that say they may broadcast */
+/* Flags: name, bit, which struct's `flags` they are for, meaning. No two share a bit, so that one which is put into another
+ * struct is refused by name (CLLOSS_OPTION). Of a view at most one, where it says that it may broadcast. */
+/* clang-format off */
+#define CLLOSS_FLAG_LIST(X)                                                                                                \
+  X(IGNORE_INDEX,           0, "clloss_xent_options", "the field ignore_index is meant: rows with this target are ignored") \
+  X(SMOOTHING_MEGATRON,     1, "clloss_xent_options", "label_smoothing ε means ε · classes / (classes − 1), as in Megatron-LM") \
+  X(EMPTY_IS_ZERO,          2, "clloss_xent_options", "a mean whose divisor is 0 is 0 with gradient 0, not NaN")           \
+  X(BAD_IS_IGNORED,         3, "clloss_xent_options", "a target out of range is as if ignored, not NaN")                   \
+  X(GRAD_ALPHA,             4, "clloss_xent_options and clloss_pointwise_options", "the field grad_alpha is meant; 1 without it") \
+  X(LOG_PROBABILITIES,      5, "clloss_xent_options", "the logits are log-probabilities already: negative log-likelihood, without a softmax") \
+  X(LOG_SOFTMAX,            6, "clloss_softmax_options", "the logarithm of the probabilities, found as z − log Σ exp z")   \
+  X(TEMPERATURE_SQUARED,    7, "clloss_distill_options", "loss and gradient times temperature²")                           \
+  X(LOG_TARGET,             8, "clloss_pointwise_options", "KL: the target is a log-probability, as the input is")         \
+  X(SET_DELTA,              9, "clloss_pointwise_options", "delta is meant though it is 0")                                \
+  X(SET_GAMMA,             10, "clloss_pointwise_options", "gamma is meant though it is 0")                                \
+  X(SET_ALPHA,             11, "clloss_pointwise_options", "alpha is meant though it is 0")                                \
+  X(FROM_PROBABILITIES,    12, "clloss_information_options", "the input holds probabilities, not logits")                  \
+  X(FROM_LOG_PROBABILITIES, 13, "clloss_information_options", "the input holds log-probabilities, not logits")             \
+  X(BROADCAST,             16, "clloss_view", "the one element at `offset` is every row's, and every class's")             \
+  X(BROADCAST_ROWS,        17, "clloss_view", "[classes]: every row reads the same")                                       \
+  X(BROADCAST_CLASSES,     18, "clloss_view", "[rows], row_stride apart: the classes of a row read the same")
+/* clang-format on */
+
 enum {
-  CLLOSS_BROADCAST = 1u << 0,        /* the one element at `offset` is every row's, and every class's */
-  CLLOSS_BROADCAST_ROWS = 1u << 1,   /* [classes]: every row reads the same */
-  CLLOSS_BROADCAST_CLASSES = 1u << 2 /* [rows], row_stride apart: the classes of a row read the same */
+#define CLLOSS_FLAG_ENUM(name, bit, of, text) CLLOSS_##name = 1u << (bit),
+  CLLOSS_FLAG_LIST(CLLOSS_FLAG_ENUM)
+#undef CLLOSS_FLAG_ENUM
 };
 
 /* Elementwise losses: name, number, public word, name in the kernels, and what the kind takes of
@@ -122,18 +153,6 @@ enum {
   CLLOSS_MEAN_BY_WEIGHT = 1u << 7 /* a weighted mean divides by the sum of the weights, not by their number */
 };
 
-/* Option flags, where zero is a meaning of its own and so can't stand for "not given", and policies. */
-enum {
-  CLLOSS_IGNORE_INDEX = 1u << 0, /* the field ignore_index is meant: rows with this target are ignored */
-  CLLOSS_SMOOTHING_MEGATRON =
-      1u << 1, /* label_smoothing ε means ε · classes / (classes − 1), as in Megatron-LM */
-  CLLOSS_EMPTY_IS_ZERO = 1u << 2,  /* a mean whose divisor is 0 is 0 with gradient 0, not NaN */
-  CLLOSS_BAD_IS_IGNORED = 1u << 3, /* a target out of range is as if ignored, not NaN */
-  CLLOSS_GRAD_ALPHA = 1u << 4,     /* the field grad_alpha is meant; 1 without it */
-  CLLOSS_LOG_PROBABILITIES =
-      1u << 5 /* the logits are log-probabilities already: negative log-likelihood, without a softmax */
-};
-
 /* Where clloss_xent.metrics and .counts hold what: over the valid rows of the call. */
 enum {
   CLLOSS_METRIC_LOSS, /* Σ −log p of the target, without weights, smoothing and z-loss, nats; with probabilities
@@ -162,23 +181,6 @@ enum {
   CLLOSS_COUNT_FIRST_FAULT, /* the first of them, row · classes + class; −1 if there is none */
   CLLOSS_POINTWISE_COUNTS
 };
-
-/* clloss_pointwise_options.flags, beside CLLOSS_GRAD_ALPHA */
-enum {
-  CLLOSS_LOG_TARGET = 1u << 8, /* KL: the target is a log-probability, as the input is */
-  CLLOSS_SET_DELTA = 1u << 9,  /* delta is meant though it is 0, … */
-  CLLOSS_SET_GAMMA = 1u << 10, /* gamma, … */
-  CLLOSS_SET_ALPHA = 1u << 11  /* alpha */
-};
-
-/* clloss_softmax_options.flags */
-enum { CLLOSS_LOG_SOFTMAX = 1u << 0 /* the logarithm of the probabilities, found as z − log Σ exp z */ };
-
-/* clloss_distill_options.flags */
-enum { CLLOSS_TEMPERATURE_SQUARED = 1u << 0 /* loss and gradient times temperature² */ };
-
-/* clloss_information_options.flags: what the input holds; neither: logits */
-enum { CLLOSS_FROM_PROBABILITIES = 1u << 0, CLLOSS_FROM_LOG_PROBABILITIES = 1u << 1 };
 
 /* The calls that clloss_ctx_prebuild knows: name, number, loss, pass. */
 /* clang-format off */

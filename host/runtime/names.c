@@ -1,5 +1,8 @@
-/* Names and meanings of status codes: clLoss's own from the one list in clloss_types.h, OpenCL's from the list here. */
-#include <clloss/clloss.h>
+/* Names and meanings of codes, types and flags: clLoss's own from the lists in clloss_types.h, OpenCL's codes from the list here. */
+#include "names.h"
+
+#include <stdbool.h>
+#include <stdio.h>
 
 /* Of cl_khr_icd: what a loader answers where nothing is installed. Not every platform has cl_ext.h. */
 #ifndef CL_PLATFORM_NOT_FOUND_KHR
@@ -65,4 +68,56 @@ const char *clloss_status_text(clloss_status status) {
 const char *clloss_family_name(uint32_t family) {
   static const char *const names[] = {"auto", "lane", "group", "split"};
   return family < sizeof names / sizeof *names ? names[family] : NULL;
+}
+
+static const struct {
+  const char *word;
+  size_t bytes;
+} dtypes[] = {
+#define DTYPE_WORD(name, value, word, bytes) [value] = {word, bytes},
+    CLLOSS_DTYPE_LIST(DTYPE_WORD)
+#undef DTYPE_WORD
+};
+#define DTYPES (sizeof dtypes / sizeof *dtypes)
+
+const char *clloss_dtype_name(uint32_t dtype) { return dtype < DTYPES ? dtypes[dtype].word : NULL; }
+size_t clloss_dtype_size(uint32_t dtype) { return dtype < DTYPES ? dtypes[dtype].bytes : 0; }
+
+void clloss__dtype_said(char *text, size_t size, uint32_t dtype) {
+  if (clloss_dtype_name(dtype)) {
+    snprintf(text, size, "%s", clloss_dtype_name(dtype));
+  } else {
+    snprintf(text, size, "%u", dtype);
+  }
+}
+
+void clloss__dtypes_of(char *text, size_t size, uint32_t set) {
+  size_t at = 0;
+  *text = 0;
+  for (uint32_t type = 1; type < DTYPES; ++type) {
+    if (!(set >> type & 1)) continue;
+    const bool last = !(set >> type >> 1);
+    const int n = snprintf(text + at, size - at, "%s%s", !at ? "" : last ? " or " : ", ", dtypes[type].word);
+    if (n < 0 || (size_t)n >= size - at) return;
+    at += (size_t)n;
+  }
+}
+
+/* No two share a bit: their sum is their union. */
+#define AND(name, bit, of, text) +(1ull << (bit))
+#define OR(name, bit, of, text)  | (1ull << (bit))
+_Static_assert(CLLOSS_FLAG_LIST(AND) == (0 CLLOSS_FLAG_LIST(OR)), "two flags share a bit");
+#undef AND
+#undef OR
+
+clloss__flag clloss__flag_of(uint32_t flags) {
+  static const clloss__flag all[32] = {
+#define FLAG(name, bit, of, text) [bit] = {bit, "CLLOSS_" #name, of},
+      CLLOSS_FLAG_LIST(FLAG)
+#undef FLAG
+  };
+  uint32_t bit = 0;
+  while (bit < 31 && !(flags >> bit & 1)) ++bit;
+  const clloss__flag none = {bit, NULL, NULL};
+  return all[bit].name ? all[bit] : none;
 }
