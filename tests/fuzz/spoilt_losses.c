@@ -55,9 +55,9 @@ static uint32_t dtype_or(const clloss_view *view, uint32_t otherwise) {
   return view->mem ? view->dtype : otherwise;
 }
 
-/* In place is what begins together: an accepted call has no other overlap. */
-static bool is_same(const clloss_view *a, const clloss_view *b) {
-  return a->mem && a->mem == b->mem && a->offset == b->offset && a->dtype == b->dtype;
+/* In place is what begins together: an accepted call has no other overlap, unless it has no rows. */
+static bool is_same(const clloss_view *a, const clloss_view *b, size_t rows) {
+  return rows && a->mem && a->mem == b->mem && a->offset == b->offset && a->dtype == b->dtype;
 }
 
 static bool is_one(const clloss_view *view) { return (view->flags & CLLOSS_BROADCAST) != 0; }
@@ -135,7 +135,7 @@ static bool describe_xent(const void *arrays, const void *options, int pass, spo
   if (x->grad_loss.mem)
     s->upstream = s->options.reduction == CLLOSS_NONE && !is_one(&x->grad_loss) ? XENT_UPSTREAM_ROWS
                                                                                 : XENT_UPSTREAM_ONE;
-  s->in_place = is_same(&x->grad, &x->logits);
+  s->in_place = is_same(&x->grad, &x->logits, x->rows);
   fit_xent_fill(s);
   return is_real(s->dtype) && is_real(s->grad_dtype) &&
          (is_index(s->targets_dtype) || is_real(s->targets_dtype));
@@ -187,7 +187,7 @@ static bool describe_distill(const void *arrays, const void *options, int pass, 
   if (x->grad_loss.mem)
     s->upstream = s->options.reduction == CLLOSS_NONE && !is_one(&x->grad_loss) ? DISTILL_UPSTREAM_ROWS
                                                                                 : DISTILL_UPSTREAM_ONE;
-  s->in_place = is_same(&x->grad, &x->student);
+  s->in_place = is_same(&x->grad, &x->student, x->rows);
   return is_real(s->dtype) && is_real(s->teacher_dtype) && is_real(s->grad_dtype);
 }
 
@@ -250,7 +250,7 @@ static bool describe_pointwise(const void *arrays, const void *options, int pass
   s->pos_weight = x->pos_weight.mem != NULL;
   s->outputs = (x->loss.mem ? 0 : POINTWISE_NO_LOSS) | (x->element_loss.mem ? 0 : POINTWISE_NO_ELEMENT_LOSS) |
                (x->counts.mem ? POINTWISE_WITH_COUNTS : 0);
-  s->in_place = is_same(&x->grad, &x->input);
+  s->in_place = is_same(&x->grad, &x->input, x->rows);
   return clloss_pointwise_name(s->kind) && is_real(s->dtype) && is_real(s->target_dtype) &&
          is_real(s->grad_dtype);
 }
@@ -291,7 +291,7 @@ static bool describe_softmax(const void *arrays, const void *options, int pass, 
   describe_layout(&s->layout, x->rows, x->classes, x->inner, read);
   s->read = key_dtype(pass ? &x->output : &x->input);
   s->write = dtype_or(write, s->read);
-  s->in_place = is_same(write, read);
+  s->in_place = is_same(write, read, x->rows);
   return is_real(s->read) && is_real(s->write);
 }
 
