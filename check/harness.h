@@ -122,10 +122,10 @@ typedef enum harness_check_kind {
 } harness_check_kind;
 
 typedef struct harness_result {
-  size_t count[HARNESS_CHECKS];    /* how often each check fired */
-  char first[HARNESS_CHECKS][400]; /* what it said the first time */
-  unsigned wrong;                  /* bits 1 << harness_case.pass: the passes in which a check fired */
-  double max_err;                  /* largest |result - f64| of a finite output */
+  size_t count[HARNESS_CHECKS];     /* how often each check fired */
+  char first[HARNESS_CHECKS][1200]; /* what it said the first time: of a compiler at least the first error */
+  unsigned wrong;                   /* bits 1 << harness_case.pass: the passes in which a check fired */
+  double max_err;                   /* largest |result - f64| of a finite output */
   double max_used; /* largest share of an allowance that an error took, beyond the rounding to 16 bits */
 } harness_result;
 
