@@ -31,9 +31,9 @@ enum { SPOILT_ROOM = 1024 /* of a struct, with what a newer version may add */ }
 
 typedef struct spoilt_struct {
   union {
-    size_t struct_size; /* the first member of them all */
+    unsigned char bytes[SPOILT_ROOM]; /* first: GCC 15 zeroes no more of a union than its first member */
+    size_t struct_size;               /* the first member of them all */
     double number;
-    unsigned char bytes[SPOILT_ROOM];
   };
 } spoilt_struct;
 

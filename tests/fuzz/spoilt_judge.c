@@ -11,7 +11,7 @@
 
 /* What the library takes of a struct: a shorter one ends in zeros. */
 static spoilt_struct as_known(const spoilt_struct *given, bool absent, size_t bytes) {
-  spoilt_struct known = {.struct_size = 0};
+  spoilt_struct known = {.bytes = {0}};
   if (!absent) memcpy(known.bytes, given->bytes, given->struct_size < bytes ? given->struct_size : bytes);
   known.struct_size = bytes;
   return known;
