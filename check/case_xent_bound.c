@@ -259,6 +259,7 @@ static void grad_error(const xent_shape *s, const clloss_plan *plan, const harne
   const grad_sizes k = sizes_of(s, notes, note);
   const int64_t target = xent_has_probabilities(s) ? -1 : xent_target(s, d->data[XENT_TARGETS], row);
   const bool spreads = xent_has_probabilities(s) || s->options.label_smoothing != 0;
+  const bool is_likeliest = note->to_target == 0 && !is_nll(s); /* the target */
   const double of_divisor = divisor_error(s, plan),
                common = e.sum + e.transform + 3 * note->log_sum + 28 + of_divisor;
   const double scale = s->options.logit_scale == 0 ? 1 : fabs(s->options.logit_scale),
@@ -270,9 +271,8 @@ static void grad_error(const xent_shape *s, const clloss_plan *plan, const harne
     const double away = is_nll(s) ? (double)INFINITY : note->max - z,
                  p = isfinite(away) ? exp(-away - note->log_sum) : 0;
     const double q = spreads ? q_of(s, d, row, c) : 0,
-                 own = (int64_t)c != target ? 0 : k.g1 * k.hard * (note->to_target == 0 ? e.lack : 1 - p);
-    const bool lacks = (int64_t)c == target && note->to_target == 0 &&
-                       note->log_sum < log(2); /* −l, not p − 1 */
+                 own = (int64_t)c != target ? 0 : k.g1 * k.hard * (is_likeliest ? e.lack : 1 - p);
+    const bool lacks = (int64_t)c == target && is_likeliest && note->log_sum < log(2); /* −l, not p − 1 */
     const double of_others = lacks ? k.g1 * k.q + k.z_part : of_p + k.z_part;
     const double size = p * of_others + k.g1 * q + own;
     double error = k.g1 * q * (of_divisor + 24) + own * (of_divisor + 24) + 2 * size;
