@@ -76,16 +76,16 @@ static bool fits(const spoilt_described *d, int i) {
   return m->image >= 0 && n <= room && v.offset <= room - n;
 }
 
-/* A call takes no notice of a view without a buffer; who asks for the workspace says by it what will be bound. */
+/* A call takes no notice of a view without a buffer, but for the type of its first, if one can be computed of it. Who asks for the
+ * workspace says by it what will be bound. */
 static void forget_unbound(spoilt_described *d) {
   const spoilt_loss *loss = d->call->loss;
   for (int i = 0; i < HARNESS_ARRAYS && loss->views[i]; i++) {
-    clloss_view v = spoilt_view(loss, &d->arrays, i);
+    const clloss_view v = spoilt_view(loss, &d->arrays, i);
     const bool is_real = v.dtype == CLLOSS_F32 || v.dtype == CLLOSS_F64 || v.dtype == CLLOSS_F16 ||
                          v.dtype == CLLOSS_BF16;
-    if (v.mem || is_real) continue;
-    v = (clloss_view){.dtype = 0};
-    memcpy(d->arrays.bytes + loss->views[i], &v, sizeof v);
+    const clloss_view none = {.dtype = i == 0 && is_real ? v.dtype : 0};
+    if (!v.mem) memcpy(d->arrays.bytes + loss->views[i], &none, sizeof none);
   }
 }
 
