@@ -91,6 +91,8 @@ static void fit_xent_fill(xent_shape *s) {
   if ((s->fill == XENT_IGNORED_NAN || s->fill == XENT_ALL_IGNORED) &&
       !(s->options.flags & CLLOSS_IGNORE_INDEX))
     s->fill = XENT_RANDOM;
+  /* what smoothing leaves of a probability of 1 is 0, or a rounding above or below: no number to multiply a masked class's −∞ by */
+  if (xent_has_probabilities(s) && xent_smoothing_of(s).q_scale < 0) s->fill = XENT_RANDOM;
 }
 
 static void draw_xent(fuzz *f, int pass, spoilt_shape *shape, uint64_t *state) {
