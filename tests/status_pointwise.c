@@ -161,7 +161,8 @@ static void broadcasts(const bench *b) {
   REFUSED(FUSED, CLLOSS_OPTION, "pointwise.input can't be broadcast", x.input.flags = CLLOSS_BROADCAST_ROWS);
   REFUSED(FUSED, CLLOSS_OPTION, "pointwise.weight one way",
           (x.weight = view(b->mem[4]), x.weight.flags = CLLOSS_BROADCAST | CLLOSS_BROADCAST_ROWS));
-  REFUSED(FUSED, CLLOSS_OPTION, "pointwise.weight unknown", (x.weight = view(b->mem[4]), x.weight.flags = 8));
+  REFUSED(FUSED, CLLOSS_OPTION, "pointwise.weight bit 31",
+          (x.weight = view(b->mem[4]), x.weight.flags = 1u << 31));
   REFUSED(FUSED, CLLOSS_OPTION, "pointwise.grad_loss can't be broadcast",
           (x.grad_loss = view(b->mem[4]), x.grad_loss.flags = CLLOSS_BROADCAST_CLASSES));
   REFUSED(FUSED, CLLOSS_BUFFER_SIZE, "pointwise.weight",
