@@ -43,13 +43,14 @@ static void drop(cl_event *event) {
 
 static clloss_status say_words(stage *s) {
   const char *const words[] = {clloss_status_name(CLLOSS_SIZE), clloss_status_text(CLLOSS_SIZE),
-                               clloss_family_name(s->family), clloss_pointwise_name(CLLOSS_MSE),
-                               clloss_ctx_message(s->ctx)};
+                               clloss_family_name(s->family),   clloss_pointwise_name(CLLOSS_MSE),
+                               clloss_ctx_message(s->ctx),      clloss_dtype_name(CLLOSS_BF16)};
   for (size_t i = 0; i < sizeof words / sizeof *words; i++)
     if (!words[i]) return CLLOSS_OPTION;
   const clloss_view view = clloss_tensor_view(s->tensor);
   clloss_ctx_stats stats = {.struct_size = sizeof stats};
-  if (!clloss_version() || (view.mem != NULL) != (s->tensor != NULL)) return CLLOSS_OPTION;
+  if (!clloss_version() || clloss_dtype_size(CLLOSS_BF16) != 2 || (view.mem != NULL) != (s->tensor != NULL))
+    return CLLOSS_OPTION;
   return clloss_ctx_get_stats(s->ctx, &stats);
 }
 
@@ -338,6 +339,8 @@ const fault_row fault_rows[] = {
     {"clloss_status_name", "", QUIET, .step = say_words},
     {"clloss_status_text", "", QUIET, .step = say_words},
     {"clloss_family_name", "", QUIET, .step = say_words},
+    {"clloss_dtype_name", "", QUIET, .step = say_words},
+    {"clloss_dtype_size", "", QUIET, .step = say_words},
     {"clloss_pointwise_name", "", QUIET, .step = say_words},
     {"clloss_ctx_message", "", QUIET, .step = say_words},
     {"clloss_ctx_get_stats", "", QUIET, .step = say_words},

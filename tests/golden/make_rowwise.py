@@ -94,10 +94,10 @@ def all_information():
     information("logits-masked", 0, x, F.log_softmax(x, 1))
     p = draw((6, 9), 64, 0, 1)
     p[0] = torch.tensor([0, 0, 1, 0, 0, 0, 0, 0, 0])
-    information("probabilities", 1, p, p.log())
+    information("probabilities", "CLLOSS_FROM_PROBABILITIES", p, p.log())
     log_p = draw((6, 9), 16, -8, 0)
     log_p[1, 3] = -INF
-    information("log-probabilities", 2, log_p, log_p)
+    information("log-probabilities", "CLLOSS_FROM_LOG_PROBABILITIES", log_p, log_p)
 
 
 print("/* Divergences, surprisals and entropies by PyTorch " + torch.__version__.split("+")[0] + " in f64; made by")
