@@ -1,4 +1,4 @@
-/* Nothing behind a buffer is read or written: logits end where the memory does, before a page that may not be touched,
+/* Nothing behind a buffer is read or written: logits end where the memory does, before pages that may not be touched,
  * in every short shape around the kernels' tiles, vectors and chunks. The driver has to use the caller's memory as it is,
  * as those for CPUs do; one that copies it makes this an ordinary test. */
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
@@ -20,7 +20,9 @@ static void touched(int signal) {
   _exit(1);
 }
 
-/* Whole pages, so that the buffer is as aligned as drivers want it, and one more that may not be touched. */
+enum { PAGES_BEHIND = 64 };
+
+/* Whole pages, so that the buffer is as aligned as drivers want it, and more that may not be touched. */
 typedef struct edge {
   char *pages;
   size_t bytes, page;
@@ -32,16 +34,17 @@ static bool edge_open(edge *e, cl_context context, size_t bytes) {
   e->page = (size_t)sysconf(_SC_PAGESIZE);
   e->bytes = (bytes + e->page - 1) / e->page * e->page;
   e->mem = NULL;
-  e->pages = mmap(NULL, e->bytes + e->page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  e->pages = mmap(NULL, e->bytes + PAGES_BEHIND * e->page, PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (e->pages == MAP_FAILED) return false;
-  if (mprotect(e->pages + e->bytes, e->page, PROT_NONE) == 0)
+  if (mprotect(e->pages + e->bytes, PAGES_BEHIND * e->page, PROT_NONE) == 0)
     e->mem = clCreateBuffer(context, CL_MEM_READ_WRITE | CL_MEM_USE_HOST_PTR, e->bytes, e->pages, &error);
   return error == CL_SUCCESS;
 }
 
 static void edge_close(edge *e) {
   if (e->mem) clReleaseMemObject(e->mem);
-  if (e->pages != MAP_FAILED) munmap(e->pages, e->bytes + e->page);
+  if (e->pages != MAP_FAILED) munmap(e->pages, e->bytes + PAGES_BEHIND * e->page);
 }
 
 /* Logits or gradient of the problem: the last floats of the buffer. */
@@ -80,6 +83,36 @@ static void run_shape(const fixture *f, clloss_ctx *ctx, size_t rows, size_t cla
   free(grad);
 }
 
+/* Classes and rows far apart, so that whatever a kernel takes for one more row lies among those pages. */
+static void run_strided(const fixture *f, clloss_ctx *ctx, size_t rows, size_t classes) {
+  const size_t step = 2, pitch = step * classes + 1000, all = (rows - 1) * pitch + (classes - 1) * step + 1;
+  problem p;
+  edge e = {.pages = MAP_FAILED};
+  snprintf(at, sizeof at, "%zu x %zu, %zu and %zu apart", rows, classes, pitch, step);
+  const bool open = problem_open(&p, f->queue, rows, classes, CLLOSS_MEAN, (unsigned)(rows + classes));
+  const bool ends = open && edge_open(&e, f->context, 4 * all);
+  float *wide = calloc(all, sizeof *wide);
+  CHECK(open && ends && wide);
+  if (open && ends && wide) {
+    for (size_t i = 0; i < rows * classes; i++) wide[i / classes * pitch + i % classes * step] = p.logits[i];
+    CHECK(edge_transfer(&e, f->queue, wide, 4 * all, true));
+    for (pass which = FORWARD; which < PASS_COUNT; which++) {
+      clloss_xent x = problem_xent(&p, which);
+      x.logits = (clloss_view){.mem = e.mem,
+                               .dtype = CLLOSS_F32,
+                               .offset = e.bytes / 4 - all,
+                               .row_stride = pitch,
+                               .class_stride = step};
+      CHECK_STATUS(run_pass(which, ctx, &x, &p.options, f->queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+      CHECK(problem_right(&p, which, f->queue));
+    }
+  }
+  if (check_failures) fprintf(stderr, "  at %s\n", at);
+  edge_close(&e);
+  if (open) problem_close(&p);
+  free(wide);
+}
+
 int main(void) {
   static const size_t rows[] = {1, 2, 15, 16, 17, 31, 32, 33, 49};
   static const size_t classes[] = {1, 2, 3, 7, 8, 10, 13, 15, 16, 17, 31, 33, 100, 255, 1000, 8200};
@@ -93,7 +126,10 @@ int main(void) {
     clloss_ctx *ctx = NULL;
     CHECK_STATUS(clloss_ctx_create(&ctx, f.context, f.device, &plans[k]), CLLOSS_SUCCESS);
     for (size_t i = 0; ctx && i < sizeof rows / sizeof *rows; i++)
-      for (size_t c = 0; c < sizeof classes / sizeof *classes; c++) run_shape(&f, ctx, rows[i], classes[c]);
+      for (size_t c = 0; c < sizeof classes / sizeof *classes; c++) {
+        run_shape(&f, ctx, rows[i], classes[c]);
+        run_strided(&f, ctx, rows[i], classes[c]);
+      }
     clloss_ctx_destroy(&ctx);
   }
   fixture_close(&f);
