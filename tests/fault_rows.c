@@ -389,8 +389,8 @@ const fault_row fault_rows[] = {
     {"clloss_xent_fused", "on a queue out of order", FAULTS_LOOSE | FAULTS_WAITS | FAULTS_EVENT, .open = open_poison, .step = fused, .right = fused_right, .close = drop_wait, POOL},
     {"clloss_xent_fused", "while all workspace is taken", FAULTS_WAITS | FAULTS_EVENT, .open = open_full, .step = fused, .right = open_gate, .close = close_full,
      .deaf = {{"clGetEventInfo", 32}, {"clGetCommandQueueInfo", 8}, {"realloc", 1}}},
-    {"clloss_xent_host", "in the host's memory", OPENCL, .open = open_host, .step = run_host, .right = host_right, .close = close_host, .deaf = {{"clFinish", 3}, {"realloc", 1}, {"map", 1}}},
-    {"clloss_xent_host", "by copies", FAULTS_COPIES, .open = open_host, .step = run_host, .right = host_right, .close = close_host, .deaf = {{"clFinish", 3}, {"realloc", 1}}},
+    {"clloss_xent_host", "in the host's memory", OPENCL, .open = open_host, .step = run_host, .right = host_right, .close = close_host, .deaf = {{"clEnqueueMarkerWithWaitList", 3}, {"clWaitForEvents", 3}, {"realloc", 1}, {"map", 1}}},
+    {"clloss_xent_host", "by copies", FAULTS_COPIES, .open = open_host, .step = run_host, .right = host_right, .close = close_host, .deaf = {{"clEnqueueMarkerWithWaitList", 3}, {"clWaitForEvents", 3}, {"realloc", 1}}},
 };
 /* clang-format on */
 

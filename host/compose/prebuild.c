@@ -1,6 +1,7 @@
 /* Compiling ahead: every kernel of a list of calls is built and, as some drivers generate code only when a kernel is first
  * enqueued with a size of work-group and of grid, enqueued once with nothing to do. */
 #include "runtime/ctx.h"
+#include "runtime/launch.h"
 #include "losses/losses.h"
 
 static const struct {
@@ -41,9 +42,9 @@ clloss_status clloss_ctx_prebuild(clloss_ctx *ctx, const clloss_call *calls, siz
     return clloss__say_opencl(&ctx->message, error, "clCreateCommandQueue", "a queue to compile on");
   for (size_t i = 0; i < n_calls && status == CLLOSS_SUCCESS; ++i)
     status = prebuild_one(ctx, &calls[i], i, queue);
-  error = clFinish(queue);
+  const bool good = status == CLLOSS_SUCCESS;
+  const clloss_status ended = clloss__launch_drain(ctx, queue,
+                                                   good ? "waiting until kernels are compiled" : NULL);
   clReleaseCommandQueue(queue);
-  if (status == CLLOSS_SUCCESS && error != CL_SUCCESS)
-    return clloss__say_opencl(&ctx->message, error, "clFinish", "waiting until kernels are compiled");
-  return status;
+  return good ? ended : status;
 }

@@ -283,3 +283,20 @@ clloss_status clloss__launch_all(clloss_ctx *ctx, const clloss__call *call) {
   }
   return status;
 }
+
+/* By a marker, not by clFinish: a thread of PoCL 6.0's locks the queue once more after clFinish has returned, and ends the
+ * process where it is gone by then. */
+clloss_status clloss__launch_drain(clloss_ctx *ctx, cl_command_queue queue, const char *step) {
+  cl_event all = NULL;
+  const char *call = "clEnqueueMarkerWithWaitList";
+  cl_int error = clEnqueueMarkerWithWaitList(queue, 0, NULL, &all);
+  if (error == CL_SUCCESS) {
+    call = "clWaitForEvents";
+    error = clWaitForEvents(1, &all);
+    if (error == CL_SUCCESS)
+      clReleaseEvent(all);
+    else
+      clloss__held_add(&ctx->held, all);
+  }
+  return error == CL_SUCCESS || !step ? error : clloss__say_opencl(&ctx->message, error, call, "%s", step);
+}

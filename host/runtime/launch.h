@@ -77,4 +77,8 @@ clloss_status clloss__launch_workspace(clloss_ctx *ctx, clloss__call *call, cons
  * is all. */
 clloss_status clloss__launch_all(clloss_ctx *ctx, const clloss__call *call);
 
+/* Waits for all that an in-order queue of the library's own was given, which may then be released. `step` is what a message
+ * says was being waited for; NULL: there is none. */
+clloss_status clloss__launch_drain(clloss_ctx *ctx, cl_command_queue queue, const char *step);
+
 #endif

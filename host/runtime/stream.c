@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ctx.h"
+#include "launch.h"
 
 /* CLLOSS_SUCCESS where nothing has. */
 static clloss_status failed(clloss__stream *s, cl_int error, const char *call, const char *what) {
@@ -95,23 +96,25 @@ cl_command_queue clloss__stream_queue(const clloss__stream *s, size_t place) {
 }
 
 clloss_status clloss__stream_settle(clloss__stream *s, size_t place) {
-  return failed(s, clFinish(s->places[place].queue), "clFinish", "waiting for an upload");
+  return clloss__launch_drain(s->ctx, s->places[place].queue, "waiting for an upload");
 }
 
 clloss_status clloss__stream_wait(clloss__stream *s, size_t place) {
-  const cl_int error = clFinish(s->places[place].queue);
+  const clloss_status status = clloss__launch_drain(s->ctx, s->places[place].queue, "waiting for a part");
   for (size_t i = 0; i < CLLOSS__STREAM_ARRAYS; ++i) {
     clloss__array *a = &s->places[place].arrays[i];
     a->host = NULL;
     if (!a->bytes) release(a);
   }
-  return failed(s, error, "clFinish", "waiting for a part");
+  return status;
 }
 
 void clloss__stream_close(clloss__stream *s) {
   for (size_t p = 0; p < CLLOSS__STREAM_PLACES; ++p) {
     if (!s->places[p].queue) continue;
-    clFinish(s->places[p].queue);
+    /* there is nothing to wait for but after a failure, whose message stands */
+    if (clloss__launch_drain(s->ctx, s->places[p].queue, NULL) != CLLOSS_SUCCESS)
+      clFinish(s->places[p].queue);
     for (size_t i = 0; i < CLLOSS__STREAM_ARRAYS; ++i) release(&s->places[p].arrays[i]);
     clReleaseCommandQueue(s->places[p].queue);
   }
