@@ -172,8 +172,8 @@ void fuzz_xent(fuzz *f, uint64_t *state) {
 
 /* Weights, upstream gradient, alpha and divisor of any magnitude that f32 has, whose product is ordinary: gradients have
  * to be right, whatever the products on the way there would be. The exponents add up to less than 30; the mean's own
- * divisor, a sum of weights, stays in range. No factor is so small that what smoothing gives a class of it would not be a
- * normal number. */
+ * divisor, a sum of weights, stays in range, and so does the sum of the classes' weights, from which comes what is spread
+ * over them. No factor is so small that what smoothing gives a class of it would not be a normal number. */
 void fuzz_xent_factors(fuzz *f, uint64_t *state) {
   enum { LEAST = -100, MOST = 120 };
   xent_shape s;
@@ -194,11 +194,14 @@ void fuzz_xent_factors(fuzz *f, uint64_t *state) {
   const bool there[] = {(s.with & XENT_WITH_CLASS_WEIGHT) != 0,
                         (s.with & (XENT_WITH_ROW_WEIGHT | XENT_WITH_ONE_ROW_WEIGHT)) != 0, true,
                         (s.with & XENT_WITH_DIVISOR) != 0};
-  int sum;
+  int sum, most_class = MOST;
+  for (size_t room = 32; room < s.classes; room *= 2) most_class--;
   do {
     sum = (int)harness_pick(state, 60) - 30;
     for (int i = 0; i < 4; i++) {
-      of[i] = there[i] && harness_pick(state, 3) ? (int)harness_pick(state, MOST - LEAST) + LEAST : 0;
+      const int most = i == 0 ? most_class : MOST;
+      of[i] = there[i] && harness_pick(state, 3) ? (int)harness_pick(state, (size_t)(most - LEAST)) + LEAST
+                                                 : 0;
       sum += i == 3 ? of[i] : -of[i];
     }
   } while (sum > MOST || sum < LEAST);
