@@ -198,7 +198,7 @@ static bool run_once(experiment *e, const harness_device *device, clloss_ctx *ct
   cl_event done = NULL;
   const clloss_status status = e->c->call(e->c, e->shape, ctx, views, device->queue, &done);
   if (status != CLLOSS_SUCCESS) {
-    harness_fire(e, HARNESS_STATUS, "%s: %.250s", clloss_status_name(status), clloss_ctx_message(ctx));
+    harness_fire(e, HARNESS_STATUS, "%s: %.900s", clloss_status_name(status), clloss_ctx_message(ctx));
     return false;
   }
   if (!done) {
