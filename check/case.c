@@ -38,9 +38,8 @@ void case_say_layout(char *text, size_t size, const case_layout *l) {
 }
 
 const char *case_type_name(uint32_t dtype) {
-  static const char *const names[] = {[CLLOSS_F32] = "f32", [CLLOSS_I32] = "i32", [CLLOSS_I64] = "i64",
-                                      [CLLOSS_F64] = "f64", [CLLOSS_F16] = "f16", [CLLOSS_BF16] = "bf16"};
-  return dtype < sizeof names / sizeof *names && names[dtype] ? names[dtype] : "?";
+  const char *name = clloss_dtype_name(dtype);
+  return name ? name : "?";
 }
 
 const char *case_reduction_name(uint32_t reduction) {

@@ -59,6 +59,20 @@ harness_array case_per_row(const case_layout *l, const char *name, uint32_t dtyp
 /* The caller's own workspace. */
 harness_array case_workspace(const case_layout *l, size_t bytes);
 
+/* ---- class indices (case_labels.c) ---- */
+
+bool case_is_real(uint32_t dtype);
+
+/* One of their types. */
+uint32_t case_draw_label_type(uint64_t *state);
+
+/* Label i of an array, as a number; INT64_MIN where it is a real that isn't whole. */
+int64_t case_label(uint32_t dtype, const void *labels, size_t i);
+
+/* The label as far as the type has it; or one that must not be used as an index of so many classes. */
+#define CASE_BAD_LABEL INT64_MAX
+void case_put_label(uint32_t dtype, void *labels, size_t i, int64_t label, size_t classes, uint64_t *state);
+
 /* ---- bounds ---- */
 
 /* The longest chain of additions in a sum over a row's classes, as far as rows are walked whole or in lanes, and how many

@@ -85,12 +85,6 @@ static void fill_row(const information_shape *s, double *x, enum information_fil
                                                         : no_logit[harness_pick(state, 2)];
 }
 
-static double draw_target(const information_shape *s, enum information_fill fill, uint64_t *state) {
-  const double n = (double)s->classes, bad[] = {-1, n, INT32_MIN, INT32_MAX, 0x1p32, -0x1p40};
-  if (fill != INFORMATION_BAD_TARGET) return (double)harness_pick(state, s->classes);
-  return bad[harness_pick(state, targets_of(s) == CLLOSS_I64 ? 6 : 4)];
-}
-
 static clloss_status fill(const harness_case *c, const void *shape, uint64_t seed, harness_data *d) {
   (void)c;
   const information_shape *s = shape;
@@ -102,8 +96,10 @@ static clloss_status fill(const harness_case *c, const void *shape, uint64_t see
     fill_row(s, x, kind, &seed);
     for (size_t i = 0; i < s->classes; i++)
       harness_put(dtype_of(s), d->data[INFORMATION_INPUT], r * s->classes + i, x[i]);
-    const double target = draw_target(s, kind, &seed);
-    if (d->data[INFORMATION_TARGETS]) harness_put(targets_of(s), d->data[INFORMATION_TARGETS], r, target);
+    const int64_t label = kind == INFORMATION_BAD_TARGET ? CASE_BAD_LABEL
+                                                         : (int64_t)harness_pick(&seed, s->classes);
+    if (d->data[INFORMATION_TARGETS])
+      case_put_label(targets_of(s), d->data[INFORMATION_TARGETS], r, label, s->classes, &seed);
   }
   free(x);
   return x ? CLLOSS_SUCCESS : CL_OUT_OF_HOST_MEMORY;
@@ -120,7 +116,7 @@ static bool reference_of(const information_shape *s, const harness_data *d, doub
   for (size_t i = 0; room && i < n; i++)
     harness_put(real, input, i, harness_get(dtype_of(s), d->data[INFORMATION_INPUT], i));
   for (size_t r = 0; room && d->data[INFORMATION_TARGETS] && r < s->rows; r++)
-    targets[r] = (int64_t)harness_get(targets_of(s), d->data[INFORMATION_TARGETS], r);
+    targets[r] = case_label(targets_of(s), d->data[INFORMATION_TARGETS], r);
   const clloss_ref_information a = {.rows = s->rows,
                                     .classes = s->classes,
                                     .flags = s->flags,

@@ -63,6 +63,7 @@ static bool has_row_stats(const xent_shape *s, int pass) {
 static clloss_xent_options options_of(const xent_shape *s) {
   clloss_xent_options o = s->options;
   o.struct_size = sizeof o;
+  o.flags |= xent_has_probabilities(s) ? CLLOSS_TARGET_PROBABILITIES : 0;
   return o;
 }
 

@@ -74,7 +74,7 @@ typedef struct xent_factors {
 typedef struct xent_shape {
   CASE_LAYOUT;
   uint32_t dtype, grad_dtype,
-      targets_dtype;           /* 0: f32, that of the logits, i32. Floating targets are probabilities */
+      targets_dtype; /* 0: f32, that of the logits, i32. Reals are probabilities, but with CLLOSS_TARGET_INDICES */
   clloss_xent_options options; /* struct_size is the case's business */
   uint32_t with, without;      /* XENT_WITH_…, XENT_NO_… */
   enum xent_fill fill;

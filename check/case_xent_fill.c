@@ -32,36 +32,11 @@ uint32_t xent_grad_dtype(const xent_shape *s) { return s->grad_dtype ? s->grad_d
 uint32_t xent_targets_dtype(const xent_shape *s) { return s->targets_dtype ? s->targets_dtype : CLLOSS_I32; }
 
 bool xent_has_probabilities(const xent_shape *s) {
-  const uint32_t dtype = xent_targets_dtype(s);
-  return dtype != CLLOSS_I32 && dtype != CLLOSS_I64;
+  return case_is_real(xent_targets_dtype(s)) && !(s->options.flags & CLLOSS_TARGET_INDICES);
 }
 
 int64_t xent_target(const xent_shape *s, const void *targets, size_t row) {
-  if (xent_has_probabilities(s)) return 0;
-  return s->targets_dtype == CLLOSS_I64 ? ((const int64_t *)targets)[row] : ((const int32_t *)targets)[row];
-}
-
-/* A target that must not be used as an index. Of i64 there are some that are classes when cut to 32 bits. */
-static int64_t bad_target(const xent_shape *s, uint64_t *state) {
-  const int64_t classes = (int64_t)s->classes;
-  const int64_t narrow[] = {-1, classes, INT32_MIN, INT32_MAX, -classes, classes + 1};
-  const int64_t wide[] = {-1,
-                          classes,
-                          INT64_MIN,
-                          INT64_MAX,
-                          (int64_t)1 << 32,
-                          -((int64_t)1 << 32),
-                          INT32_MIN,
-                          ((int64_t)1 << 32) + classes - 1};
-  return s->targets_dtype == CLLOSS_I64 ? wide[harness_pick(state, sizeof wide / sizeof *wide)]
-                                        : narrow[harness_pick(state, sizeof narrow / sizeof *narrow)];
-}
-
-static void put_target(const xent_shape *s, void *targets, size_t row, int64_t target) {
-  if (s->targets_dtype == CLLOSS_I64)
-    ((int64_t *)targets)[row] = target;
-  else
-    ((int32_t *)targets)[row] = (int32_t)target;
+  return xent_has_probabilities(s) ? 0 : case_label(xent_targets_dtype(s), targets, row);
 }
 
 /* A number of either sign below `magnitude`. */
@@ -122,7 +97,7 @@ static int64_t fill_row(const xent_shape *s, enum xent_fill fill, float *x, uint
   } else if (fill == XENT_POSITIVE_INF) {
     x[harness_pick(state, n)] = INFINITY;
   } else if (fill == XENT_BAD_TARGET && harness_pick(state, 2)) {
-    return bad_target(s, state);
+    return CASE_BAD_LABEL;
   }
   return (int64_t)t;
 }
@@ -137,7 +112,8 @@ void xent_fill_rows(const xent_shape *s, uint64_t seed, float *logits, void *tar
                                                       : s->fill;
     const int64_t target = fill_row(s, fill, x, &state);
     const bool ignored = ignores && (s->fill == XENT_ALL_IGNORED || harness_pick(&state, 5) == 0);
-    put_target(s, targets, row, ignored ? s->options.ignore_index : target);
+    case_put_label(xent_targets_dtype(s), targets, row, ignored ? s->options.ignore_index : target,
+                   s->classes, &state);
     for (size_t c = 0; ignored && blank && c < s->classes; c++) x[c] = NAN;
   }
 }

@@ -62,6 +62,8 @@ double harness_get(uint32_t dtype, const void *array, size_t i) {
   case CLLOSS_F64: return ((const double *)array)[i];
   case CLLOSS_I32: return ((const int32_t *)array)[i];
   case CLLOSS_I64: return (double)((const int64_t *)array)[i];
+  case CLLOSS_U8: return ((const uint8_t *)array)[i];
+  case CLLOSS_U16: return ((const uint16_t *)array)[i];
   case CLLOSS_F16:
   case CLLOSS_BF16: return small_value(small_of(dtype), ((const uint16_t *)array)[i]);
   default: return (double)NAN;
@@ -74,6 +76,8 @@ void harness_put(uint32_t dtype, void *array, size_t i, double value) {
   case CLLOSS_F64: ((double *)array)[i] = value; break;
   case CLLOSS_I32: ((int32_t *)array)[i] = (int32_t)value; break;
   case CLLOSS_I64: ((int64_t *)array)[i] = (int64_t)value; break;
+  case CLLOSS_U8: ((uint8_t *)array)[i] = (uint8_t)(int64_t)value; break;
+  case CLLOSS_U16: ((uint16_t *)array)[i] = (uint16_t)(int64_t)value; break;
   case CLLOSS_F16:
   case CLLOSS_BF16: ((uint16_t *)array)[i] = small_bits(small_of(dtype), value); break;
   default: break;

@@ -95,7 +95,8 @@ static const struct {
     {false, {.in_place = true, .without = XENT_NO_ROW_LOSS}},
     {false,
      {.fill = XENT_MIXED,
-      .options = {.reduction = CLLOSS_NONE, .flags = CLLOSS_IGNORE_INDEX},
+      .targets_dtype = CLLOSS_F32,
+      .options = {.reduction = CLLOSS_NONE, .flags = CLLOSS_IGNORE_INDEX | CLLOSS_TARGET_INDICES},
       .upstream = XENT_UPSTREAM_ROWS}},
     {false,
      {.with = WEIGHTS,
@@ -103,7 +104,8 @@ static const struct {
       .targets_dtype = CLLOSS_I64,
       .options = {.label_smoothing = 0.1, .flags = CLLOSS_IGNORE_INDEX, .ignore_index = 3}}},
     {false,
-     {.options = {.reduction = CLLOSS_SUM,
+     {.targets_dtype = CLLOSS_U16,
+      .options = {.reduction = CLLOSS_SUM,
                   .flags = CLLOSS_GRAD_ALPHA,
                   .grad_alpha = -0.5,
                   .grad_beta = 0.75,
@@ -112,8 +114,13 @@ static const struct {
      {.with = ALL_METRICS | XENT_WITH_DIVISOR,
       .fill = XENT_BAD_TARGET,
       .in_place = true,
-      .options = {.softcap = 20, .logit_scale = 0.5, .top_k = 3, .flags = CLLOSS_BAD_IS_IGNORED}}},
-    {false, {.options.flags = CLLOSS_LOG_PROBABILITIES, .with = XENT_WITH_ROW_WEIGHT}},
+      .targets_dtype = CLLOSS_F16,
+      .options = {.softcap = 20,
+                  .logit_scale = 0.5,
+                  .top_k = 3,
+                  .flags = CLLOSS_BAD_IS_IGNORED | CLLOSS_TARGET_INDICES}}},
+    {false,
+     {.targets_dtype = CLLOSS_U8, .options.flags = CLLOSS_LOG_PROBABILITIES, .with = XENT_WITH_ROW_WEIGHT}},
     {true, {.in_place = true, .with = XENT_WITH_CLASS_WEIGHT, .options.label_smoothing = 0.1}},
     {true, {.with = XENT_WITH_ONE_ROW_WEIGHT | XENT_WITH_ENTROPY, .options.grad_beta = 1}},
 };
@@ -200,7 +207,7 @@ static void visit_distill(walk *w) {
 static const information_shape information_styles[] = {
     {.fill = INFORMATION_MIXED},
     {.fill = INFORMATION_MIXED, .flags = CLLOSS_FROM_PROBABILITIES, .targets_dtype = CLLOSS_I64},
-    {.fill = INFORMATION_MIXED, .flags = CLLOSS_FROM_LOG_PROBABILITIES},
+    {.fill = INFORMATION_MIXED, .flags = CLLOSS_FROM_LOG_PROBABILITIES, .targets_dtype = CLLOSS_F32},
 };
 
 static void visit_information(walk *w) {

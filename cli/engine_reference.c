@@ -90,6 +90,10 @@ static size_t run_first(const eval_data *d, const batch *b, size_t i) {
   return (b->row / d->inner * d->classes + i) * d->inner + b->row % d->inner;
 }
 
+static void read_targets(const eval_data *d, batch *b) {
+  for (size_t i = 0; i < b->rows; i++) b->targets[i] = eval_data_index(d, b->row + i);
+}
+
 static void read_batch(const eval_data *d, batch *b) {
   size_t n, count = runs(d, b, &n);
   for (size_t i = 0; i < count; i++) {
@@ -98,8 +102,7 @@ static void read_batch(const eval_data *d, batch *b) {
     if (d->probabilities)
       copy(b->probabilities, CLLOSS_F64, i * n, d->arrays[IN_TARGET].items, d->target_dtype, first, n);
   }
-  if (b->targets)
-    copy(b->targets, CLLOSS_I64, 0, d->arrays[IN_TARGET].items, d->target_dtype, b->row, b->rows);
+  if (b->targets) read_targets(d, b);
   if (b->row_weight)
     copy(b->row_weight, CLLOSS_F64, 0, d->arrays[IN_ROW_WEIGHT].items, d->real, b->row, b->rows);
   if (b->upstream) copy(b->upstream, CLLOSS_F64, 0, d->arrays[IN_UPSTREAM].items, d->real, b->row, b->rows);
@@ -112,8 +115,7 @@ static void find_divisors(const engine_job *j, batch *b, double *divisor, double
   *divisor = *z_divisor = 0;
   for (size_t row = 0; row < d->rows; row += b->rows) {
     next_batch(d, row, b);
-    if (b->targets)
-      copy(b->targets, CLLOSS_I64, 0, d->arrays[IN_TARGET].items, d->target_dtype, row, b->rows);
+    if (b->targets) read_targets(d, b);
     if (b->row_weight)
       copy(b->row_weight, CLLOSS_F64, 0, d->arrays[IN_ROW_WEIGHT].items, d->real, row, b->rows);
     for (size_t i = 0; i < b->rows; i++) {

@@ -5,6 +5,7 @@
 #include "cli.h"
 
 #include <clloss/clloss.h>
+#include <math.h>
 #include <string.h>
 
 static int complain(const char *path, const char *what) { return fail(EXIT_FAILED, "%s: %s", path, what); }
@@ -49,13 +50,17 @@ static int check_logits(eval_data *d) {
 /* Integers of a type that the library has none for become i32, or i64 where they are u4. */
 static uint32_t index_dtype(const npy_file *target) {
   const uint32_t dtype = npy_dtype(target);
-  if (dtype == CLLOSS_I64 || !strcmp(target->type, "u4")) return CLLOSS_I64;
-  return CLLOSS_I32;
+  return dtype ? dtype : strcmp(target->type, "u4") ? CLLOSS_I32 : CLLOSS_I64;
 }
 
 static int check_row_target(eval_data *d) {
   const npy_file *input = &d->files[IN_INPUT], *target = &d->files[IN_TARGET];
-  d->probabilities = npy_is_real(target);
+  const bool real = npy_is_real(target);
+  d->probabilities = d->request->targets ? d->request->targets == CLLOSS_TARGET_PROBABILITIES : real;
+  if (d->probabilities && !real)
+    return fail(EXIT_FAILED, "%s: --targets probabilities, and it has '%s' items, not reals", target->path,
+                target->type);
+  d->target_flags = d->probabilities ? CLLOSS_TARGET_PROBABILITIES : real ? CLLOSS_TARGET_INDICES : 0;
   d->target_dtype = !d->probabilities               ? index_dtype(target)
                     : npy_dtype(target) == d->dtype ? d->dtype
                                                     : d->real;
@@ -69,7 +74,8 @@ static int check_rows(eval_data *d) {
   int status = check_logits(d);
   if (!status) status = check_row_target(d);
   if (!status && d->probabilities && (d->request->takes & LOSS_NLL))
-    status = complain(d->files[IN_TARGET].path, "the target holds reals; nll is for class indices");
+    status = complain(d->files[IN_TARGET].path,
+                      "the target holds reals; nll is for class indices (--targets indices, if they are)");
   if (!status) status = check_real(d, IN_ROW_WEIGHT, "the row weight", d->n_row_dims, d->row_dims);
   const uint64_t classes = d->classes;
   if (!status) status = check_real(d, IN_WEIGHT, "the class weight", 1, &classes);
@@ -170,8 +176,16 @@ double eval_sum(uint32_t dtype, const void *reals, size_t n) {
 }
 
 int64_t eval_data_index(const eval_data *d, size_t row) {
-  const void *items = d->arrays[IN_TARGET].items;
-  return d->target_dtype == CLLOSS_I32 ? ((const int32_t *)items)[row] : ((const int64_t *)items)[row];
+  const char *item = (const char *)d->arrays[IN_TARGET].items + row * dtype_bytes(d->target_dtype);
+  int64_t index = INT64_MIN;
+  double value;
+  if (!(d->target_flags & CLLOSS_TARGET_INDICES)) {
+    clloss_convert(CLLOSS_I64, &index, d->target_dtype, item, 1);
+  } else {
+    clloss_convert(CLLOSS_F64, &value, d->target_dtype, item, 1);
+    if (value == floor(value) && fabs(value) < 0x1p63) index = (int64_t)value;
+  }
+  return index;
 }
 
 void eval_data_probabilities(const eval_data *d, size_t row, double *to) {

@@ -17,8 +17,8 @@ typedef struct eval_data {
       weight_steps[NPY_MAX_DIMS]; /* elementwise: items of --weight from one place of an axis to the next */
   uint32_t dtype,
       real; /* what logits are stored in, and what results, weights and probabilities are: f32, or f64 */
-  uint32_t target_dtype;
-  bool probabilities; /* for targets */
+  uint32_t target_dtype, target_flags; /* the flag that reals need */
+  bool probabilities;                  /* for targets */
 } eval_data;
 
 /* Opens the files and checks their shapes against one another. EXIT_OK, or with a line why not; to be closed either
@@ -39,7 +39,7 @@ bool eval_data_measures_apart(const eval_data *data);
 /* Σ of n reals, in f64 and in blocks, so that rounding grows with their length and number, not with their product. */
 double eval_sum(uint32_t dtype, const void *reals, size_t n);
 
-/* The target of a row: its class, or what each class gets. */
+/* The target of a row: its class, INT64_MIN for a real that isn't whole, or what each class gets. */
 int64_t eval_data_index(const eval_data *data, size_t row);
 void eval_data_probabilities(const eval_data *data, size_t row, double *to);
 

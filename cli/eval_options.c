@@ -36,6 +36,7 @@ enum {
   IGNORE_INDEX,
   LABEL_SMOOTHING,
   SMOOTHING_FORMULA,
+  TARGETS,
   WEIGHT,
   ROW_WEIGHT,
   POS_WEIGHT,
@@ -72,6 +73,8 @@ static const struct option {
     [LABEL_SMOOTHING] = {"--label-smoothing", "E", SOFTMAX, "a share E goes to all classes alike"},
     [SMOOTHING_FORMULA] = {"--smoothing-formula", "NAME", SOFTMAX,
                            "pytorch (default), or megatron: E C / (C - 1) for E"},
+    [TARGETS] = {"--targets", "NAME", ROWS,
+                 "indices or probabilities; default: indices where TARGET holds integers"},
     [WEIGHT] = {"--weight", "W.npy", ALL,
                 "weights of the classes; elementwise: of INPUT's shape, or broadcast to it"},
     [ROW_WEIGHT] = {"--row-weight", "W.npy", ROWS, "weights of the rows"},
@@ -119,8 +122,7 @@ static const char introduction[] =
     "\n"
     "softmax: cross-entropy of the softmax of logits, INPUT of shape (rows, classes) or (N, classes, d1, "
     "...),\n"
-    "for TARGET: class indices, integers of INPUT's shape without the class axis, or probabilities, reals "
-    "of\n"
+    "for TARGET: class indices of INPUT's shape without the class axis, or probabilities, reals of\n"
     "INPUT's shape. Weights of rows, upstream gradients and losses of rows have the shape of indices too.\n"
     "nll: the same of log-probabilities, for indices.\n"
     "Elementwise, INPUT and TARGET reals of one shape with at least one axis, N the first: bce-logits and "
@@ -236,18 +238,21 @@ static int read_word(const char *option, const char *word, const char *const *li
 static int read_words(eval_request *r, const words *w) {
   const char *const formulas[] = {"pytorch", "megatron"}, *const types[] = {"f32", "f16", "bf16", "f64"};
   const uint32_t dtypes[] = {CLLOSS_F32, CLLOSS_F16, CLLOSS_BF16, CLLOSS_F64};
-  uint32_t formula, type;
+  const char *const holds[] = {"indices", "probabilities"};
+  uint32_t formula, type, held;
   const uint32_t n_reductions = r->takes & LOSS_ELEMENTS ? 4 : 3;
   if (read_word("--reduction", w->values[REDUCTION], reductions, n_reductions,
                 "this loss has mean, sum, none, and if it is elementwise batchmean", &r->reduction) ||
       read_word("--smoothing-formula", w->values[SMOOTHING_FORMULA], formulas, 2,
                 "neither pytorch nor megatron", &formula) ||
+      read_word("--targets", w->values[TARGETS], holds, 2, "neither indices nor probabilities", &held) ||
       read_word("--dtype", w->values[DTYPE], types, 4, "none of f32, f16, bf16 and f64", &type))
     return EXIT_USAGE;
   if (w->values[LOG_TARGET]) r->flags |= CLLOSS_LOG_TARGET;
   if (r->takes & LOSS_NLL) r->flags |= CLLOSS_LOG_PROBABILITIES;
   if (formula) r->flags |= CLLOSS_SMOOTHING_MEGATRON;
   if (w->values[DTYPE]) r->dtype = dtypes[type];
+  if (w->values[TARGETS]) r->targets = held ? CLLOSS_TARGET_PROBABILITIES : CLLOSS_TARGET_INDICES;
   return EXIT_OK;
 }
 

@@ -26,6 +26,7 @@ typedef struct eval_request {
   const char *outputs[OUTPUTS]; /* NULL: not wanted */
   uint32_t reduction;           /* CLLOSS_MEAN … */
   uint32_t flags;               /* of the library's options */
+  uint32_t targets;             /* CLLOSS_TARGET_INDICES or _PROBABILITIES; 0: by the file's type */
   int64_t ignore_index;
   double label_smoothing, z_loss, softcap, logit_scale; /* as in clloss_xent_options */
   double delta, gamma, alpha, clip;                     /* as in clloss_pointwise_options */

@@ -86,7 +86,8 @@ static bool end_call(engine *e, call *c, const clloss_xent_options *options) {
 static bool evaluate(engine *e, engine_job *j) {
   const eval_data *d = j->data;
   const eval_request *r = d->request;
-  clloss_xent_options options = {.struct_size = sizeof options, .reduction = r->reduction, .flags = r->flags};
+  clloss_xent_options options = {
+      .struct_size = sizeof options, .reduction = r->reduction, .flags = r->flags | d->target_flags};
   options.ignore_index = r->ignore_index, options.label_smoothing = r->label_smoothing;
   options.z_loss = r->z_loss, options.logit_scale = r->logit_scale, options.softcap = r->softcap;
   call c;
@@ -108,7 +109,8 @@ static bool evaluate(engine *e, engine_job *j) {
 static bool measure(engine *e, engine_job *j) {
   const eval_request *r = j->data->request;
   clloss_xent_options options = {.struct_size = sizeof options, .reduction = CLLOSS_SUM};
-  options.flags = r->flags & CLLOSS_IGNORE_INDEX, options.ignore_index = r->ignore_index;
+  options.flags = (r->flags & CLLOSS_IGNORE_INDEX) | j->data->target_flags;
+  options.ignore_index = r->ignore_index;
   options.logit_scale = r->logit_scale, options.softcap = r->softcap;
   call c;
   begin_call(&c, j);

@@ -45,7 +45,7 @@ static void refusals(const bench *b) {
   REFUSED(CLLOSS_MISSING_VIEW, "no output", x.targets.mem = x.surprisal.mem = x.entropy.mem = NULL);
   REFUSED(CLLOSS_UNUSED_VIEW, "information.targets", x.surprisal.mem = NULL);
   REFUSED(CLLOSS_DTYPE, "information.input", x.input.dtype = CLLOSS_I32);
-  REFUSED(CLLOSS_DTYPE, "information.targets", x.targets.dtype = CLLOSS_U8);
+  REFUSED(CLLOSS_DTYPE, "information.targets", x.targets.dtype = 9);
   REFUSED(CLLOSS_DTYPE, "information.entropy", x.entropy.dtype = CLLOSS_F16);
   REFUSED(CLLOSS_STRIDE, "information.input", x.input.row_stride = 4);
   REFUSED(CLLOSS_BUFFER_SIZE, "information.surprisal", x.surprisal.offset = 100);

@@ -6,7 +6,7 @@
 /* Probabilities for targets: a view like the logits', and no index to ignore. */
 static void probabilities(call *c, uint32_t dtype) {
   c->x.targets = (clloss_view){.mem = status_root(), .dtype = dtype};
-  c->o.flags = 0;
+  c->o.flags = CLLOSS_TARGET_PROBABILITIES;
   c->o.ignore_index = 0;
 }
 
@@ -47,9 +47,20 @@ static void onto(call *c, int view, const clloss_view *other, size_t offset) {
 
 #define COMBINATION_ROWS(X) \
   X(ignore_with_probabilities, FUSED, OPTION, "ignore_index probabilities", \
-    probabilities(c, CLLOSS_F32); c->o.flags = CLLOSS_IGNORE_INDEX;) \
+    probabilities(c, CLLOSS_F32); c->o.flags |= CLLOSS_IGNORE_INDEX;) \
   X(bad_with_probabilities, FORWARD, OPTION, "CLLOSS_BAD_IS_IGNORED probabilities", \
-    probabilities(c, CLLOSS_F32); c->o.flags = CLLOSS_BAD_IS_IGNORED;) \
+    probabilities(c, CLLOSS_F32); c->o.flags |= CLLOSS_BAD_IS_IGNORED;) \
+  X(reals_unsaid, FORWARD, OPTION, "targets f32 CLLOSS_TARGET_PROBABILITIES CLLOSS_TARGET_INDICES", \
+    c->x.targets.dtype = CLLOSS_F32;) \
+  X(halves_unsaid, BACKWARD, OPTION, "targets f16 CLLOSS_TARGET_PROBABILITIES CLLOSS_TARGET_INDICES", \
+    c->x.targets.dtype = CLLOSS_F16;) \
+  X(reals_said_twice, FUSED, OPTION, "CLLOSS_TARGET_PROBABILITIES CLLOSS_TARGET_INDICES at once", \
+    c->x.targets.dtype = CLLOSS_F32; c->o.flags |= CLLOSS_TARGET_PROBABILITIES | CLLOSS_TARGET_INDICES;) \
+  X(probabilities_of_integers, FUSED, OPTION, "CLLOSS_TARGET_PROBABILITIES integers", \
+    c->o.flags |= CLLOSS_TARGET_PROBABILITIES;) \
+  X(ignored_is_no_real, FORWARD, OPTION, "ignore_index -2^63", \
+    c->x.targets.dtype = CLLOSS_F32; c->o.flags |= CLLOSS_TARGET_INDICES | CLLOSS_IGNORE_INDEX; \
+    c->o.ignore_index = INT64_MIN;) \
   X(alpha_unflagged, FUSED, OPTION, "grad_alpha CLLOSS_GRAD_ALPHA", c->o.grad_alpha = 2;) \
   X(megatron_of_one_class, FUSED, OPTION, "CLLOSS_SMOOTHING_MEGATRON one class", \
     c->o.flags |= CLLOSS_SMOOTHING_MEGATRON; c->x.classes = 1;) \
@@ -64,7 +75,7 @@ static void onto(call *c, int view, const clloss_view *other, size_t offset) {
   X(beta_in_place, FUSED, OPTION, "grad_beta in place", \
     c->x.grad.mem = c->x.logits.mem = status_root(); c->o.grad_beta = 1;) \
   X(nll_with_probabilities, FUSED, OPTION, "CLLOSS_LOG_PROBABILITIES probabilities", \
-    probabilities(c, CLLOSS_F32); c->o.flags = CLLOSS_LOG_PROBABILITIES;) \
+    probabilities(c, CLLOSS_F32); c->o.flags |= CLLOSS_LOG_PROBABILITIES;) \
   X(nll_with_smoothing, FORWARD, OPTION, "CLLOSS_LOG_PROBABILITIES label_smoothing", \
     c->o.flags |= CLLOSS_LOG_PROBABILITIES; c->o.label_smoothing = 0.1;) \
   X(nll_with_scale, BACKWARD, OPTION, "CLLOSS_LOG_PROBABILITIES logit_scale", \
@@ -94,14 +105,16 @@ static void onto(call *c, int view, const clloss_view *other, size_t offset) {
   X(probabilities_class_stride_short, FUSED, STRIDE, "targets class_stride 4", \
     probabilities(c, CLLOSS_F32); c->x.inner = ROWS; c->x.targets.class_stride = ROWS - 1;) \
   X(probabilities_too_short, FUSED, BUFFER_SIZE, "targets 160", \
-    c->o.flags = 0; c->o.ignore_index = 0; c->x.targets.dtype = CLLOSS_F32;) \
+    c->o.flags = CLLOSS_TARGET_PROBABILITIES; c->o.ignore_index = 0; c->x.targets.dtype = CLLOSS_F32;) \
   X(in_place_other_classes, FUSED, OVERLAP, "grad logits", \
     c->x.grad.mem = c->x.logits.mem = status_root(); c->x.grad.class_stride = 2;)
 
 #define TYPE_ROWS(X) \
   X(logits_of_indices, FUSED, DTYPE, "logits.dtype i64", root(&c->x.logits, CLLOSS_I64);) \
   X(logits_of_bytes, FORWARD, DTYPE, "logits.dtype u8", root(&c->x.logits, CLLOSS_U8);) \
-  X(targets_of_u16, FORWARD, DTYPE, "targets.dtype u16 f32, i32 i64", c->x.targets.dtype = CLLOSS_U16;) \
+  X(targets_of_no_type, FORWARD, DTYPE, "targets.dtype 9 f32, i32 i64, u8", c->x.targets.dtype = 9;) \
+  X(indices_of_doubles, FUSED, BUFFER_SIZE, "targets", \
+    c->x.targets.dtype = CLLOSS_F64; c->o.flags |= CLLOSS_TARGET_INDICES;) \
   X(grad_narrower, FUSED, DTYPE, "grad.dtype bf16", root(&c->x.grad, CLLOSS_BF16);) \
   X(grad_wider, BACKWARD, DTYPE, "grad.dtype f64", root(&c->x.grad, CLLOSS_F64);) \
   X(grad_of_another_half, FUSED, DTYPE, "grad.dtype f16", \
@@ -164,6 +177,9 @@ static void onto(call *c, int view, const clloss_view *other, size_t offset) {
     c->x.logits.class_stride = ROWS + 2; c->x.logits.offset = 3;) \
   X(classes_apart, FUSED, SUCCESS, "", root(&c->x.logits, CLLOSS_F32); c->x.logits.class_stride = 2;) \
   X(bf16_to_f32, FUSED, SUCCESS, "", root(&c->x.logits, CLLOSS_BF16);) \
+  X(targets_of_bytes, FORWARD, SUCCESS, "", c->x.targets.dtype = CLLOSS_U8;) \
+  X(targets_of_floats, BACKWARD, SUCCESS, "", c->x.targets.dtype = CLLOSS_F32; c->o.flags |= CLLOSS_TARGET_INDICES;) \
+  X(integers_said, FUSED, SUCCESS, "", c->o.flags |= CLLOSS_TARGET_INDICES;) \
   X(soft_targets, BACKWARD, SUCCESS, "", probabilities(c, CLLOSS_F32); c->x.targets.offset = 7;) \
   X(targets_are_logits, FUSED, SUCCESS, "", probabilities(c, CLLOSS_F32); c->x.logits.mem = status_root();)
 

@@ -141,7 +141,7 @@ static const struct {
     {"other context", other_context, CLLOSS_MEMORY_CONTEXT, ALL, ""},
     {"dtype unset", dtype_unset, CLLOSS_DTYPE, ALL, "dtype 0"},
     {"dtype unknown", dtype_unknown, CLLOSS_DTYPE, ALL, "dtype 99"},
-    {"dtype of another", dtype_of_another, CLLOSS_DTYPE, ALL, "dtype"},
+    {"dtype of another", dtype_of_another, CLLOSS_DTYPE, BUT(ONLY(TARGETS)), "dtype"},
     {"unknown flag", flag_unknown, CLLOSS_OPTION, ALL, "flags"},
     {"broadcast", broadcast, CLLOSS_OPTION, BUT(ONLY(GRAD_LOSS) | ONLY(ROW_WEIGHT)), "flags broadcast"},
     {"reserved", reserved_set, CLLOSS_OPTION, ALL, "reserved 77"},

@@ -124,6 +124,9 @@ refused 2 INPUT.npy eval --loss softmax
 refused 2 "TARGET.npy: missing" eval --loss softmax x.npy
 refused 2 "INPUT.npy: the name is empty" eval --loss softmax "" t.npy
 refused 2 g.npy eval --loss softmax x.npy t.npy g.npy
+refused 2 "--targets classes" eval --loss softmax x.npy t.npy --targets classes
+refused 1 "t.npy: --targets probabilities" eval --loss softmax x.npy t.npy --targets probabilities
+refused 2 "--targets: --loss mse" eval --loss mse x.npy x.npy --targets indices
 refused 2 --jsom eval --loss softmax x.npy t.npy --jsom
 refused 2 --grad eval --loss softmax x.npy t.npy --grad
 refused 2 --grad eval --loss softmax x.npy t.npy --grad=

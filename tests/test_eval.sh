@@ -30,6 +30,19 @@ means() {
 }
 
 means "plain" 1.0397207708399179 x.npy t.npy
+# Indices in reals, and what isn't whole.
+for type in u2 i1 u4 f2 f4 f8; do
+  npy labels.npy $type '(2,)' 1 0
+  means "indices in $type" 1.0397207708399179 x.npy labels.npy --targets indices
+done
+npy wrong.npy f4 '(2,)' 1 0.5
+for engine in --reference --device=0; do
+  softmax x.npy wrong.npy --targets indices --json $engine >out 2>err
+  check "a fraction is no class $engine: $(cat out err)" test "$(field bad_targets)$(field loss_text)" = '1"nan"'
+done
+means "integers may be said" 1.0397207708399179 x.npy t.npy --targets indices
+means "and probabilities" 1.1014357904 first.npy p.npy --targets probabilities
+
 means "smoothing" 1.3639800061 first.npy one.npy --label-smoothing 0.3
 check "the perplexity knows nothing of smoothing" field_is 3e-6+3e-6 perplexity 4
 means "PyTorch's by name" 1.3639800061 first.npy one.npy --label-smoothing 0.3 --smoothing-formula pytorch

@@ -147,6 +147,7 @@ static void fuse_layout(clloss_ctx *ctx, const layout *l) {
       .grad = {.mem = mem[5], .dtype = CLLOSS_F32, .offset = l->grad},
   };
   const clloss_xent_options options = {.struct_size = sizeof options,
+                                       .flags = l->softens ? CLLOSS_TARGET_PROBABILITIES : 0,
                                        .label_smoothing = l->smooths ? 0.1 : 0};
   CHECK_STATUS(clloss_xent_fused(ctx, &call, &options, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
   for (size_t i = 0; i < 6; i++) clReleaseMemObject(mem[i]);

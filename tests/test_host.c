@@ -234,7 +234,7 @@ static void run_point(const fixture *f, const point *p, bool copies) {
   if (p->weights) in.row_weight = reals(real, p->rows, 0.1, 2);
   clloss_xent_options o = {
       .struct_size = sizeof o, .reduction = p->reduction, .label_smoothing = 0.1, .z_loss = 1e-3};
-  if (!dense) o.flags = CLLOSS_IGNORE_INDEX | CLLOSS_BAD_IS_IGNORED;
+  o.flags = dense ? CLLOSS_TARGET_PROBABILITIES : CLLOSS_IGNORE_INDEX | CLLOSS_BAD_IS_IGNORED;
   if (!dense) o.ignore_index = -7;
   clloss_ctx_options plan = {.struct_size = sizeof plan, .family = p->family};
   clloss_ctx *ctx = NULL;
@@ -280,13 +280,13 @@ static void refusals(const fixture *f) {
                                    .logits = logits,
                                    .targets = targets,
                                    .loss = &loss};
-  enum { CASES = 10 };
+  enum { CASES = 11 };
   clloss_xent_arrays bad[CASES];
   for (int i = 0; i < CASES; i++) bad[i] = good;
   bad[0].logits = NULL;
   bad[1].loss = NULL;
   bad[2].logits_dtype = CLLOSS_I32;
-  bad[3].targets_dtype = CLLOSS_U8;
+  bad[3].targets_dtype = 9;
   bad[4].classes = 0;
   bad[5].logits = (const char *)logits + 1;
   bad[6].grad_loss = &loss;
@@ -294,9 +294,10 @@ static void refusals(const fixture *f) {
   bad[8].grad = grad;
   bad[8].grad_dtype = CLLOSS_BF16;
   bad[9].reserved = 7;
+  bad[10].targets_dtype = CLLOSS_F32; /* of what? */
   const clloss_status expected[CASES] = {
-      CLLOSS_NULL_ARGUMENT, CLLOSS_MISSING_VIEW, CLLOSS_DTYPE, CLLOSS_DTYPE, CLLOSS_SIZE,
-      CLLOSS_ALIGNMENT,     CLLOSS_UNUSED_VIEW,  CLLOSS_SIZE,  CLLOSS_DTYPE, CLLOSS_OPTION};
+      CLLOSS_NULL_ARGUMENT, CLLOSS_MISSING_VIEW, CLLOSS_DTYPE, CLLOSS_DTYPE,  CLLOSS_SIZE,  CLLOSS_ALIGNMENT,
+      CLLOSS_UNUSED_VIEW,   CLLOSS_SIZE,         CLLOSS_DTYPE, CLLOSS_OPTION, CLLOSS_OPTION};
   clloss_ctx *ctx = NULL;
   CHECK_STATUS(clloss_ctx_create(&ctx, f->context, f->device, NULL), CLLOSS_SUCCESS);
   for (int i = 0; i < CASES; i++) {

@@ -25,7 +25,7 @@ static information_shape draw(size_t rows, size_t classes, uint32_t dtype, uint6
   static const uint32_t flags[] = {0, CLLOSS_FROM_PROBABILITIES, CLLOSS_FROM_LOG_PROBABILITIES};
   return (information_shape){.layout = case_draw_layout(rows, classes, state),
                              .dtype = dtype,
-                             .targets_dtype = harness_pick(state, 2) ? CLLOSS_I64 : CLLOSS_I32,
+                             .targets_dtype = case_draw_label_type(state),
                              .flags = flags[harness_pick(state, 3)],
                              .without = (uint32_t)harness_pick(state, 3),
                              .fill = (enum information_fill)harness_pick(state, INFORMATION_FILLS)};
@@ -104,7 +104,8 @@ static void run_identity(identity *i) {
                                   .teacher = log_p,
                                   .row_loss = upload(i, &t[5], NULL, TIED_ROWS, 1)};
   const clloss_information_options of_p = {.struct_size = sizeof of_p, .flags = CLLOSS_FROM_PROBABILITIES};
-  CHECK_STATUS(clloss_xent_forward(i->ctx, &xent, NULL, i->queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+  const clloss_xent_options soft = {.struct_size = sizeof soft, .flags = CLLOSS_TARGET_PROBABILITIES};
+  CHECK_STATUS(clloss_xent_forward(i->ctx, &xent, &soft, i->queue, 0, NULL, NULL), CLLOSS_SUCCESS);
   CHECK_STATUS(clloss_information_forward(i->ctx, &information, &of_p, i->queue, 0, NULL, NULL),
                CLLOSS_SUCCESS);
   CHECK_STATUS(clloss_distill_forward(i->ctx, &distill, NULL, i->queue, 0, NULL, NULL), CLLOSS_SUCCESS);

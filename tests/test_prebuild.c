@@ -56,7 +56,8 @@ static void make_xent(one_call *c, uint32_t call, size_t rows, size_t classes, u
                       uint32_t targets) {
   clloss_xent *x = &c->of.xent;
   *x = (clloss_xent){.struct_size = sizeof *x, .rows = rows, .classes = classes};
-  c->call = (clloss_call){.call = call, .arrays = x};
+  static const clloss_xent_options soft = {.struct_size = sizeof soft, .flags = CLLOSS_TARGET_PROBABILITIES};
+  c->call = (clloss_call){.call = call, .arrays = x, .options = targets == CLLOSS_F32 ? &soft : NULL};
   type_view(c, &x->logits, dtype);
   type_view(c, &x->targets, targets);
   type_view(c, &x->class_weight, CLLOSS_F32);
@@ -99,9 +100,12 @@ static void make_rowwise(one_call *c, uint32_t call) {
 
 static clloss_status make(clloss_ctx *ctx, const one_call *c, cl_command_queue queue) {
   switch (c->call.call) {
-  case CLLOSS_CALL_XENT_FORWARD: return clloss_xent_forward(ctx, &c->of.xent, NULL, queue, 0, NULL, NULL);
-  case CLLOSS_CALL_XENT_BACKWARD: return clloss_xent_backward(ctx, &c->of.xent, NULL, queue, 0, NULL, NULL);
-  case CLLOSS_CALL_XENT_FUSED: return clloss_xent_fused(ctx, &c->of.xent, NULL, queue, 0, NULL, NULL);
+  case CLLOSS_CALL_XENT_FORWARD:
+    return clloss_xent_forward(ctx, &c->of.xent, c->call.options, queue, 0, NULL, NULL);
+  case CLLOSS_CALL_XENT_BACKWARD:
+    return clloss_xent_backward(ctx, &c->of.xent, c->call.options, queue, 0, NULL, NULL);
+  case CLLOSS_CALL_XENT_FUSED:
+    return clloss_xent_fused(ctx, &c->of.xent, c->call.options, queue, 0, NULL, NULL);
   case CLLOSS_CALL_SOFTMAX_FORWARD:
     return clloss_softmax_forward(ctx, &c->of.softmax, NULL, queue, 0, NULL, NULL);
   case CLLOSS_CALL_DISTILL_FUSED:

@@ -60,9 +60,10 @@ static xent_shape draw(size_t size, size_t plan, uint64_t *state) {
   s.options.reduction = (uint32_t)harness_pick(state, 3);
   s.upstream = (enum xent_upstream)harness_pick(state, s.options.reduction == CLLOSS_NONE ? 3 : 2);
   s.without = (uint32_t)harness_pick(state, 8);
-  s.targets_dtype = harness_pick(state, 2) ? CLLOSS_I64 : CLLOSS_I32;
+  s.targets_dtype = case_draw_label_type(state);
+  if (case_is_real(s.targets_dtype)) s.options.flags = CLLOSS_TARGET_INDICES;
   if (harness_pick(state, 2) || s.fill == XENT_IGNORED_NAN || s.fill == XENT_ALL_IGNORED) {
-    s.options.flags = CLLOSS_IGNORE_INDEX;
+    s.options.flags |= CLLOSS_IGNORE_INDEX;
     s.options.ignore_index = harness_pick(state, 2) ? (int64_t)harness_pick(state, s.classes) : -100;
   }
   s.in_place = harness_pick(state, 2);
@@ -129,6 +130,27 @@ static const xent_shape named_shapes[] = {
 static void named(harness *h) {
   for (size_t i = 0; i < COUNT(named_shapes); i++)
     harness_sweep(h, &xent_passes, &named_shapes[i], plans, COUNT(plans));
+}
+
+/* Class indices in every type, those that can't be used among them; packed, as sixteen at a time are read, and apart. */
+static void labels(harness *h) {
+  static const harness_plan few[] = {{0}, {LANE, 0, 5, 0}, {SPLIT, 0, 0, 3}, {GROUP, 64, 0, 0}};
+  static const xent_shape shapes[] = {
+      {.rows = 300, .classes = 9, .fill = XENT_BAD_TARGET, IGNORES(3), .offset = 1},
+      {.rows = 200, .classes = 20, .fill = XENT_BAD_TARGET, .row_pad = 1, .in_place = true},
+      {.rows = 90,
+       .classes = 300,
+       .fill = XENT_BAD_TARGET,
+       IGNORES(255),
+       .with = XENT_WITH_CLASS_WEIGHT | XENT_WITH_COUNTS},
+  };
+  for (uint32_t dtype = CLLOSS_F32; dtype <= CLLOSS_BF16; dtype++)
+    for (size_t i = 0; i < COUNT(shapes); i++) {
+      xent_shape s = shapes[i];
+      s.targets_dtype = dtype;
+      if (case_is_real(dtype)) s.options.flags |= CLLOSS_TARGET_INDICES;
+      harness_sweep(h, &xent_passes, &s, few, COUNT(few));
+    }
 }
 
 /* Sizes that take the paths of large problems: several partial counts, more rows than work-groups,
@@ -203,6 +225,7 @@ int main(int argc, char **argv) {
   if (!harness_open(&h, argc, argv)) return 2;
   sweep(&h);
   named(&h);
+  labels(&h);
   large(&h);
   common_offset(&h);
   return harness_close(&h);

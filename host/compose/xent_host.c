@@ -96,17 +96,21 @@ static clloss_status check_pointers(job *j) {
   return CLLOSS_SUCCESS;
 }
 
-static clloss_status check_types(job *j) {
+/* Element types, options and sizes. */
+static clloss_status check_call(job *j, const clloss__ask *ask) {
   const clloss_xent_arrays *in = &j->in;
   const uint32_t real = CLLOSS__REAL(in->logits_dtype);
   const uint32_t grad = in->grad_dtype ? in->grad_dtype : in->logits_dtype;
   clloss_status status = clloss__check_real_dtype(j->ctx, "arrays.logits_dtype", in->logits_dtype);
   if (status != CLLOSS_SUCCESS) return status;
   const uint32_t reals = CLLOSS__DTYPE(real) | CLLOSS__DTYPE(in->logits_dtype);
-  const uint32_t indices = CLLOSS__DTYPE(CLLOSS_I32) | CLLOSS__DTYPE(CLLOSS_I64);
+  const uint32_t targets = in->targets_dtype;
   status = clloss__check_dtype(j->ctx, "arrays.grad_dtype", grad, reals);
   if (status == CLLOSS_SUCCESS)
-    status = clloss__check_dtype(j->ctx, "arrays.targets_dtype", in->targets_dtype, indices | reals);
+    status = clloss__check_dtype(j->ctx, "arrays.targets_dtype", targets, CLLOSS__ANY_DTYPE);
+  if (status == CLLOSS_SUCCESS) status = clloss__call_read(&clloss__xent_loss, &j->r.head, ask);
+  if (status == CLLOSS_SUCCESS && j->r.probabilities)
+    status = clloss__check_dtype(j->ctx, "arrays.targets_dtype", targets, reals);
   return status;
 }
 
@@ -137,8 +141,7 @@ static clloss_status read_job(job *j, const clloss_xent_arrays *arrays, const cl
                            .pass = in->grad ? CLLOSS__FUSED : CLLOSS__FORWARD,
                            .arrays = &x,
                            .options = options};
-  status = check_types(j);
-  if (status == CLLOSS_SUCCESS) status = clloss__call_read(&clloss__xent_loss, &j->r.head, &ask);
+  status = check_call(j, &ask);
   if (status == CLLOSS_SUCCESS) status = check_pointers(j);
   note_arrays(j);
   return status;

@@ -31,13 +31,12 @@ static size_t views(clloss__request *head, clloss__use *uses) {
   const clloss_information *x = &r->x;
   information_args *a = &r->args;
   const uint32_t type = CLLOSS__DTYPE(x->input.dtype), real = CLLOSS__DTYPE(CLLOSS__REAL(x->input.dtype));
-  const uint32_t index = CLLOSS__DTYPE(CLLOSS_I32) | CLLOSS__DTYPE(CLLOSS_I64);
   const clloss__role targets = clloss__has(head, &x->surprisal) ? CLLOSS__READS : CLLOSS__REFUSED;
 #define USE CLLOSS__USE
   const clloss__use all[] = {
       USE(0, input, CLLOSS__READS, type, x->rows / x->inner, x->classes, .inner = x->inner,
           .may_stride = true, .place = &a->input),
-      USE(1, targets, targets, index, x->rows, 1, .place = &a->targets),
+      USE(1, targets, targets, CLLOSS__ANY_DTYPE, x->rows, 1, .place = &a->targets),
       USE(2, surprisal, CLLOSS__MAY_WRITE, real, x->rows, 1, .flag = INFORMATION_SURPRISAL,
           .place = &a->surprisal),
       USE(3, entropy, CLLOSS__MAY_WRITE, real, x->rows, 1, .flag = INFORMATION_ENTROPY, .place = &a->entropy),
@@ -66,8 +65,8 @@ static void launches(clloss__request *head, clloss__call *call) {
   const uint32_t type = x->input.dtype;
   a->rows = (rows_args){x->rows, x->classes, x->inner, p->rows_per_group};
   a->flags = head->bound | (r->o.flags == 0 ? INFORMATION_LOGITS : 0) |
-             (r->o.flags & CLLOSS_FROM_LOG_PROBABILITIES ? INFORMATION_LOGS : 0) |
-             (x->targets.dtype == CLLOSS_I64 ? INFORMATION_TARGETS_I64 : 0);
+             (r->o.flags & CLLOSS_FROM_LOG_PROBABILITIES ? INFORMATION_LOGS : 0);
+  a->labels = x->targets.dtype;
   if (head->presence == CLLOSS__TYPED) a->rows.rows = a->rows.classes = a->flags = 0;
   call->types = (clloss__types){type, type, 0};
   clloss__launch_rows(call, p, r->o.flags ? "information_probabilities" : "information_logits",

@@ -2,6 +2,7 @@
  * kernels/xent/xent.cl. */
 #include "xent.h"
 
+#include "runtime/convert.h"
 #include "runtime/ctx.h"
 #include "runtime/sizes.h"
 
@@ -202,7 +203,6 @@ static cl_ulong flags_of(const clloss__xent *r) {
   cl_ulong flags = r->head.bound;
   if (pass == CLLOSS__BACKWARD && (flags & XENT_ROW_STATS)) flags ^= XENT_ROW_STATS | XENT_STATS_GIVEN;
   flags |= spreads(r) ? XENT_SPREADS : 0;
-  flags |= x->targets.dtype == CLLOSS_I64 ? XENT_TARGETS_I64 : 0;
   flags |= options & CLLOSS_IGNORE_INDEX ? XENT_IGNORE : 0;
   flags |= options & CLLOSS_BAD_IS_IGNORED ? XENT_BAD_IGNORED : 0;
   flags |= options & CLLOSS_EMPTY_IS_ZERO ? XENT_EMPTY_ZERO : 0;
@@ -243,6 +243,7 @@ static void fill_args(clloss__xent *r, clloss__call *call) {
   a->rows_per_group = r->head.plan.rows_per_group;
   a->slices = r->head.plan.slices;
   a->flags = flags_of(r);
+  a->labels = x->targets.dtype;
   a->ignore_index = r->o.ignore_index;
   a->top_k = r->o.top_k;
   a->tallies += r->head.work_at;
@@ -379,8 +380,14 @@ CLLOSS__PUBLIC(xent, fused, CLLOSS__FUSED)
 CLLOSS__PUBLIC_WORKSPACE(xent)
 
 clloss_status clloss_xent_plan(clloss_ctx *ctx, const clloss_xent *xent, clloss_plan *out) {
-  const clloss__ask ask = {.purpose = CLLOSS__SIZE, .ctx = ctx, .pass = CLLOSS__FUSED, .arrays = xent};
+  clloss_xent_options options = {.struct_size = sizeof options};
+  const clloss__ask ask = {
+      .purpose = CLLOSS__SIZE, .ctx = ctx, .pass = CLLOSS__FUSED, .arrays = xent, .options = &options};
   clloss__xent r = {0};
+  /* reals for targets are probabilities here: of indices all types have one plan */
+  if (ctx && xent && clloss__read_struct(&ctx->message, "xent", &r.x, sizeof r.x, xent) == CLLOSS_SUCCESS &&
+      clloss__is_real(r.x.targets.dtype))
+    options.flags = CLLOSS_TARGET_PROBABILITIES;
   const clloss_status status = clloss__call_read(&clloss__xent_loss, &r.head, &ask);
   if (status != CLLOSS_SUCCESS) return status;
   if (!out) return clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "plan: NULL");

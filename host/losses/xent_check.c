@@ -1,5 +1,6 @@
 /* What a call of softmax cross-entropy may be asked: sizes, options and views, each refusal naming field and value. */
 #include "options.h"
+#include "runtime/convert.h"
 #include "runtime/ctx.h"
 #include "xent.h"
 
@@ -22,9 +23,21 @@ static clloss_status check_combinations(clloss_ctx *ctx, const clloss__xent *r) 
   const clloss_xent_options *o = &r->o;
   const uint32_t flags = o->flags;
   const bool mean = o->reduction == CLLOSS_MEAN, nll = (flags & CLLOSS_LOG_PROBABILITIES) != 0;
+  const bool real = clloss__is_real(r->x.targets.dtype), whole = (flags & CLLOSS_TARGET_INDICES) != 0;
+  if (real && !(flags & (CLLOSS_TARGET_INDICES | CLLOSS_TARGET_PROBABILITIES)))
+    return clloss__fail(ctx, CLLOSS_OPTION,
+                        "xent.targets is %s: options.flags has to say what it holds, "
+                        "CLLOSS_TARGET_PROBABILITIES or CLLOSS_TARGET_INDICES",
+                        clloss_dtype_name(r->x.targets.dtype));
   const clloss__rule rules[] = {
+      {whole && (flags & CLLOSS_TARGET_PROBABILITIES),
+       "CLLOSS_TARGET_PROBABILITIES and CLLOSS_TARGET_INDICES at once"},
+      {(flags & CLLOSS_TARGET_PROBABILITIES) && r->x.targets.dtype && !real,
+       "CLLOSS_TARGET_PROBABILITIES, and xent.targets holds integers"},
       {o->ignore_index && !(flags & CLLOSS_IGNORE_INDEX),
        "ignore_index is set without the flag CLLOSS_IGNORE_INDEX"},
+      {real && whole && (flags & CLLOSS_IGNORE_INDEX) && o->ignore_index == INT64_MIN,
+       "ignore_index is -2^63, which no class index in a real is"},
       {r->probabilities && (flags & CLLOSS_IGNORE_INDEX), "ignore_index with probabilities for targets"},
       {r->probabilities && (flags & CLLOSS_BAD_IS_IGNORED),
        "CLLOSS_BAD_IS_IGNORED with probabilities for targets"},
@@ -47,11 +60,10 @@ clloss_status clloss__xent_check(clloss_ctx *ctx, clloss__request *head) {
   clloss__xent *r = (clloss__xent *)head;
   const clloss_xent *x = &r->x;
   clloss_xent_options *o = &r->o;
-  const uint32_t targets = x->targets.dtype;
   const uint32_t known = CLLOSS_IGNORE_INDEX | CLLOSS_SMOOTHING_MEGATRON | CLLOSS_EMPTY_IS_ZERO |
-                         CLLOSS_BAD_IS_IGNORED | CLLOSS_GRAD_ALPHA | CLLOSS_LOG_PROBABILITIES;
-  r->probabilities = targets == CLLOSS_F32 || targets == CLLOSS_F64 || targets == CLLOSS_F16 ||
-                     targets == CLLOSS_BF16;
+                         CLLOSS_BAD_IS_IGNORED | CLLOSS_GRAD_ALPHA | CLLOSS_LOG_PROBABILITIES |
+                         CLLOSS_TARGET_INDICES | CLLOSS_TARGET_PROBABILITIES;
+  r->probabilities = clloss__is_real(x->targets.dtype) && !(o->flags & CLLOSS_TARGET_INDICES);
   r->in_place = clloss__same_view(&x->grad, &x->logits, x->classes, x->inner);
   r->has_divisor = o->divisor != 0 || clloss__has(head, &x->divisor);
   /* Kernels keep class indices of row results in 32 bits. */
@@ -76,6 +88,7 @@ size_t clloss__xent_views(clloss__request *head, clloss__use *uses) {
   const uint32_t type = CLLOSS__DTYPE(x->logits.dtype), real = CLLOSS__DTYPE(CLLOSS__REAL(x->logits.dtype));
   const uint32_t i32 = CLLOSS__DTYPE(CLLOSS_I32), i64 = CLLOSS__DTYPE(CLLOSS_I64);
   const bool none = r->o.reduction == CLLOSS_NONE, whole = r->probabilities;
+  const uint32_t targets = whole ? type | real : CLLOSS__ANY_DTYPE;
   const bool nll = (r->o.flags & CLLOSS_LOG_PROBABILITIES) != 0;
   const clloss__roles roles = clloss__roles_of(head->pass, r->o.reduction);
   const clloss__role stats = nll ? CLLOSS__REFUSED : roles.stats;
@@ -84,7 +97,7 @@ size_t clloss__xent_views(clloss__request *head, clloss__use *uses) {
   const clloss__use all[] = {
       USE(0, logits, CLLOSS__READS, type, outer, x->classes, .inner = x->inner, .may_stride = true,
           .place = &a->logits),
-      USE(1, targets, CLLOSS__READS, type | real | i32 | i64, whole ? outer : n, whole ? x->classes : 1,
+      USE(1, targets, CLLOSS__READS, targets, whole ? outer : n, whole ? x->classes : 1,
           .inner = whole ? x->inner : 1, .may_stride = whole, .place = &a->targets),
       USE(7, class_weight, CLLOSS__MAY_READ, real, 1, x->classes, .flag = XENT_CLASS_WEIGHT,
           .offset = &a->class_weight),

@@ -86,13 +86,13 @@ static void store(void *to, size_t i, size_t bytes, uint64_t wide) {
   if (bytes == 1) *(unsigned char *)at = (unsigned char)wide;
 }
 
-static bool is_real(uint32_t dtype) {
+bool clloss__is_real(uint32_t dtype) {
   return dtype == CLLOSS_F32 || dtype == CLLOSS_F64 || dtype == CLLOSS_F16 || dtype == CLLOSS_BF16;
 }
 
 bool clloss__converts(uint32_t to_dtype, uint32_t from_dtype) {
   if (!clloss_dtype_size(to_dtype) || !clloss_dtype_size(from_dtype)) return false;
-  return is_real(to_dtype) == is_real(from_dtype);
+  return clloss__is_real(to_dtype) == clloss__is_real(from_dtype);
 }
 
 /* i32 is the one type whose sign has to be carried up. */
@@ -104,7 +104,7 @@ static int64_t integer(uint32_t dtype, uint64_t bits) {
 bool clloss__fits(uint32_t to_dtype, uint32_t from_dtype, const void *from, size_t n) {
   const size_t bytes = clloss_dtype_size(from_dtype);
   int64_t least = 0, most = UINT8_MAX;
-  if (is_real(to_dtype) || to_dtype == CLLOSS_I64) return true;
+  if (clloss__is_real(to_dtype) || to_dtype == CLLOSS_I64) return true;
   if (to_dtype == CLLOSS_I32) least = INT32_MIN, most = INT32_MAX;
   if (to_dtype == CLLOSS_U16) most = UINT16_MAX;
   for (size_t i = 0; i < n; ++i) {
@@ -123,7 +123,7 @@ void clloss__convert(uint32_t to_dtype, void *to, uint32_t from_dtype, const voi
   }
   for (size_t i = 0; i < n; ++i) {
     uint64_t bits = load(from, i, from_bytes);
-    if (!is_real(to_dtype)) {
+    if (!clloss__is_real(to_dtype)) {
       bits = (uint64_t)integer(from_dtype, bits);
     } else {
       if (from_dtype != CLLOSS_F64) bits = widen(bits, out_of);

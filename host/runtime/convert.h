@@ -5,6 +5,9 @@
 #include <clloss/clloss.h>
 #include <stdbool.h>
 
+/* f32, f64, f16 or bf16. */
+bool clloss__is_real(uint32_t dtype);
+
 /* Whether there is a conversion: both types hold reals, or both integers. */
 bool clloss__converts(uint32_t to_dtype, uint32_t from_dtype);
 

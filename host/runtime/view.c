@@ -13,6 +13,14 @@ typedef struct {
   size_t begin, end; /* bytes in the root */
 } range;
 
+/* What kernels are told that a view holds is its own number. */
+#define SAME(name, value, word, bytes) _Static_assert((int)LABELS_##name == (value), word);
+CLLOSS_DTYPE_LIST(SAME)
+#undef SAME
+#define BIT(name, value, word, bytes) | CLLOSS__DTYPE(value)
+_Static_assert(CLLOSS__ANY_DTYPE == (0 CLLOSS_DTYPE_LIST(BIT)), "a set of all types");
+#undef BIT
+
 clloss_status clloss__check_dtype(clloss_ctx *ctx, const char *name, uint32_t dtype, uint32_t set) {
   char word[16], types[64];
   if (clloss_dtype_size(dtype) && (set & CLLOSS__DTYPE(dtype))) return CLLOSS_SUCCESS;

@@ -19,6 +19,9 @@ typedef enum {
 
 #define CLLOSS__DTYPE(type) (1u << (type))
 
+/* Every type: class indices may be of any. */
+#define CLLOSS__ANY_DTYPE 0x1fe
+
 enum { CLLOSS__USES_MOST = 24 };
 
 /* One view of a call, as its loss describes it: what it may be, and how kernels are told of it. */

@@ -212,11 +212,14 @@ CLLOSS_API clloss_status clloss_tensor_unmap(clloss_tensor *tensor, cl_command_q
  * that of any other view in the same root buffer; inputs may share. Buffers are the caller's throughout. */
 typedef struct clloss_xent {
   size_t struct_size;
-  size_t rows;         /* softmaxes; 0 is valid: reduced outputs are written all the same */
-  size_t classes;      /* logits per softmax, at least 1 */
-  size_t inner;        /* rows that lie between two classes; 0 or 1: the class axis is the last */
-  clloss_view logits;  /* T, read; strides: clloss_view */
-  clloss_view targets; /* [rows] i32 or i64 class indices, or probabilities of the logits' shape, T or real */
+  size_t rows;        /* softmaxes; 0 is valid: reduced outputs are written all the same */
+  size_t classes;     /* logits per softmax, at least 1 */
+  size_t inner;       /* rows that lie between two classes; 0 or 1: the class axis is the last */
+  clloss_view logits; /* T, read; strides: clloss_view */
+  clloss_view
+      targets; /* [rows] class indices, of any element type; or probabilities of the logits' shape, T or real. Of reals a
+                               flag says which: CLLOSS_TARGET_INDICES, of which one that isn't a whole number is out of
+                               range, or CLLOSS_TARGET_PROBABILITIES */
   clloss_view class_weight; /* [classes] real. Unbound: 1 */
   clloss_view row_weight;   /* [rows] real, may broadcast. Unbound: 1 */
   clloss_view loss;         /* [1] real, written: the mean or the sum, in nats; not with CLLOSS_NONE */
@@ -309,7 +312,7 @@ typedef struct clloss_xent_arrays {
   size_t struct_size;
   size_t rows, classes, inner;
   uint32_t logits_dtype;  /* f32, f64, f16, bf16 */
-  uint32_t targets_dtype; /* i32, i64, or probabilities of the logits' type or real */
+  uint32_t targets_dtype; /* that of class indices, or of probabilities, as for clloss_xent.targets */
   uint32_t grad_dtype;    /* the logits' type or real; 0: the logits' */
   uint32_t reserved;      /* 0 */
   const void *logits, *targets, *class_weight, *row_weight;

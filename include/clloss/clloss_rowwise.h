@@ -153,7 +153,7 @@ typedef struct clloss_information {
   size_t classes;        /* at least 1 */
   size_t inner;          /* rows that lie between two classes; 0 or 1: the class axis is the last */
   clloss_view input;     /* T, read */
-  clloss_view targets;   /* [rows] i32 or i64; goes with surprisal */
+  clloss_view targets;   /* [rows] class indices, of any element type; goes with surprisal */
   clloss_view surprisal; /* [rows] real, written */
   clloss_view entropy;   /* [rows] real, written; at least one of the two is bound */
 } clloss_information;

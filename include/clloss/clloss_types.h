@@ -111,6 +111,8 @@ enum {
   X(SET_ALPHA,             11, "clloss_pointwise_options", "alpha is meant though it is 0")                                \
   X(FROM_PROBABILITIES,    12, "clloss_information_options", "the input holds probabilities, not logits")                  \
   X(FROM_LOG_PROBABILITIES, 13, "clloss_information_options", "the input holds log-probabilities, not logits")             \
+  X(TARGET_INDICES,        14, "clloss_xent_options", "targets that are reals are class indices")                          \
+  X(TARGET_PROBABILITIES,  15, "clloss_xent_options", "targets that are reals are probabilities")                          \
   X(BROADCAST,             16, "clloss_view", "the one element at `offset` is every row's, and every class's")             \
   X(BROADCAST_ROWS,        17, "clloss_view", "[classes]: every row reads the same")                                       \
   X(BROADCAST_CLASSES,     18, "clloss_view", "[rows], row_stride apart: the classes of a row read the same")
@@ -168,7 +170,7 @@ enum {
   CLLOSS_COUNT_IGNORED,
   CLLOSS_COUNT_BAD,        /* targets out of range */
   CLLOSS_COUNT_BAD_ROW,    /* the first of them; −1 if there is none */
-  CLLOSS_COUNT_BAD_TARGET, /* its value */
+  CLLOSS_COUNT_BAD_TARGET, /* its value; INT64_MIN for a real that isn't a whole number */
   CLLOSS_COUNT_TOP1,       /* rows without a logit strictly greater than the target's */
   CLLOSS_COUNT_TOPK,       /* rows with fewer than top_k of them */
   CLLOSS_COUNT_NAN,        /* valid rows without a softmax */

@@ -11,6 +11,7 @@
  * logits and probabilities have kernels of their own, as no reduction may stand in a branch (group.clh). */
 #include "../team/team.clh"
 #include "information_args.clh"
+#include "../team/labels.clh"
 #include "../team/span.clh"
 
 #ifdef CLLOSS_REAL_F64
@@ -46,9 +47,7 @@ typedef struct row_facts {
 } row_facts;
 
 static inline real surprisal_of(const information_io *io, const information_args *a, ulong r, row_facts f) {
-  const ulong at = row_at(&a->targets, 1, r);
-  const long t = a->flags & INFORMATION_TARGETS_I64 ? ((global const long *)io->targets)[at]
-                                                    : (long)io->targets[at];
+  const long t = label_at(io->targets, row_at(&a->targets, 1, r), a->labels);
   if (t < 0 || (ulong)t >= a->rows.classes) return NAN;
   const real x = X(load1)(io->input, row_at(&a->input, a->rows.inner, r) + (ulong)t * a->input.class_stride);
   if (a->flags & INFORMATION_LOGITS) return (f.max - x) + f.log_sum;

@@ -30,6 +30,12 @@ static const struct {
 
 static uint32_t real_of(uint32_t dtype) { return dtype == CLLOSS_F64 ? CLLOSS_F64 : CLLOSS_F32; }
 
+/* Class indices, of reals by the flag. */
+static void draw_labels(xent_shape *s, uint64_t *state) {
+  s->targets_dtype = case_draw_label_type(state);
+  if (case_is_real(s->targets_dtype)) s->options.flags |= CLLOSS_TARGET_INDICES;
+}
+
 /* Any of those that a call may have. */
 static fuzz_setting draw_any_types(fuzz *f, xent_shape *s, uint64_t *state) {
   static const uint32_t types[] = {CLLOSS_F32, CLLOSS_F64, CLLOSS_F16, CLLOSS_BF16};
@@ -37,8 +43,11 @@ static fuzz_setting draw_any_types(fuzz *f, xent_shape *s, uint64_t *state) {
   do s->dtype = types[harness_pick(state, COUNT(types))];
   while (s->dtype == CLLOSS_F64 && !fuzz_has_f64(f));
   s->grad_dtype = harness_pick(state, 2) ? s->dtype : real_of(s->dtype);
-  s->targets_dtype = harness_pick(state, 2) ? CLLOSS_I32 : CLLOSS_I64;
-  if (fuzz_one_in(state, 3)) s->targets_dtype = harness_pick(state, 2) ? s->dtype : real_of(s->dtype);
+  draw_labels(s, state);
+  if (fuzz_one_in(state, 3)) {
+    s->targets_dtype = harness_pick(state, 2) ? s->dtype : real_of(s->dtype);
+    s->options.flags = CLLOSS_TARGET_PROBABILITIES;
+  }
   return fuzz_draw_setting(f, sizes, state);
 }
 
@@ -50,9 +59,11 @@ static fuzz_setting draw_types(fuzz *f, xent_shape *s, uint64_t *state) {
   if (builds[i].dtype == CLLOSS_F64 && !fuzz_has_f64(f)) i = 0;
   s->dtype = builds[i].dtype;
   s->grad_dtype = builds[i].grad_dtype;
-  s->targets_dtype = builds[i].targets_dtype  ? builds[i].targets_dtype
-                     : harness_pick(state, 2) ? CLLOSS_I32
-                                              : CLLOSS_I64;
+  s->targets_dtype = builds[i].targets_dtype;
+  if (s->targets_dtype)
+    s->options.flags |= CLLOSS_TARGET_PROBABILITIES;
+  else
+    draw_labels(s, state);
   return fuzz_draw_setting(f, builds[i].local_sizes, state);
 }
 

@@ -49,7 +49,6 @@ static uint32_t key_dtype(const clloss_view *view) {
 static bool is_real(uint32_t dtype) {
   return dtype == CLLOSS_F32 || dtype == CLLOSS_F64 || dtype == CLLOSS_F16 || dtype == CLLOSS_BF16;
 }
-static bool is_index(uint32_t dtype) { return dtype == CLLOSS_I32 || dtype == CLLOSS_I64; }
 
 static uint32_t dtype_or(const clloss_view *view, uint32_t otherwise) {
   return view->mem ? view->dtype : otherwise;
@@ -139,8 +138,7 @@ static bool describe_xent(const void *arrays, const void *options, int pass, spo
                                                                                 : XENT_UPSTREAM_ONE;
   s->in_place = is_same(&x->grad, &x->logits, x->rows);
   fit_xent_fill(s);
-  return is_real(s->dtype) && is_real(s->grad_dtype) &&
-         (is_index(s->targets_dtype) || is_real(s->targets_dtype));
+  return is_real(s->dtype) && is_real(s->grad_dtype) && clloss_dtype_size(s->targets_dtype);
 }
 
 /* ---- distillation ---- */
@@ -329,7 +327,7 @@ static bool describe_information(const void *arrays, const void *options, int pa
   s->targets_dtype = dtype_or(&x->targets, CLLOSS_I32);
   s->without = (x->surprisal.mem ? 0 : INFORMATION_NO_SURPRISAL) |
                (x->entropy.mem ? 0 : INFORMATION_NO_ENTROPY);
-  return is_real(s->dtype) && is_index(s->targets_dtype);
+  return is_real(s->dtype) && clloss_dtype_size(s->targets_dtype);
 }
 
 /* ---- the table ---- */
