@@ -80,8 +80,14 @@ static void more_inputs(const xent_shape *s, int pass, harness_array *a) {
                                       CLLOSS_BROADCAST);
   if (s->with & XENT_WITH_DIVISOR)
     a[XENT_DIVISOR] = case_array(&s->layout, "divisor", HARNESS_INPUT, real, 1, 1, 0);
-  if (pass != XENT_FORWARD && s->upstream != XENT_UPSTREAM_NONE)
+  const bool back = pass == XENT_BACKWARD || pass == XENT_FUSED;
+  if (back && s->upstream != XENT_UPSTREAM_NONE)
     a[XENT_GRAD_LOSS] = case_per_row(&s->layout, "grad_loss", real, s->upstream == XENT_UPSTREAM_ONE, every);
+}
+
+/* What is written, or added to what stands there. */
+static harness_role sum_role(const xent_shape *s) {
+  return s->options.flags & CLLOSS_ACCUMULATE ? HARNESS_UPDATED : HARNESS_OUTPUT;
 }
 
 static void more_outputs(const xent_shape *s, harness_array *a) {
@@ -97,7 +103,8 @@ static void more_outputs(const xent_shape *s, harness_array *a) {
              {XENT_ENTROPY, "entropy", XENT_WITH_ENTROPY, 0, s->rows, 1}};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++)
     if (s->with & all[i].with)
-      a[all[i].at] = case_array(&s->layout, all[i].name, HARNESS_OUTPUT,
+      a[all[i].at] = case_array(&s->layout, all[i].name,
+                                all[i].rows == 1 && all[i].columns > 1 ? sum_role(s) : HARNESS_OUTPUT,
                                 all[i].dtype ? all[i].dtype : real_of(s), all[i].rows, all[i].columns,
                                 all[i].columns == 1 ? s->row_pad : 0);
 }
@@ -134,11 +141,16 @@ static clloss_status arrays(const harness_case *c, const void *shape, clloss_ctx
                         ? case_matrix(l, "targets", HARNESS_INPUT, xent_targets_dtype(s), 0)
                         : case_column(l, "targets", HARNESS_INPUT, xent_targets_dtype(s), 1);
   more_inputs(s, pass, a);
+  if (pass == XENT_FINDS_DIVISOR) {
+    a[XENT_LOGITS].role = HARNESS_UNBOUND;
+    a[XENT_DIVISOR] = case_array(l, "divisor", sum_role(s), real, 1, 1, 0);
+    return s->workspace && ctx ? own_workspace(s, ctx, a) : CLLOSS_SUCCESS;
+  }
   if (has_row_stats(s, pass))
     a[XENT_ROW_STATS] = case_column(l, "row_stats", pass == XENT_BACKWARD ? HARNESS_INPUT : HARNESS_OUTPUT,
                                     real, 2);
   if (pass != XENT_BACKWARD) {
-    if (has_loss(s)) a[XENT_LOSS] = case_array(l, "loss", HARNESS_OUTPUT, real, 1, 1, 0);
+    if (has_loss(s)) a[XENT_LOSS] = case_array(l, "loss", sum_role(s), real, 1, 1, 0);
     if (has_row_loss(s, pass)) a[XENT_ROW_LOSS] = case_column(l, "row_loss", HARNESS_OUTPUT, real, 1);
     more_outputs(s, a);
   }
@@ -176,6 +188,7 @@ static clloss_status call(const harness_case *c, const void *shape, clloss_ctx *
   switch (c->pass) {
   case XENT_FORWARD: return clloss_xent_forward(ctx, &x, &o, queue, 0, NULL, done);
   case XENT_BACKWARD: return clloss_xent_backward(ctx, &x, &o, queue, 0, NULL, done);
+  case XENT_FINDS_DIVISOR: return clloss_xent_divisor(ctx, &x, &o, queue, 0, NULL, done);
   default: return clloss_xent_fused(ctx, &x, &o, queue, 0, NULL, done);
   }
 }
@@ -183,4 +196,6 @@ static clloss_status call(const harness_case *c, const void *shape, clloss_ctx *
 const harness_case xent_forward_case = CASE("xent_forward", XENT_FORWARD, xent_reference, xent_bound);
 const harness_case xent_backward_case = CASE("xent_backward", XENT_BACKWARD, xent_reference, xent_bound);
 const harness_case xent_fused_case = CASE("xent_fused", XENT_FUSED, xent_reference, xent_bound);
+const harness_case xent_divisor_case = CASE("xent_divisor", XENT_FINDS_DIVISOR, xent_divisor_reference,
+                                            xent_divisor_bound);
 const harness_passes xent_passes = {&xent_forward_case, &xent_backward_case, &xent_fused_case};

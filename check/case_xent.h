@@ -85,10 +85,10 @@ typedef struct xent_shape {
   bool blind;     /* its size asked for with all views unbound */
 } xent_shape;
 
-extern const harness_case xent_forward_case, xent_backward_case, xent_fused_case;
+extern const harness_case xent_forward_case, xent_backward_case, xent_fused_case, xent_divisor_case;
 extern const harness_passes xent_passes;
 
-enum { XENT_FORWARD, XENT_BACKWARD, XENT_FUSED }; /* harness_case.pass */
+enum { XENT_FORWARD, XENT_BACKWARD, XENT_FUSED, XENT_FINDS_DIVISOR }; /* harness_case.pass */
 
 const char *xent_fill_name(enum xent_fill fill);
 
@@ -109,6 +109,7 @@ int64_t xent_target(const xent_shape *s, const void *targets, size_t row);
 
 /* case_xent_ref.c: truth, plain and notes; and row_stats for a backward pass alone, the truth rounded. */
 clloss_status xent_reference(const harness_case *c, const void *shape, harness_data *d);
+clloss_status xent_divisor_reference(const harness_case *c, const void *shape, harness_data *d);
 clloss_status xent_fill_row_stats(const xent_shape *s, harness_data *d);
 
 /* What xent_reference notes about a row that has a softmax and a valid target, in f64; the formulas are in
@@ -134,6 +135,8 @@ typedef struct xent_notes {
 /* case_xent_bound.c */
 void xent_bound(const harness_case *c, const void *shape, const clloss_plan *plan, const harness_data *d,
                 int array, size_t row, double *bound);
+void xent_divisor_bound(const harness_case *c, const void *shape, const clloss_plan *plan,
+                        const harness_data *d, int array, size_t row, double *bound);
 
 /* z of a logit, in f64; and what smoothing leaves to the target, gives to a probability and to all classes.
  * */

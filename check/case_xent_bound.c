@@ -321,9 +321,18 @@ void xent_bound(const harness_case *c, const void *shape, const clloss_plan *pla
     return;
   }
   const row_errors e = note ? errors_of(s, plan, note) : (row_errors){0};
+  const uint32_t real = is_wide(s) ? CLLOSS_F64 : CLLOSS_F32;
   switch (array) {
-  case XENT_LOSS: to[0] = loss_error(s, plan, notes, d->truth[XENT_LOSS][0]); break;
-  case XENT_METRICS: metric_errors(s, plan, notes, to); break;
+  case XENT_LOSS:
+    to[0] = loss_error(s, plan, notes, d->truth[XENT_LOSS][0]) +
+            2 * unit(s) * fabs(value_at(real, d, XENT_LOSS, 0, 0));
+    break;
+  case XENT_METRICS:
+    metric_errors(s, plan, notes, to);
+    /* what stood there and this are added up, each rounded before */
+    for (size_t i = 0; i < CLLOSS_METRICS && d->data[XENT_METRICS]; i++)
+      to[i] += unit(s) * (fabs(value_at(real, d, XENT_METRICS, i, 0)) + fabs(d->truth[XENT_METRICS][i]));
+    break;
   case XENT_COUNTS:
     to[CLLOSS_COUNT_TOP1] = notes->near_top1;
     to[CLLOSS_COUNT_TOPK] = notes->near_topk;
@@ -342,4 +351,13 @@ void xent_bound(const harness_case *c, const void *shape, const clloss_plan *pla
   case XENT_ENTROPY: to[0] = unit(s) * e.entropy + 128 * (double)s->classes * least(s); break;
   default: grad_error(s, plan, d, row, to);
   }
+}
+
+/* A sum of weights, and the addition to what stood there. */
+void xent_divisor_bound(const harness_case *c, const void *shape, const clloss_plan *plan,
+                        const harness_data *d, int array, size_t row, double *to) {
+  (void)c, (void)array, (void)row;
+  const xent_shape *s = shape;
+  const xent_notes *notes = d->notes;
+  to[0] = unit(s) * (divisor_error(s, plan) * fabs(notes->divisor) + fabs(d->truth[XENT_DIVISOR][0]));
 }

@@ -170,6 +170,17 @@ static void store_logits(const xent_shape *s, const float *x, void *logits, uint
   }
 }
 
+/* What results are added to. Half the counts have met a bad row before. */
+static void fill_sums(const xent_shape *s, harness_data *d, uint64_t *state) {
+  const uint32_t real = xent_dtype(s) == CLLOSS_F64 ? CLLOSS_F64 : CLLOSS_F32;
+  int64_t *counts = d->data[XENT_COUNTS];
+  if (d->data[XENT_LOSS]) harness_put(real, d->data[XENT_LOSS], 0, (double)either_sign(state, 4));
+  for (size_t i = 0; d->data[XENT_METRICS] && i < CLLOSS_METRICS; i++)
+    harness_put(real, d->data[XENT_METRICS], i, 64 * harness_uniform(state));
+  for (size_t i = 0; counts && i < CLLOSS_COUNTS; i++) counts[i] = (int64_t)harness_pick(state, 1000);
+  if (counts && harness_pick(state, 2)) counts[CLLOSS_COUNT_BAD] = 0;
+}
+
 clloss_status xent_fill(const xent_shape *s, uint64_t seed, harness_data *d) {
   const size_t n = s->rows * s->classes;
   const uint32_t real = xent_dtype(s) == CLLOSS_F64 ? CLLOSS_F64 : CLLOSS_F32;
@@ -179,7 +190,7 @@ clloss_status xent_fill(const xent_shape *s, uint64_t seed, harness_data *d) {
   if (x && indices) {
     const bool whole = !xent_has_probabilities(s);
     xent_fill_rows(s, seed, x, whole ? d->data[XENT_TARGETS] : indices);
-    store_logits(s, x, d->data[XENT_LOGITS], &state);
+    if (d->data[XENT_LOGITS]) store_logits(s, x, d->data[XENT_LOGITS], &state);
     for (size_t row = 0; !whole && row < s->rows; row++)
       fill_probabilities(s, x + row * s->classes, d->data[XENT_TARGETS], row, &state);
     fill_weights(s, d->data[XENT_CLASS_WEIGHT], s->classes, s->factors.class_weight, &state);
@@ -190,6 +201,7 @@ clloss_status xent_fill(const xent_shape *s, uint64_t seed, harness_data *d) {
     if (d->data[XENT_DIVISOR])
       harness_put(real, d->data[XENT_DIVISOR], 0,
                   ldexp(1 + 16 * harness_uniform(&state), s->factors.divisor));
+    fill_sums(s, d, &state);
     if (d->data[XENT_GRAD_LOSS]) fill_upstream(s, &state, d->data[XENT_GRAD_LOSS]);
     for (size_t i = 0; d->data[XENT_GRAD] && i < n; i++)
       harness_put(xent_grad_dtype(s), d->data[XENT_GRAD], i, (double)either_sign(&state, 1));

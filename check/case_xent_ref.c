@@ -34,20 +34,21 @@ static size_t count_of(const xent_shape *s, int array) {
   }
 }
 
+static bool is_whole(int array) { return array == XENT_COUNTS || array == XENT_PREDICTED; }
+
 static uint32_t input_dtype(const xent_shape *s, int array) {
-  return array == XENT_LOGITS          ? xent_dtype(s)
+  return is_whole(array)               ? CLLOSS_I64
+         : array == XENT_LOGITS        ? xent_dtype(s)
          : array == XENT_TARGETS       ? xent_targets_dtype(s)
          : array == XENT_GRAD          ? xent_grad_dtype(s)
          : xent_dtype(s) == CLLOSS_F64 ? CLLOSS_F64
                                        : CLLOSS_F32;
 }
 
-static bool is_whole(int array) { return array == XENT_COUNTS || array == XENT_PREDICTED; }
-
 /* Room for array i, of 8 bytes per value whatever the type, holding the data where there is some. */
 static void *real_array(const xent_shape *s, const harness_data *d, int i, bool wide) {
   const size_t n = count_of(s, i);
-  const uint32_t to = wide ? CLLOSS_F64 : CLLOSS_F32;
+  const uint32_t to = is_whole(i) ? CLLOSS_I64 : wide ? CLLOSS_F64 : CLLOSS_F32;
   void *array = calloc(n + 1, 8);
   for (size_t k = 0; array && d->data[i] && k < n; k++)
     harness_put(to, array, k, harness_get(input_dtype(s, i), d->data[i], k));
@@ -285,4 +286,22 @@ clloss_status xent_reference(const harness_case *c, const void *shape, harness_d
   if (done) note_divisors(s, d, notes);
   free(z);
   return done ? CLLOSS_SUCCESS : CL_OUT_OF_HOST_MEMORY;
+}
+
+/* Of the call that finds a divisor. */
+clloss_status xent_divisor_reference(const harness_case *c, const void *shape, harness_data *d) {
+  (void)c;
+  const xent_shape *s = shape;
+  const bool whole = !xent_has_probabilities(s);
+  xent_notes *notes = d->notes = calloc(1, sizeof *notes);
+  if (!notes) return CL_OUT_OF_HOST_MEMORY;
+  for (size_t row = 0; row < s->rows; row++) {
+    if (!is_valid(s, d, row)) continue;
+    const size_t target = (size_t)xent_target(s, d->data[XENT_TARGETS], row);
+    notes->divisor += value_at(s, d, XENT_ROW_WEIGHT, s->with & XENT_WITH_ONE_ROW_WEIGHT ? 0 : row, 1) *
+                      (whole ? value_at(s, d, XENT_CLASS_WEIGHT, target, 1) : 1);
+  }
+  d->truth[XENT_DIVISOR][0] = notes->divisor + value_at(s, d, XENT_DIVISOR, 0, 0);
+  if (d->plain[XENT_DIVISOR]) d->plain[XENT_DIVISOR][0] = d->truth[XENT_DIVISOR][0];
+  return CLLOSS_SUCCESS;
 }

@@ -102,7 +102,9 @@ static const struct {
      {.with = WEIGHTS,
       .upstream = XENT_UPSTREAM_ONE,
       .targets_dtype = CLLOSS_I64,
-      .options = {.label_smoothing = 0.1, .flags = CLLOSS_IGNORE_INDEX, .ignore_index = 3}}},
+      .options = {.label_smoothing = 0.1,
+                  .flags = CLLOSS_IGNORE_INDEX | CLLOSS_ACCUMULATE,
+                  .ignore_index = 3}}},
     {false,
      {.targets_dtype = CLLOSS_U16,
       .options = {.reduction = CLLOSS_SUM,
@@ -118,7 +120,7 @@ static const struct {
       .options = {.softcap = 20,
                   .logit_scale = 0.5,
                   .top_k = 3,
-                  .flags = CLLOSS_BAD_IS_IGNORED | CLLOSS_TARGET_INDICES}}},
+                  .flags = CLLOSS_BAD_IS_IGNORED | CLLOSS_TARGET_INDICES | CLLOSS_ACCUMULATE}}},
     {false,
      {.targets_dtype = CLLOSS_U8, .options.flags = CLLOSS_LOG_PROBABILITIES, .with = XENT_WITH_ROW_WEIGHT}},
     {true, {.in_place = true, .with = XENT_WITH_CLASS_WEIGHT, .options.label_smoothing = 0.1}},
@@ -126,6 +128,18 @@ static const struct {
 };
 
 enum { MIXED_STYLE = 1 };
+
+/* The call that finds a divisor, whose programs are those of its real type. */
+static void offer_divisor(walk *w) {
+  if (w->s->dtype != CLLOSS_F32 && w->s->dtype != CLLOSS_F64) return;
+  const xent_shape s = {.layout = *w->at,
+                        .dtype = w->s->dtype,
+                        .targets_dtype = CLLOSS_I64,
+                        .with = WEIGHTS,
+                        .fill = XENT_BAD_TARGET,
+                        .options = {.flags = CLLOSS_ACCUMULATE | CLLOSS_IGNORE_INDEX}};
+  offer(w, (suite_point){.loss = "xent", .one = &xent_divisor_case, .shape = &s});
+}
 
 static void visit_xent(walk *w) {
   const uint32_t real = w->s->dtype == CLLOSS_F64 ? CLLOSS_F64 : CLLOSS_F32;
@@ -148,6 +162,7 @@ static void visit_xent(walk *w) {
                            .updates = o->grad_beta != 0,
                            .walks = !nll && o->grad_beta == 0 && o->softcap == 0 && !(s.with & ALL_METRICS)});
   }
+  offer_divisor(w);
 }
 
 /* ---- softmax ---- */
@@ -308,7 +323,8 @@ clloss_status suite_family(const suite_point *point, clloss_ctx *ctx, char famil
   clloss_plan plan = {.struct_size = sizeof plan};
   memset(a, 0, sizeof a);
   c->arrays(c, point->shape, NULL, a);
-  const harness_array *read = &a[a[0].role == HARNESS_UNBOUND];
+  const bool divisor = c == &xent_divisor_case;
+  const harness_array *read = &a[a[0].role == HARNESS_UNBOUND && !divisor];
   const size_t inner = read->inner ? read->inner : 1;
   const clloss_xent x = {
       .struct_size = sizeof x,
@@ -318,7 +334,7 @@ clloss_status suite_family(const suite_point *point, clloss_ctx *ctx, char famil
       .logits = {.row_stride = read->row_stride, .class_stride = read->class_stride, .dtype = read->dtype},
       .metrics.dtype = point->walks ? 0 : CLLOSS_F32};
   const clloss_status status = clloss_xent_plan(ctx, &x, &plan);
-  const bool elementwise = point->passes == &pointwise_passes || strcmp(point->loss, "nll") == 0;
+  const bool elementwise = divisor || point->passes == &pointwise_passes || strcmp(point->loss, "nll") == 0;
   snprintf(family, SUITE_FAMILY, "%s", status == CLLOSS_SUCCESS ? plan.variant : "?");
   char *cut = elementwise                     ? strchr(family, '_')
               : point->passes != &xent_passes ? strstr(family, "_split")

@@ -385,6 +385,7 @@ const fault_row fault_rows[] = {
     HARNESS("clloss_xent_backward", "", &xent_backward_case, &plain),
     HARNESS("clloss_xent_fused", "", &xent_fused_case, &plain),
     HARNESS("clloss_xent_fused", "with weights and metrics", &xent_fused_case, &weighted),
+    HARNESS("clloss_xent_divisor", "", &xent_divisor_case, &weighted),
     {"clloss_xent_fused", "as a ctx's first call", FAULTS_FRESH, .open = open_poison, .step = fused, .right = fused_right, POOL},
     {"clloss_xent_fused", "on a queue out of order", FAULTS_LOOSE | FAULTS_WAITS | FAULTS_EVENT, .open = open_poison, .step = fused, .right = fused_right, .close = drop_wait, POOL},
     {"clloss_xent_fused", "while all workspace is taken", FAULTS_WAITS | FAULTS_EVENT, .open = open_full, .step = fused, .right = open_gate, .close = close_full,

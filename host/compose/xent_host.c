@@ -36,7 +36,7 @@ static void list_bindings(const job *j, clloss__xent *r, binding *b) {
   const clloss_xent_arrays *in = &j->in;
   clloss_xent *x = &r->x;
   const uint32_t real = CLLOSS__REAL(in->logits_dtype);
-  const bool none = r->o.reduction == CLLOSS_NONE;
+  const bool none = r->o.reduction == CLLOSS_NONE, adds = (r->o.flags & CLLOSS_ACCUMULATE) != 0;
   const size_t classes = in->classes, upstream = none ? 1 : 0;
   const binding all[BINDINGS] = {
       {"logits", in->logits, &x->logits, in->logits_dtype, classes, 0, true, false, 0},
@@ -45,12 +45,12 @@ static void list_bindings(const job *j, clloss__xent *r, binding *b) {
       {"class_weight", in->class_weight, &x->class_weight, real, 0, classes, true, false, XENT_CLASS_WEIGHT},
       {"row_weight", in->row_weight, &x->row_weight, real, 1, 0, true, false, XENT_ROW_WEIGHT},
       {"grad_loss", in->grad_loss, &x->grad_loss, real, upstream, 1, true, false, XENT_GRAD_LOSS},
-      {"loss", in->loss, &x->loss, real, 0, 1, false, true, XENT_LOSS},
+      {"loss", in->loss, &x->loss, real, 0, 1, adds, true, XENT_LOSS},
       {"row_loss", in->row_loss, &x->row_loss, real, 1, 0, false, true, XENT_ROW_LOSS},
       {"row_stats", in->row_stats, &x->row_stats, real, 2, 0, false, true, XENT_ROW_STATS},
       {"grad", in->grad, &x->grad, x->grad.dtype, classes, 0, r->o.grad_beta != 0, true, 0},
-      {"metrics", in->metrics, &x->metrics, real, 0, CLLOSS_METRICS, false, true, XENT_METRICS},
-      {"counts", in->counts, &x->counts, CLLOSS_I64, 0, CLLOSS_COUNTS, false, true, XENT_COUNTS},
+      {"metrics", in->metrics, &x->metrics, real, 0, CLLOSS_METRICS, adds, true, XENT_METRICS},
+      {"counts", in->counts, &x->counts, CLLOSS_I64, 0, CLLOSS_COUNTS, adds, true, XENT_COUNTS},
       {"predicted", in->predicted, &x->predicted, CLLOSS_I32, 1, 0, false, true, XENT_PREDICTED},
       {"confidence", in->confidence, &x->confidence, real, 1, 0, false, true, XENT_CONFIDENCE},
       {"entropy", in->entropy, &x->entropy, real, 1, 0, false, true, XENT_ENTROPY},

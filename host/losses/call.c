@@ -38,7 +38,7 @@ static void *in_arrays(const clloss__loss *loss, clloss__request *r, size_t at) 
 }
 
 static const clloss__named *key_name(const clloss__loss *loss, const clloss__request *r) {
-  return r->pass == CLLOSS__BACKWARD && loss->backward_key.name ? &loss->backward_key : &loss->key;
+  return loss->other_key.name && r->pass == loss->other_pass ? &loss->other_key : &loss->key;
 }
 
 static clloss_view *key_of(const clloss__loss *loss, clloss__request *r) {

@@ -15,8 +15,8 @@
 
 enum { CLLOSS__SCALARS_MOST = 16 };
 
-/* What a call does with its arrays. A loss may have further passes of its own. */
-enum { CLLOSS__FORWARD, CLLOSS__BACKWARD, CLLOSS__FUSED };
+/* What a call does with its arrays. The last is cross-entropy's alone: the divisor of a mean. */
+enum { CLLOSS__FORWARD, CLLOSS__BACKWARD, CLLOSS__FUSED, CLLOSS__DIVISOR };
 
 /* What a loss is asked for. In all but the first no buffer is looked at, and a view counts by its element type, unless it is the
  * size of a call whose key has a buffer: that is the call as it will be made. */
@@ -85,8 +85,9 @@ typedef struct {
   clloss__part arrays, options, args, scalars;
   /* In the arrays. An inner at 0 is none. A loss with a workspace, not at 0, reduces: it has a result of no rows as well. */
   size_t rows, classes, inner, workspace, last_view;
-  /* The view whose element type kernels are compiled and numbers checked for, the first; backward may have one of its own. */
-  clloss__named key, backward_key;
+  /* The view whose element type kernels are compiled and numbers checked for, the first; one pass may have one of its own. */
+  clloss__named key, other_key;
+  int other_pass;      /* with other_key */
   const char *outputs; /* some of them, in words, for calls that bind none */
   struct {
     /* Checks options, and what else is the loss's own, and fills defaults in. Sizes and the key's type are right. */

@@ -122,7 +122,8 @@ const clloss__loss clloss__softmax_loss = {
     CLLOSS__DESCRIBE(softmax, request, input, grad_input),
     .scalars = CLLOSS__PART(request, scale),
     .inner = offsetof(clloss_softmax, inner),
-    .backward_key = CLLOSS__NAMED(clloss_softmax, output),
+    .other_key = CLLOSS__NAMED(clloss_softmax, output),
+    .other_pass = CLLOSS__BACKWARD,
     .steps = {.check = check, .views = views, .plan = plan, .launches = launches},
 };
 

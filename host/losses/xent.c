@@ -128,6 +128,10 @@ static void lay_out(clloss_ctx *ctx, clloss__xent *r, bool measured) {
   a->tallies = clloss__pool_region(&end, a->n_tallies * XENT_TALLIES * sizeof(cl_ulong));
   a->weights = clloss__pool_region(&end, a->n_tallies * 2 * real);
   a->divisors = clloss__pool_region(&end, 4 * real);
+  if (r->head.pass == CLLOSS__DIVISOR) {
+    r->head.workspace_bytes = end;
+    return;
+  }
   a->n_sums = is_split(r) ? rows : r->head.plan.blocks;
   const size_t of_sum = XENT_SUMS * real, of_hits = XENT_HITS * sizeof(cl_ulong);
   if (r->head.plan.form) {
@@ -206,9 +210,10 @@ static cl_ulong flags_of(const clloss__xent *r) {
   flags |= options & CLLOSS_IGNORE_INDEX ? XENT_IGNORE : 0;
   flags |= options & CLLOSS_BAD_IS_IGNORED ? XENT_BAD_IGNORED : 0;
   flags |= options & CLLOSS_EMPTY_IS_ZERO ? XENT_EMPTY_ZERO : 0;
+  flags |= options & CLLOSS_ACCUMULATE ? XENT_ACCUMULATE : 0;
   flags |= r->o.reduction == CLLOSS_MEAN ? XENT_MEAN : 0;
   flags |= large && !r->in_place ? XENT_PAST_CACHE : 0;
-  flags |= pass != CLLOSS__FORWARD ? XENT_GRAD : 0;
+  flags |= pass == CLLOSS__BACKWARD || pass == CLLOSS__FUSED ? XENT_GRAD : 0;
   flags |= transforms(r) ? XENT_TRANSFORMS : 0;
   /* Not in half precision, where each exp would be rounded; nor where the logits are needed once more. */
   const bool in_place = r->in_place && is_real && !(flags & XENT_ANY_METRIC);
@@ -256,8 +261,9 @@ static void fill_args(clloss__xent *r, clloss__call *call) {
   fill_scalars(r);
   const bool scratch = (a->flags & XENT_KEEP_APART) || r->head.plan.form;
   r->head.local_bytes = scratch ? r->scratch_bytes : sizeof(cl_double);
+  const uint32_t read = r->head.pass == CLLOSS__DIVISOR ? x->logits.dtype : x->targets.dtype;
   call->types = (clloss__types){x->logits.dtype, x->grad.dtype ? x->grad.dtype : x->logits.dtype,
-                                r->probabilities ? x->targets.dtype : 0};
+                                r->probabilities ? read : 0};
 }
 
 /* ---- launches ---- */
@@ -324,9 +330,20 @@ static bool is_alone(const clloss__xent *r) {
          (clloss__xent_weighs(r) || clloss__xent_reduces(r));
 }
 
+/* Rows are weighed, and what they weigh is added up. */
+static void launch_divisor(clloss__xent *r, clloss__call *call) {
+  if (r->x.rows) add_weigh(r, call, r->args.n_tallies);
+  clloss__launch_sums(call, &r->head.plan, "xent_divisor", 1);
+}
+
 static void launches(clloss__request *head, clloss__call *call) {
   clloss__xent *r = (clloss__xent *)head;
   fill_args(r, call);
+  if (head->pass == CLLOSS__DIVISOR) {
+    launch_divisor(r, call);
+    if (head->presence == CLLOSS__TYPED) r->args.rows = r->args.classes = r->args.flags = 0;
+    return;
+  }
   if (is_alone(r)) r->args.flags |= XENT_ALONE;
   const bool does_all = r->x.rows && (r->args.flags & XENT_ALONE);
   if (r->x.rows && !does_all && clloss__xent_weighs(r)) add_weigh(r, call, r->args.n_tallies);
@@ -341,6 +358,8 @@ const clloss__loss clloss__xent_loss = {
     .scalars = CLLOSS__PART(clloss__xent, scalars),
     .inner = offsetof(clloss_xent, inner),
     .workspace = offsetof(clloss_xent, workspace),
+    .other_key = CLLOSS__NAMED(clloss_xent, divisor),
+    .other_pass = CLLOSS__DIVISOR,
     .outputs = "loss or row_loss, say",
     .steps = {.check = clloss__xent_check, .views = clloss__xent_views, .plan = plan, .launches = launches},
 };
@@ -377,6 +396,7 @@ clloss_status clloss__xent_run_part(clloss_ctx *ctx, clloss__xent *r, clloss__xe
 CLLOSS__PUBLIC(xent, forward, CLLOSS__FORWARD)
 CLLOSS__PUBLIC(xent, backward, CLLOSS__BACKWARD)
 CLLOSS__PUBLIC(xent, fused, CLLOSS__FUSED)
+CLLOSS__PUBLIC(xent, divisor, CLLOSS__DIVISOR)
 CLLOSS__PUBLIC_WORKSPACE(xent)
 
 clloss_status clloss_xent_plan(clloss_ctx *ctx, const clloss_xent *xent, clloss_plan *out) {

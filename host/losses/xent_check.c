@@ -23,6 +23,7 @@ static clloss_status check_combinations(clloss_ctx *ctx, const clloss__xent *r) 
   const clloss_xent_options *o = &r->o;
   const uint32_t flags = o->flags;
   const bool mean = o->reduction == CLLOSS_MEAN, nll = (flags & CLLOSS_LOG_PROBABILITIES) != 0;
+  const bool finds = r->head.pass == CLLOSS__DIVISOR;
   const bool real = clloss__is_real(r->x.targets.dtype), whole = (flags & CLLOSS_TARGET_INDICES) != 0;
   if (real && !(flags & (CLLOSS_TARGET_INDICES | CLLOSS_TARGET_PROBABILITIES)))
     return clloss__fail(ctx, CLLOSS_OPTION,
@@ -46,7 +47,8 @@ static clloss_status check_combinations(clloss_ctx *ctx, const clloss__xent *r) 
       {(flags & CLLOSS_SMOOTHING_MEGATRON) && r->x.classes == 1,
        "CLLOSS_SMOOTHING_MEGATRON of one class divides by 0"},
       {r->has_divisor && !mean, "a divisor is given, but only the mean has one"},
-      {o->divisor != 0 && r->x.divisor.mem, "divisor is given twice, here and as xent.divisor"},
+      {o->divisor != 0 && r->x.divisor.mem && !finds, "divisor is given twice, here and as xent.divisor"},
+      {finds && (!mean || o->divisor != 0), "the divisor that is asked for is that of the mean, and its own"},
       {(flags & CLLOSS_EMPTY_IS_ZERO) && !mean, "CLLOSS_EMPTY_IS_ZERO is about the mean"},
       {nll && r->probabilities, "CLLOSS_LOG_PROBABILITIES with probabilities for targets"},
       {nll && (o->label_smoothing != 0 || o->z_loss != 0 || o->softcap != 0 || o->logit_scale != 0),
@@ -62,10 +64,12 @@ clloss_status clloss__xent_check(clloss_ctx *ctx, clloss__request *head) {
   clloss_xent_options *o = &r->o;
   const uint32_t known = CLLOSS_IGNORE_INDEX | CLLOSS_SMOOTHING_MEGATRON | CLLOSS_EMPTY_IS_ZERO |
                          CLLOSS_BAD_IS_IGNORED | CLLOSS_GRAD_ALPHA | CLLOSS_LOG_PROBABILITIES |
-                         CLLOSS_TARGET_INDICES | CLLOSS_TARGET_PROBABILITIES;
+                         CLLOSS_TARGET_INDICES | CLLOSS_TARGET_PROBABILITIES | CLLOSS_ACCUMULATE;
+  const bool finds = head->pass == CLLOSS__DIVISOR;
   r->probabilities = clloss__is_real(x->targets.dtype) && !(o->flags & CLLOSS_TARGET_INDICES);
   r->in_place = clloss__same_view(&x->grad, &x->logits, x->classes, x->inner);
-  r->has_divisor = o->divisor != 0 || clloss__has(head, &x->divisor);
+  r->has_divisor = o->divisor != 0 || (clloss__has(head, &x->divisor) && !finds);
+  if (finds) r->x.logits.dtype = CLLOSS__REAL(x->divisor.dtype); /* there are none */
   /* Kernels keep class indices of row results in 32 bits. */
   if (x->classes > INT32_MAX && x->predicted.mem) {
     return clloss__fail(ctx, CLLOSS_SIZE, "xent.classes is %zu: xent.predicted holds i32", x->classes);
@@ -88,31 +92,40 @@ size_t clloss__xent_views(clloss__request *head, clloss__use *uses) {
   const uint32_t type = CLLOSS__DTYPE(x->logits.dtype), real = CLLOSS__DTYPE(CLLOSS__REAL(x->logits.dtype));
   const uint32_t i32 = CLLOSS__DTYPE(CLLOSS_I32), i64 = CLLOSS__DTYPE(CLLOSS_I64);
   const bool none = r->o.reduction == CLLOSS_NONE, whole = r->probabilities;
-  const uint32_t targets = whole ? type | real : CLLOSS__ANY_DTYPE;
+  /* of what no divisor depends on the type doesn't matter */
+  const uint32_t targets = whole && head->pass != CLLOSS__DIVISOR ? type | real : CLLOSS__ANY_DTYPE;
   const bool nll = (r->o.flags & CLLOSS_LOG_PROBABILITIES) != 0;
-  const clloss__roles roles = clloss__roles_of(head->pass, r->o.reduction);
+  const bool finds = head->pass ==
+                     CLLOSS__DIVISOR; /* which takes the place of a loss, and refuses all results */
+  const clloss__roles none_of_them = {.result = CLLOSS__REFUSED};
+  const clloss__roles roles = finds ? none_of_them : clloss__roles_of(head->pass, r->o.reduction);
   const clloss__role stats = nll ? CLLOSS__REFUSED : roles.stats;
   const clloss__role of_softmax = nll ? CLLOSS__REFUSED : roles.result;
+  const bool adds = (r->o.flags & CLLOSS_ACCUMULATE) != 0;
 #define USE CLLOSS__USE
   const clloss__use all[] = {
-      USE(0, logits, CLLOSS__READS, type, outer, x->classes, .inner = x->inner, .may_stride = true,
-          .place = &a->logits),
+      USE(0, logits, finds ? CLLOSS__REFUSED : CLLOSS__READS, type, outer, x->classes, .inner = x->inner,
+          .may_stride = true, .place = &a->logits),
       USE(1, targets, CLLOSS__READS, targets, whole ? outer : n, whole ? x->classes : 1,
           .inner = whole ? x->inner : 1, .may_stride = whole, .place = &a->targets),
       USE(7, class_weight, CLLOSS__MAY_READ, real, 1, x->classes, .flag = XENT_CLASS_WEIGHT,
           .offset = &a->class_weight),
       USE(8, row_weight, CLLOSS__MAY_READ, real, n, 1, .broadcasts = CLLOSS_BROADCAST,
           .flag = XENT_ROW_WEIGHT, .place = &a->row_weight),
-      USE(2, loss, roles.reduced, real, 1, 1, .flag = XENT_LOSS, .offset = &a->loss),
+      USE(2, loss, roles.reduced, real, 1, 1, .also_read = adds, .flag = XENT_LOSS, .offset = &a->loss),
       USE(3, row_loss, roles.result, real, n, 1, .flag = XENT_ROW_LOSS, .place = &a->row_loss),
       USE(4, row_stats, stats, real, n, 2, .flag = XENT_ROW_STATS, .place = &a->row_stats),
       USE(5, grad, roles.grad, type | real, outer, x->classes, .inner = x->inner, .may_stride = true,
           .same = &x->logits, .also_read = r->o.grad_beta != 0, .place = &a->grad),
       USE(6, grad_loss, roles.grad_loss, real, none ? n : 1, 1, .broadcasts = CLLOSS_BROADCAST,
           .serves_all = !none, .flag = XENT_GRAD_LOSS, .place = &a->grad_loss),
-      USE(9, divisor, CLLOSS__MAY_READ, real, 1, 1, .flag = XENT_DIVISOR, .offset = &a->divisor),
-      USE(10, metrics, roles.result, real, 1, CLLOSS_METRICS, .flag = XENT_METRICS, .offset = &a->metrics),
-      USE(11, counts, roles.result, i64, 1, CLLOSS_COUNTS, .flag = XENT_COUNTS, .offset = &a->counts),
+      USE(finds ? 2 : 9, divisor, finds ? CLLOSS__WRITES : CLLOSS__MAY_READ, real, 1, 1,
+          .also_read = adds && finds, .flag = finds ? 0 : XENT_DIVISOR,
+          .offset = finds ? &a->loss : &a->divisor),
+      USE(10, metrics, roles.result, real, 1, CLLOSS_METRICS, .also_read = adds, .flag = XENT_METRICS,
+          .offset = &a->metrics),
+      USE(11, counts, roles.result, i64, 1, CLLOSS_COUNTS, .also_read = adds, .flag = XENT_COUNTS,
+          .offset = &a->counts),
       USE(12, predicted, of_softmax, i32, n, 1, .flag = XENT_PREDICTED, .place = &a->predicted),
       USE(13, confidence, of_softmax, real, n, 1, .flag = XENT_CONFIDENCE, .place = &a->confidence),
       USE(14, entropy, of_softmax, real, n, 1, .flag = XENT_ENTROPY, .place = &a->entropy),

@@ -44,9 +44,12 @@ static size_t packed_row(size_t classes, size_t inner, size_t row) {
   return inner > 1 ? row / inner * classes * inner + row % inner : row * classes;
 }
 
-static void count_start(int64_t *counts) {
-  for (size_t i = 0; i < CLLOSS_COUNTS; i++) counts[i] = 0;
-  counts[CLLOSS_COUNT_BAD_ROW] = -1;
+static int accumulates(const clloss_ref_xent *a) { return (a->flags & CLLOSS_ACCUMULATE) != 0; }
+
+static void count_start(const clloss_ref_xent *a) {
+  int64_t *counts = a->counts;
+  for (size_t i = 0; i < CLLOSS_COUNTS && !accumulates(a); i++) counts[i] = 0;
+  if (counts[CLLOSS_COUNT_BAD] == 0) counts[CLLOSS_COUNT_BAD_ROW] = -1, counts[CLLOSS_COUNT_BAD_TARGET] = 0;
 }
 
 static void count_target(const clloss_ref_xent *a, size_t row, int kind) {

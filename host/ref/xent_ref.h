@@ -373,19 +373,24 @@ static void F(add)(SUMS *to, const SUMS *s) {
   to->confidence += s->confidence;
 }
 
-static void F(store_metrics)(REAL *metrics, const SUMS *sum, DIVISORS d) {
-  metrics[CLLOSS_METRIC_LOSS] = sum->plain;
-  metrics[CLLOSS_METRIC_ENTROPY] = sum->entropy;
-  metrics[CLLOSS_METRIC_CONFIDENCE] = sum->confidence;
-  metrics[CLLOSS_METRIC_DIVISOR] = d.loss;
-  metrics[CLLOSS_METRIC_Z_DIVISOR] = d.z;
+static void F(put)(REAL *to, REAL value, int adds) { *to = adds ? *to + value : value; }
+
+/* A divisor of the caller's stays one. */
+static void F(store_metrics)(const clloss_ref_xent *a, const SUMS *sum, DIVISORS d) {
+  REAL *metrics = a->metrics;
+  int adds = accumulates(a), adds_divisors = adds && a->reduction == CLLOSS_MEAN && a->divisor == 0;
+  F(put)(metrics + CLLOSS_METRIC_LOSS, sum->plain, adds);
+  F(put)(metrics + CLLOSS_METRIC_ENTROPY, sum->entropy, adds);
+  F(put)(metrics + CLLOSS_METRIC_CONFIDENCE, sum->confidence, adds);
+  F(put)(metrics + CLLOSS_METRIC_DIVISOR, d.loss, adds_divisors);
+  F(put)(metrics + CLLOSS_METRIC_Z_DIVISOR, d.z, adds_divisors);
 }
 
 void F(clloss_ref_xent)(const clloss_ref_xent *a) {
   DIVISORS d = F(divisors_of)(a);
   ROW r = F(any_row)(a);
   SUMS sum = {0};
-  if (a->counts) count_start(a->counts);
+  if (a->counts) count_start(a);
   for (size_t from = 0; from < a->rows; from += BLOCK) {
     size_t to = a->rows - from < BLOCK ? a->rows : from + BLOCK;
     SUMS part = {0};
@@ -400,8 +405,8 @@ void F(clloss_ref_xent)(const clloss_ref_xent *a) {
     }
     F(add)(&sum, &part);
   }
-  if (a->metrics) F(store_metrics)(a->metrics, &sum, d);
+  if (a->metrics) F(store_metrics)(a, &sum, d);
   if (!a->loss || a->reduction == CLLOSS_NONE) return;
   REAL z = a->z_loss == 0 ? 0 : F(over)(a, sum.z, d.z);
-  *(REAL *)a->loss = F(over)(a, sum.loss, d.loss) + z;
+  F(put)(a->loss, F(over)(a, sum.loss, d.loss) + z, accumulates(a));
 }

@@ -222,8 +222,10 @@ typedef struct clloss_xent {
                                range, or CLLOSS_TARGET_PROBABILITIES */
   clloss_view class_weight; /* [classes] real. Unbound: 1 */
   clloss_view row_weight;   /* [rows] real, may broadcast. Unbound: 1 */
-  clloss_view loss;         /* [1] real, written: the mean or the sum, in nats; not with CLLOSS_NONE */
-  clloss_view row_loss;     /* [rows] real, written: the unreduced losses, weights and z-loss included */
+  clloss_view
+      loss; /* [1] real, written: the mean or the sum, in nats; not with CLLOSS_NONE. With CLLOSS_ACCUMULATE
+                               it, metrics and counts are added to what stands there */
+  clloss_view row_loss; /* [rows] real, written: the unreduced losses, weights and z-loss included */
   clloss_view
       row_stats; /* [rows][2] real: (max z, log Σ exp(z − max)) of the z that the softmax sees, the latter exact near 0
                                too, as log1p of the sum without the maximum's 1; forward and
@@ -301,7 +303,19 @@ CLLOSS_API clloss_status clloss_xent_fused(clloss_ctx *ctx, const clloss_xent *x
                                            const clloss_xent_options *options, cl_command_queue queue,
                                            cl_uint n_wait, const cl_event *wait, cl_event *done);
 
-/* The same for arrays in host memory of any size, which are given to the device in parts of whole rows: what doesn't fit
+/* What a mean over these rows is divided by: Σ row_weight · class_weight of the target over the valid rows, which without
+ * weights is their number. Of a step that is cut into micro-batches, or over ranks, each call of the losses gets the sum: with
+ * CLLOSS_ACCUMULATE xent->divisor [1] real, written here, has this added to what stands there, and the losses' xent->divisor
+ * reads it.
+ *
+ * Reads targets, class_weight and row_weight (with probabilities for targets row_weight alone); the real type is that of
+ * xent->divisor. Takes the options of the losses, of which reduction is CLLOSS_MEAN and divisor 0; refuses all other views.
+ * Statuses as above. */
+CLLOSS_API clloss_status clloss_xent_divisor(clloss_ctx *ctx, const clloss_xent *xent,
+                                             const clloss_xent_options *options, cl_command_queue queue,
+                                             cl_uint n_wait, const cl_event *wait, cl_event *done);
+
+/* Forward, or fused, for arrays in host memory of any size, which are given to the device in parts of whole rows: what doesn't fit
  * on it, or into CL_DEVICE_MAX_MEM_ALLOC_SIZE, is no hindrance. Results have the bits that one call on the whole would
  * give. Two parts are under way at a time, one moving while the other is computed; where the device shares the host's
  * memory nothing is copied, and parts only bound what is worked on at once.

@@ -136,6 +136,10 @@ static inline void store_tally(const xent_io *io, const xent_args *a, tally t, u
   reals(io->work, a->weights)[a->n_tallies + at] = t.z_weight.sum;
 }
 
+/* A reduced result, or what is added to one. */
+static inline void put_real(global real *to, real value, bool adds) { *to = adds ? *to + value : value; }
+static inline void put_long(global long *to, ulong value, bool adds) { *to = (adds ? *to : 0) + (long)value; }
+
 #if !defined(CLLOSS_FORM) || CLLOSS_FORM == FORM_SUMS
 XENT_KERNEL(TEAM(xent_weigh)) {
   const ulong block = io->block, rows = a->rows, begin = min(block * a->rows_per_tally, rows);
@@ -149,6 +153,12 @@ XENT_KERNEL(TEAM(xent_weigh)) {
 
 XENT_KERNEL(TEAM(xent_divide)) {
   if (team_rank() == 0) store_divisors(io, a, k, divisors_of_tallies(io, a, k));
+}
+
+/* The divisor itself, in the place of a loss. */
+XENT_KERNEL(TEAM(xent_divisor)) {
+  if (team_rank() != 0 || !(a->flags & XENT_MEAN)) return;
+  put_real(io->loss + a->loss, divisors_of_tallies(io, a, k).loss, a->flags & XENT_ACCUMULATE);
 }
 #endif
 
@@ -203,24 +213,29 @@ static inline real quotient(real sum, real divisor, ulong flags) {
 
 OUTLINED void finish(const xent_io *io, const xent_args *a, const xent_scalars *k, const totals *t) {
   const divisors d = divisors_of(io, a, k);
+  const bool adds = a->flags & XENT_ACCUMULATE;
   if (a->flags & XENT_LOSS) {
     const real z = k->z_loss == 0 ? 0 : quotient(t->of[XENT_SUM_Z], d.z, a->flags);
-    io->loss[a->loss] = quotient(t->of[XENT_SUM_LOSS], d.loss, a->flags) + z;
+    put_real(io->loss + a->loss, quotient(t->of[XENT_SUM_LOSS], d.loss, a->flags) + z, adds);
   }
   if (a->flags & XENT_METRICS) {
     global real *metrics = io->metrics + a->metrics;
-    metrics[0] = t->of[XENT_SUM_PLAIN];
-    metrics[1] = t->of[XENT_SUM_ENTROPY];
-    metrics[2] = t->of[XENT_SUM_CONFIDENCE];
-    metrics[3] = d.loss;
-    metrics[4] = d.z;
+    const bool own = counts_rows(a, k); /* a divisor of the caller's stays one */
+    put_real(metrics, t->of[XENT_SUM_PLAIN], adds);
+    put_real(metrics + 1, t->of[XENT_SUM_ENTROPY], adds);
+    put_real(metrics + 2, t->of[XENT_SUM_CONFIDENCE], adds);
+    put_real(metrics + 3, d.loss, adds && own);
+    put_real(metrics + 4, d.z, adds && own);
   }
   if (!(a->flags & XENT_COUNTS)) return;
   global long *counts = io->counts + a->counts;
-  UNROLLED for (uint i = 0; i < XENT_FIRST_BAD; ++i) counts[i] = (long)t->rows[i];
-  counts[3] = t->bad.x == ULONG_MAX ? -1 : (long)t->bad.x;
-  counts[4] = (long)t->bad.y;
-  UNROLLED for (uint i = 0; i < XENT_HITS; ++i) counts[5 + i] = (long)t->hits[i];
+  const bool had_bad = adds && counts[XENT_BAD] != 0;
+  UNROLLED for (uint i = 0; i < XENT_FIRST_BAD; ++i) put_long(counts + i, t->rows[i], adds);
+  if (!had_bad) {
+    counts[3] = t->bad.x == ULONG_MAX ? -1 : (long)t->bad.x;
+    counts[4] = (long)t->bad.y;
+  }
+  UNROLLED for (uint i = 0; i < XENT_HITS; ++i) put_long(counts + 5 + i, t->hits[i], adds);
 }
 
 #if !defined(CLLOSS_FORM) || CLLOSS_FORM == FORM_SUMS

@@ -119,6 +119,7 @@ static void draw_options(xent_shape *s, uint64_t *state) {
     o->ignore_index = fuzz_one_in(state, 3) ? -100 : (int64_t)harness_pick(state, s->classes);
   }
   if (indices && fuzz_one_in(state, 4)) o->flags |= CLLOSS_BAD_IS_IGNORED;
+  if (fuzz_one_in(state, 4)) o->flags |= CLLOSS_ACCUMULATE;
   if (o->reduction == CLLOSS_MEAN && fuzz_one_in(state, 4)) o->flags |= CLLOSS_EMPTY_IS_ZERO;
   if (fuzz_one_in(state, 3)) o->flags |= CLLOSS_GRAD_ALPHA, o->grad_alpha = FUZZ_NUMBER(state, 0, -0.5, 2);
   if (fuzz_one_in(state, 4)) o->grad_beta = FUZZ_NUMBER(state, 1, -1, 0.75);
@@ -176,7 +177,14 @@ fuzz_setting fuzz_draw_xent(fuzz *f, xent_shape *s, uint64_t *state) {
 void fuzz_xent(fuzz *f, uint64_t *state) {
   xent_shape s;
   const fuzz_setting setting = fuzz_draw_xent(f, &s, state);
-  fuzz_check(f, &setting, &xent_passes, NULL, &s, state);
+  if (fuzz_one_in(state, 12)) {
+    s.options.reduction = CLLOSS_MEAN;
+    s.options.divisor = 0;
+    s.with &= ~(uint32_t)XENT_WITH_DIVISOR;
+    fuzz_check(f, &setting, NULL, &xent_divisor_case, &s, state);
+  } else {
+    fuzz_check(f, &setting, &xent_passes, NULL, &s, state);
+  }
 }
 
 /* ---- factors ---- */
