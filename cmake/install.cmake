@@ -2,7 +2,7 @@
 include(CMakePackageConfigHelpers)
 set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/clLoss")
 
-install(DIRECTORY include/clloss DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.h")
+install(DIRECTORY include/clloss DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
 # Two exports, so that a program that wants the reference alone doesn't need OpenCL.
 install(TARGETS clloss clloss_static EXPORT clLossTargets)
 install(TARGETS clloss_ref EXPORT clLossRefTargets)

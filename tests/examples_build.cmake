@@ -11,5 +11,6 @@ endfunction()
 file(REMOVE_RECURSE "${WORK}")
 step("${CMAKE_COMMAND}" --install "${BUILD}" --prefix "${WORK}/prefix")
 step("${CMAKE_COMMAND}" -G "${GENERATOR}" -S "${SOURCE}" -B "${WORK}/build" "-DCMAKE_PREFIX_PATH=${WORK}/prefix"
-     "-DCMAKE_C_COMPILER=${CC}" "-DCMAKE_C_FLAGS=${C_FLAGS} -Werror" "-DCMAKE_BUILD_TYPE=${BUILD_TYPE}")
+     "-DCMAKE_C_COMPILER=${CC}" "-DCMAKE_C_FLAGS=${C_FLAGS} -Werror" "-DCMAKE_BUILD_TYPE=${BUILD_TYPE}"
+     "-DCMAKE_CXX_COMPILER=${CXX}" "-DCMAKE_CXX_FLAGS=${C_FLAGS} -Werror")
 step("${CMAKE_COMMAND}" --build "${WORK}/build")

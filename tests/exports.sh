@@ -1,6 +1,6 @@
 #!/bin/sh
 # The symbols are the headers': the shared library exports exactly the CLLOSS_API functions (clloss_ref.h aside, which
-# has a library of its own), at most 40; and the archives define no global name that doesn't start with clloss_. Names
+# has a library of its own), at most 60; and the archives define no global name that doesn't start with clloss_. Names
 # with two leading underscores are the compiler's, for its sanitizers.
 # Usage: exports.sh SOURCE_DIR NM SHARED STATIC REF
 set -eu
@@ -37,8 +37,8 @@ for archive in "$static" "$ref"; do
 done
 
 count=$(wc -l <"$work/declared")
-if [ "$count" -gt 40 ] || [ "$count" -lt 10 ]; then
-  echo "$count functions declared, not 10 to 40"
+if [ "$count" -gt 60 ] || [ "$count" -lt 10 ]; then
+  echo "$count functions declared, not 10 to 60"
   failed=1
 fi
 if grep -v '^clloss_' "$work/declared"; then

@@ -49,6 +49,8 @@ static clloss_status say_words(stage *s) {
     if (!words[i]) return CLLOSS_OPTION;
   const clloss_view view = clloss_tensor_view(s->tensor);
   clloss_ctx_stats stats = {.struct_size = sizeof stats};
+  const clloss_view made = clloss_view_of(view.mem, CLLOSS_F16);
+  if (made.mem != view.mem || made.dtype != CLLOSS_F16 || made.offset || made.flags) return CLLOSS_OPTION;
   if (!clloss_version() || clloss_dtype_size(CLLOSS_BF16) != 2 || (view.mem != NULL) != (s->tensor != NULL))
     return CLLOSS_OPTION;
   return clloss_ctx_get_stats(s->ctx, &stats);
@@ -344,6 +346,7 @@ const fault_row fault_rows[] = {
     {"clloss_pointwise_name", "", QUIET, .step = say_words},
     {"clloss_ctx_message", "", QUIET, .step = say_words},
     {"clloss_ctx_get_stats", "", QUIET, .step = say_words},
+    {"clloss_view_of", "", QUIET, .step = say_words},
     {"clloss_tensor_view", "", QUIET, .open = open_tensor, .step = say_words, .close = close_tensor},
     {"clloss_convert", "", QUIET, .step = convert},
     {"clloss_xent_workspace", "", QUIET, .step = xent_size},

@@ -130,6 +130,14 @@ typedef struct clloss_view {
   uint64_t reserved;   /* 0 */
 } clloss_view;
 
+/* A window on the whole of a buffer that holds elements of this type, packed; what else a view can say is set in it. No ownership
+ * passes, neither here nor by a call: the buffer has to live until the calls that use it have completed. */
+CLLOSS_API clloss_view clloss_view_of(cl_mem mem, uint32_t dtype);
+
+/* What any struct of options or views that has a struct_size begins as: clloss_xent x = CLLOSS_INIT(clloss_xent); */
+#define CLLOSS_INIT(type) \
+  { .struct_size = sizeof(type) }
+
 /* A typed array on the device, [rows][classes], packed; classes is 1 for one value per row. */
 typedef struct clloss_tensor clloss_tensor;
 
