@@ -64,6 +64,7 @@ static clloss_xent_options options_of(const xent_shape *s) {
   clloss_xent_options o = s->options;
   o.struct_size = sizeof o;
   o.flags |= xent_has_probabilities(s) ? CLLOSS_TARGET_PROBABILITIES : 0;
+  o.flags |= (o.flags & CLLOSS_IGNORE_INDEX) && o.ignore_index == 0 ? CLLOSS_IGNORE_ZERO : 0;
   return o;
 }
 

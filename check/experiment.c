@@ -56,9 +56,13 @@ static void lay_out(experiment *e, const harness_array arrays[HARNESS_ARRAYS]) {
 
 /* Elements that no call has business with: NaN, or a target that no class has. */
 static void blank_input(const layout *l, unsigned char *buffer) {
-  const bool whole = l->array.dtype == CLLOSS_I32 || l->array.dtype == CLLOSS_I64;
-  const double least = l->array.dtype == CLLOSS_I64 ? (double)INT64_MIN : (double)INT32_MIN;
-  for (size_t i = 0; i < l->total; i++) harness_put(l->array.dtype, buffer, i, whole ? least : (double)NAN);
+  const uint32_t dtype = l->array.dtype;
+  const double blank = dtype == CLLOSS_I64   ? (double)INT64_MIN
+                       : dtype == CLLOSS_I32 ? (double)INT32_MIN
+                       : dtype == CLLOSS_U16 ? UINT16_MAX
+                       : dtype == CLLOSS_U8  ? UINT8_MAX
+                                             : (double)NAN;
+  for (size_t i = 0; i < l->total; i++) harness_put(dtype, buffer, i, blank);
 }
 
 /* Once a large finite number, once a NaN: whatever is right, one of them is wrong. */

@@ -302,7 +302,7 @@ static int read_numbers(eval_request *r, const words *w) {
   if (w->values[IGNORE_INDEX]) {
     if (read_integer("--ignore-index", w->values[IGNORE_INDEX], INT64_MIN, &value)) return EXIT_USAGE;
     r->ignore_index = value;
-    r->flags |= CLLOSS_IGNORE_INDEX;
+    r->flags |= value ? CLLOSS_IGNORE_INDEX : CLLOSS_IGNORE_INDEX | CLLOSS_IGNORE_ZERO;
   }
   if (w->values[DEVICE]) {
     if (read_integer("--device", w->values[DEVICE], 0, &value)) return EXIT_USAGE;

@@ -109,7 +109,7 @@ static bool evaluate(engine *e, engine_job *j) {
 static bool measure(engine *e, engine_job *j) {
   const eval_request *r = j->data->request;
   clloss_xent_options options = {.struct_size = sizeof options, .reduction = CLLOSS_SUM};
-  options.flags = (r->flags & CLLOSS_IGNORE_INDEX) | j->data->target_flags;
+  options.flags = (r->flags & (CLLOSS_IGNORE_INDEX | CLLOSS_IGNORE_ZERO)) | j->data->target_flags;
   options.ignore_index = r->ignore_index;
   options.logit_scale = r->logit_scale, options.softcap = r->softcap;
   call c;

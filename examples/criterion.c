@@ -71,6 +71,12 @@ static clloss_xent mean_of(const criterion *c, clloss_view logits, clloss_view t
                        .targets = targets};
 }
 
+/* Distributions for targets are said to be some: a buffer of reals could hold class indices as well. */
+static clloss_xent_options options_of(clloss_view targets) {
+  return (clloss_xent_options){.struct_size = sizeof(clloss_xent_options),
+                               .flags = targets.dtype == CLLOSS_F32 ? CLLOSS_TARGET_PROBABILITIES : 0};
+}
+
 bool criterion_fused(criterion *c, clloss_view logits, clloss_view targets, size_t rows, clloss_view loss,
                      clloss_view grad) {
   if (c->kind == SQUARED_ERROR) return squared_error(c, logits, targets, rows, loss, grad);
@@ -78,7 +84,8 @@ bool criterion_fused(criterion *c, clloss_view logits, clloss_view targets, size
   clloss_xent xent = mean_of(c, logits, targets, rows);
   xent.loss = loss;
   xent.grad = grad;
-  return loss_ok(clloss_xent_fused(c->dev->ctx, &xent, NULL, c->dev->queue, 0, NULL, NULL), c->dev,
+  const clloss_xent_options options = options_of(targets);
+  return loss_ok(clloss_xent_fused(c->dev->ctx, &xent, &options, c->dev->queue, 0, NULL, NULL), c->dev,
                  "cross-entropy");
 }
 
@@ -87,6 +94,7 @@ bool criterion_evaluate(criterion *c, clloss_view logits, clloss_view targets, s
   clloss_xent xent = mean_of(c, logits, targets, rows);
   xent.loss = loss;
   xent.counts = counts;
-  return loss_ok(clloss_xent_forward(c->dev->ctx, &xent, NULL, c->dev->queue, 0, NULL, NULL), c->dev,
+  const clloss_xent_options options = options_of(targets);
+  return loss_ok(clloss_xent_forward(c->dev->ctx, &xent, &options, c->dev->queue, 0, NULL, NULL), c->dev,
                  "the counts");
 }

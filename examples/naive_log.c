@@ -21,7 +21,8 @@ static bool fused(device *dev, const buffers *b, float *rows, mistake *mistakes,
                             .targets = clloss_tensor_view(b->targets),
                             .row_loss = clloss_tensor_view(b->row_loss),
                             .grad = clloss_tensor_view(b->dlogits)};
-  const clloss_xent_options none = {.struct_size = sizeof none, .reduction = CLLOSS_NONE};
+  const clloss_xent_options none = {
+      .struct_size = sizeof none, .reduction = CLLOSS_NONE, .flags = CLLOSS_TARGET_PROBABILITIES};
   if (!loss_ok(clloss_xent_fused(dev->ctx, &xent, &none, dev->queue, 0, NULL, NULL), dev, "cross-entropy") ||
       !device_download(dev, b->row_loss, rows))
     return false;

@@ -44,7 +44,8 @@ static void drop(cl_event *event) {
 static clloss_status say_words(stage *s) {
   const char *const words[] = {clloss_status_name(CLLOSS_SIZE), clloss_status_text(CLLOSS_SIZE),
                                clloss_family_name(s->family),   clloss_pointwise_name(CLLOSS_MSE),
-                               clloss_ctx_message(s->ctx),      clloss_dtype_name(CLLOSS_BF16)};
+                               clloss_ctx_message(s->ctx),      clloss_dtype_name(CLLOSS_BF16),
+                               clloss_tensor_message(s->tensor)};
   for (size_t i = 0; i < sizeof words / sizeof *words; i++)
     if (!words[i]) return CLLOSS_OPTION;
   const clloss_view view = clloss_tensor_view(s->tensor);
@@ -327,7 +328,7 @@ static const information_shape information = {.rows = 5, .classes = 40};
 static const pointwise_shape pointwise = {
     .rows = 5, .classes = 40, .kind = CLLOSS_MSE, .weight = POINTWISE_ROWS};
 
-enum { OPENCL = 0, QUIET = FAULTS_NONE | FAULTS_ONCE, TENSOR = FAULTS_ONCE | FAULTS_SILENT };
+enum { OPENCL = 0, QUIET = FAULTS_NONE | FAULTS_ONCE, TENSOR = FAULTS_ONCE | FAULTS_TENSOR };
 
 /* A pool that can't ask about a block's last use, or a ctx that can't keep an event, goes on without. */
 #define POOL .deaf = {{"clGetEventInfo", 1}, {"realloc", 1}}
@@ -346,6 +347,7 @@ const fault_row fault_rows[] = {
     {"clloss_pointwise_name", "", QUIET, .step = say_words},
     {"clloss_ctx_message", "", QUIET, .step = say_words},
     {"clloss_ctx_get_stats", "", QUIET, .step = say_words},
+    {"clloss_tensor_message", "", QUIET, .open = open_tensor, .step = say_words, .close = close_tensor},
     {"clloss_view_of", "", QUIET, .step = say_words},
     {"clloss_tensor_view", "", QUIET, .open = open_tensor, .step = say_words, .close = close_tensor},
     {"clloss_convert", "", QUIET, .step = convert},

@@ -11,7 +11,7 @@
 
 enum {
   FAULTS_NONE = 1,    /* nothing that the call makes of OpenCL can fail */
-  FAULTS_SILENT = 2,  /* the call has no ctx to leave a message with */
+  FAULTS_TENSOR = 2,  /* the message is left with the tensor */
   FAULTS_ONCE = 4,    /* the same for every family */
   FAULTS_FRESH = 8,   /* it is what a new ctx does first */
   FAULTS_EVENT = 16,  /* made with `done` */

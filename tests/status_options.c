@@ -50,6 +50,12 @@ static void onto(call *c, int view, const clloss_view *other, size_t offset) {
     probabilities(c, CLLOSS_F32); c->o.flags |= CLLOSS_IGNORE_INDEX;) \
   X(bad_with_probabilities, FORWARD, OPTION, "CLLOSS_BAD_IS_IGNORED probabilities", \
     probabilities(c, CLLOSS_F32); c->o.flags |= CLLOSS_BAD_IS_IGNORED;) \
+  X(ignored_forgotten, FUSED, OPTION, "ignore_index 0 CLLOSS_IGNORE_ZERO", \
+    c->o.flags |= CLLOSS_IGNORE_INDEX; c->o.ignore_index = 0;) \
+  X(ignored_zero_of_another, BACKWARD, OPTION, "CLLOSS_IGNORE_ZERO ignore_index of 0", \
+    c->o.flags |= CLLOSS_IGNORE_INDEX | CLLOSS_IGNORE_ZERO; c->o.ignore_index = 4;) \
+  X(ignored_zero_alone, FORWARD, OPTION, "CLLOSS_IGNORE_ZERO CLLOSS_IGNORE_INDEX", \
+    c->o.flags = CLLOSS_IGNORE_ZERO; c->o.ignore_index = 0;) \
   X(reals_unsaid, FORWARD, OPTION, "targets f32 CLLOSS_TARGET_PROBABILITIES CLLOSS_TARGET_INDICES", \
     c->x.targets.dtype = CLLOSS_F32;) \
   X(halves_unsaid, BACKWARD, OPTION, "targets f16 CLLOSS_TARGET_PROBABILITIES CLLOSS_TARGET_INDICES", \
@@ -177,6 +183,8 @@ static void onto(call *c, int view, const clloss_view *other, size_t offset) {
     c->x.logits.class_stride = ROWS + 2; c->x.logits.offset = 3;) \
   X(classes_apart, FUSED, SUCCESS, "", root(&c->x.logits, CLLOSS_F32); c->x.logits.class_stride = 2;) \
   X(bf16_to_f32, FUSED, SUCCESS, "", root(&c->x.logits, CLLOSS_BF16);) \
+  X(ignores_class_0, FORWARD, SUCCESS, "", \
+    c->o.flags |= CLLOSS_IGNORE_INDEX | CLLOSS_IGNORE_ZERO; c->o.ignore_index = 0;) \
   X(targets_of_bytes, FORWARD, SUCCESS, "", c->x.targets.dtype = CLLOSS_U8;) \
   X(targets_of_floats, BACKWARD, SUCCESS, "", c->x.targets.dtype = CLLOSS_F32; c->o.flags |= CLLOSS_TARGET_INDICES;) \
   X(integers_said, FUSED, SUCCESS, "", c->o.flags |= CLLOSS_TARGET_INDICES;) \

@@ -52,7 +52,7 @@ static void structs(const bench *b) {
 
 static void options(const bench *b) {
   REFUSED(FUSED, CLLOSS_OPTION, "reduction 4", o.reduction = 4);
-  REFUSED(FUSED, CLLOSS_OPTION, "flags 0x80000", o.flags = 1u << 19);
+  REFUSED(FUSED, CLLOSS_OPTION, "flags 0x80000000", o.flags = 1u << 31);
   REFUSED(FORWARD, CLLOSS_OPTION, "CLLOSS_IGNORE_INDEX clloss_xent_options", o.flags = CLLOSS_IGNORE_INDEX);
   REFUSED(FUSED, CLLOSS_OPTION, "delta 0 above", (x.kind = CLLOSS_HUBER, o.flags = CLLOSS_SET_DELTA));
   REFUSED(FUSED, CLLOSS_OPTION, "delta -1 above", (x.kind = CLLOSS_HUBER, o.delta = -1));

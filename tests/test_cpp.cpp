@@ -106,6 +106,15 @@ static void refuses(const device &d) {
   } catch (const std::runtime_error &e) {
     CHECK(std::strstr(e.what(), "CLLOSS_DTYPE"));
   }
+  try {
+    const float real = 0;
+    clloss::tensor whole(ctx, CLLOSS_I32, 1);
+    whole.upload(CLLOSS_F32, &real, d.queue);
+    CHECK(!"refused");
+  } catch (const clloss::error &e) {
+    CHECK(e.status() == CLLOSS_DTYPE && std::strstr(e.what(), "host_dtype is f32") &&
+          std::strstr(e.what(), "i32"));
+  }
   clReleaseMemObject(buffer.raw);
 }
 

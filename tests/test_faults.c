@@ -64,7 +64,9 @@ static bool disarm(const fault *x) {
 /* ---- the call ---- */
 
 static void check_message(void) {
-  const char *text = *the.message ? the.message : clloss_ctx_message(the.ctx);
+  const char *text = *the.message                      ? the.message
+                     : the.row->traits & FAULTS_TENSOR ? clloss_tensor_message(the.tensor)
+                                                       : clloss_ctx_message(the.ctx);
   const char *const words[] = {is_memory(now.kind) ? "no memory" : kind_name(now.kind),
                                is_memory(now.kind) ? "" : clloss_status_name(now.code)};
   for (size_t i = 0; i < 2; i++) {
@@ -88,7 +90,7 @@ static clloss_status attempt(void) {
   if (!now.fired || now.unheard) return status;
   CHECK_STATUS(status, is_memory(now.kind) ? CL_OUT_OF_HOST_MEMORY : now.code);
   CHECK(!the.done);
-  if (!(row->traits & FAULTS_SILENT)) check_message();
+  check_message();
   /* out of order half of the call may still be under way */
   if (row->traits & FAULTS_LOOSE) CHECK_STATUS(clFinish(the.queue), CL_SUCCESS);
   return row->step(&the);

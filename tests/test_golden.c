@@ -146,6 +146,7 @@ static clloss_xent_options options_of(const golden_case *c) {
   DEVICE_OPTION(label_smoothing, double), DEVICE_OPTION(z_loss, double), DEVICE_OPTION(logit_scale, double);
   DEVICE_OPTION(softcap, double), DEVICE_OPTION(divisor, double), DEVICE_OPTION(grad_alpha, double);
   DEVICE_OPTION(grad_beta, double), DEVICE_OPTION(top_k, uint64_t);
+  if ((o.flags & CLLOSS_IGNORE_INDEX) && o.ignore_index == 0) o.flags |= CLLOSS_IGNORE_ZERO;
   if (c->of[GOLDEN_probabilities].n) o.flags |= CLLOSS_TARGET_PROBABILITIES;
   return o;
 }

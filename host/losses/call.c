@@ -229,6 +229,11 @@ static clloss_status size(const clloss__loss *loss, clloss__request *r, const cl
   return CLLOSS_SUCCESS;
 }
 
+static clloss_status check_queue(const clloss__ask *ask) {
+  const clloss__owner owner = {ask->ctx->context, ask->ctx->device, "ctx"};
+  return clloss__launch_check_queue(&ask->ctx->message, &owner, ask->queue, ask->n_wait, ask->wait);
+}
+
 static clloss_status run_once(const clloss__loss *loss, clloss__request *r, const clloss__ask *ask) {
   clloss__use uses[CLLOSS__USES_MOST];
   size_t n;
@@ -236,9 +241,7 @@ static clloss_status run_once(const clloss__loss *loss, clloss__request *r, cons
   if (status != CLLOSS_SUCCESS) return status;
   loss->steps.plan(ask->ctx, r, NULL);
   if (ask->purpose == CLLOSS__SIZE) return size(loss, r, ask);
-  status = ask->purpose == CLLOSS__COMPILE
-               ? check_typed(loss, ask->ctx, r)
-               : clloss__launch_check_queue(ask->ctx, ask->queue, ask->n_wait, ask->wait);
+  status = ask->purpose == CLLOSS__COMPILE ? check_typed(loss, ask->ctx, r) : check_queue(ask);
   if (status == CLLOSS_SUCCESS) status = check_views(loss, ask->ctx, r, uses, n);
   return status == CLLOSS_SUCCESS ? make(loss, r, ask, uses, n) : status;
 }

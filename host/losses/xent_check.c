@@ -40,6 +40,10 @@ static clloss_status check_combinations(clloss_ctx *ctx, const clloss__xent *r) 
       {real && whole && (flags & CLLOSS_IGNORE_INDEX) && o->ignore_index == INT64_MIN,
        "ignore_index is -2^63, which no class index in a real is"},
       {r->probabilities && (flags & CLLOSS_IGNORE_INDEX), "ignore_index with probabilities for targets"},
+      {(flags & CLLOSS_IGNORE_INDEX) && !o->ignore_index && !(flags & CLLOSS_IGNORE_ZERO),
+       "ignore_index is 0 with CLLOSS_IGNORE_INDEX: set it, or CLLOSS_IGNORE_ZERO if class 0 is meant"},
+      {(flags & CLLOSS_IGNORE_ZERO) && (!(flags & CLLOSS_IGNORE_INDEX) || o->ignore_index),
+       "CLLOSS_IGNORE_ZERO goes with CLLOSS_IGNORE_INDEX and an ignore_index of 0"},
       {r->probabilities && (flags & CLLOSS_BAD_IS_IGNORED),
        "CLLOSS_BAD_IS_IGNORED with probabilities for targets"},
       {o->grad_alpha != 0 && !(flags & CLLOSS_GRAD_ALPHA),
@@ -64,7 +68,8 @@ clloss_status clloss__xent_check(clloss_ctx *ctx, clloss__request *head) {
   clloss_xent_options *o = &r->o;
   const uint32_t known = CLLOSS_IGNORE_INDEX | CLLOSS_SMOOTHING_MEGATRON | CLLOSS_EMPTY_IS_ZERO |
                          CLLOSS_BAD_IS_IGNORED | CLLOSS_GRAD_ALPHA | CLLOSS_LOG_PROBABILITIES |
-                         CLLOSS_TARGET_INDICES | CLLOSS_TARGET_PROBABILITIES | CLLOSS_ACCUMULATE;
+                         CLLOSS_TARGET_INDICES | CLLOSS_TARGET_PROBABILITIES | CLLOSS_ACCUMULATE |
+                         CLLOSS_IGNORE_ZERO;
   const bool finds = head->pass == CLLOSS__DIVISOR;
   r->probabilities = clloss__is_real(x->targets.dtype) && !(o->flags & CLLOSS_TARGET_INDICES);
   r->in_place = clloss__same_view(&x->grad, &x->logits, x->classes, x->inner);

@@ -4,6 +4,7 @@
 #include "convert.h"
 #include "ctx.h"
 #include "launch.h"
+#include "names.h"
 #include "view.h"
 
 struct clloss_tensor {
@@ -16,7 +17,17 @@ struct clloss_tensor {
   cl_command_queue map_queue; /* where the map was enqueued: destroying a mapped tensor unmaps it there */
   clloss__held held;          /* events of unmaps that the caller didn't want, and of what failed */
   long pid;
+  clloss__message message;
 };
+
+/* What went wrong, and which events failed, is nothing that a caller sees of a tensor's contents: const ones keep it too. */
+static clloss_tensor *noting(const clloss_tensor *tensor) { return (clloss_tensor *)(uintptr_t)tensor; }
+
+#define REFUSE(tensor, status, ...) clloss__say(&noting(tensor)->message, status, __VA_ARGS__)
+#define FAILED(tensor, error, call, step) \
+  clloss__say_opencl(&noting(tensor)->message, error, call, "%s", step)
+
+const char *clloss_tensor_message(const clloss_tensor *tensor) { return tensor ? tensor->message.text : ""; }
 
 clloss_status clloss_tensor_create(clloss_tensor **out, clloss_ctx *ctx, uint32_t dtype, size_t rows,
                                    size_t classes) {
@@ -89,38 +100,40 @@ clloss_view clloss_tensor_view(const clloss_tensor *tensor) {
   return view;
 }
 
-/* A tensor outlives its ctx, so there is no message to write: the status has to say it all. */
 static clloss_status check_transfer(const clloss_tensor *tensor, cl_command_queue queue, cl_uint n_wait,
                                     const cl_event *wait) {
-  if (!tensor || !queue) return CLLOSS_NULL_ARGUMENT;
-  if (tensor->pid != clloss__pid()) return CLLOSS_FORKED;
-  const clloss_status status = clloss__launch_check_wait(NULL, n_wait, wait);
-  if (status != CLLOSS_SUCCESS) return status;
-  cl_context context = NULL;
-  cl_device_id device = NULL;
-  const cl_int error = clloss__launch_read_queue(queue, &context, &device);
-  if (error != CL_SUCCESS) return error;
-  return context == tensor->context && device == tensor->device ? CLLOSS_SUCCESS : CLLOSS_QUEUE;
+  if (!tensor) return CLLOSS_NULL_ARGUMENT;
+  noting(tensor)->message.text[0] = 0;
+  if (tensor->pid != clloss__pid()) return REFUSE(tensor, CLLOSS_FORKED, "the tensor was made before fork()");
+  const clloss__owner owner = {tensor->context, tensor->device, "tensor"};
+  return clloss__launch_check_queue(&noting(tensor)->message, &owner, queue, n_wait, wait);
+}
+
+static clloss_status refuse_mapped(const clloss_tensor *tensor) {
+  return REFUSE(tensor, CLLOSS_MAPPED, "the tensor is mapped: unmap it first");
 }
 
 /* Waits for a command and tells from its state whether it happened: PoCL's own blocking transfers are told of no failure,
  * and say success of what never came. */
-static clloss_status wait_for(cl_event command) {
+static clloss_status wait_for(const clloss_tensor *tensor, cl_event command) {
+  static const char step[] = "waiting for the transfer";
   cl_int state = CL_QUEUED;
   const cl_int waited = clWaitForEvents(1, &command);
   const cl_int asked = clGetEventInfo(command, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof state, &state, NULL);
-  if (asked != CL_SUCCESS) return asked;
+  if (asked != CL_SUCCESS) return FAILED(tensor, asked, "clGetEventInfo", step);
   /* what state a command has that never ran is the driver's choice: PoCL's reads CL_DEVICE_NOT_FOUND */
-  return state < 0 ? CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST : waited;
+  if (state < 0)
+    return REFUSE(tensor, CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST,
+                  "%s: it, or an event before it, failed with %d", step, state);
+  return waited == CL_SUCCESS ? CLLOSS_SUCCESS : FAILED(tensor, waited, "clWaitForEvents", step);
 }
 
-/* Of a command that was waited for. What failed is kept with the tensor (held.h): which events that are is nothing that a
- * caller sees of it, so that const tensors keep them too. */
+/* Of a command that was waited for. What failed is kept with the tensor (held.h). */
 static void let_go(const clloss_tensor *tensor, cl_event command, clloss_status status) {
   if (status == CLLOSS_SUCCESS) {
     clReleaseEvent(command);
   } else {
-    clloss__held_add((clloss__held *)(uintptr_t)&tensor->held, command);
+    clloss__held_add(&noting(tensor)->held, command);
   }
 }
 
@@ -130,7 +143,7 @@ static clloss_status hand_over(const clloss_tensor *tensor, cl_event command, cl
     *done = command;
     return CLLOSS_SUCCESS;
   }
-  const clloss_status status = wait_for(command);
+  const clloss_status status = wait_for(tensor, command);
   let_go(tensor, command, status);
   return status;
 }
@@ -141,7 +154,8 @@ static clloss_status transfer_nothing(const clloss_tensor *tensor, cl_command_qu
   cl_event command = NULL;
   if (!done) return CLLOSS_SUCCESS;
   const cl_int error = clEnqueueMarkerWithWaitList(queue, n_wait, wait, &command);
-  return error == CL_SUCCESS ? hand_over(tensor, command, done) : error;
+  if (error != CL_SUCCESS) return FAILED(tensor, error, "clEnqueueMarkerWithWaitList", "an empty transfer");
+  return hand_over(tensor, command, done);
 }
 
 /* The whole tensor from the host's array, or to it: one of the two is NULL. */
@@ -149,15 +163,16 @@ static clloss_status transfer(const clloss_tensor *tensor, const void *from, voi
                               cl_uint n_wait, const cl_event *wait, cl_event *done) {
   const clloss_status status = check_transfer(tensor, queue, n_wait, wait);
   if (status != CLLOSS_SUCCESS) return status;
-  if (tensor->mapped) return CLLOSS_MAPPED;
+  if (tensor->mapped) return refuse_mapped(tensor);
   if (!tensor->bytes) return transfer_nothing(tensor, queue, n_wait, wait, done);
-  if (!from && !to) return CLLOSS_NULL_ARGUMENT;
+  if (!from && !to) return REFUSE(tensor, CLLOSS_NULL_ARGUMENT, "host: NULL");
   cl_event command = NULL;
   const cl_int error = from ? clEnqueueWriteBuffer(queue, tensor->mem, CL_FALSE, 0, tensor->bytes, from,
                                                    n_wait, wait, &command)
                             : clEnqueueReadBuffer(queue, tensor->mem, CL_FALSE, 0, tensor->bytes, to, n_wait,
                                                   wait, &command);
-  return error == CL_SUCCESS ? hand_over(tensor, command, done) : error;
+  if (error == CL_SUCCESS) return hand_over(tensor, command, done);
+  return FAILED(tensor, error, from ? "clEnqueueWriteBuffer" : "clEnqueueReadBuffer", "the transfer");
 }
 
 clloss_status clloss_tensor_upload(clloss_tensor *tensor, const void *host, cl_command_queue queue,
@@ -177,7 +192,8 @@ static clloss_status wait_first(const clloss_tensor *tensor, cl_command_queue qu
   cl_event list = NULL;
   if (!n_wait) return CLLOSS_SUCCESS;
   const cl_int error = clEnqueueMarkerWithWaitList(queue, n_wait, wait, &list);
-  return error == CL_SUCCESS ? hand_over(tensor, list, NULL) : error;
+  if (error == CL_SUCCESS) return hand_over(tensor, list, NULL);
+  return FAILED(tensor, error, "clEnqueueMarkerWithWaitList", "waiting for the list");
 }
 
 /* Takes back a map that failed, or that couldn't be waited for and may still come. Should this fail too, nothing is left to
@@ -201,8 +217,11 @@ static void *open_map(const clloss_tensor *tensor, cl_map_flags flags, cl_comman
   cl_event map = NULL;
   void *pointer = clEnqueueMapBuffer(queue, tensor->mem, CL_FALSE, flags, 0, tensor->bytes, 0, NULL, &map,
                                      error);
-  if (*error != CL_SUCCESS) return NULL;
-  *error = wait_for(map);
+  if (*error != CL_SUCCESS) {
+    FAILED(tensor, *error, "clEnqueueMapBuffer", "the map");
+    return NULL;
+  }
+  *error = wait_for(tensor, map);
   if (*error != CL_SUCCESS) undo_map(tensor, pointer, queue, map);
   let_go(tensor, map, *error);
   return *error == CL_SUCCESS ? pointer : NULL;
@@ -217,16 +236,21 @@ static clloss_status close_map(const clloss_tensor *tensor, void *pointer, cl_co
   if (error == CL_SUCCESS) return hand_over(tensor, ended, done);
   if (clEnqueueUnmapMemObject(queue, tensor->mem, pointer, 0, NULL, &ended) == CL_SUCCESS)
     hand_over(tensor, ended, NULL);
-  return error;
+  return FAILED(tensor, error, "clEnqueueUnmapMemObject", "handing the memory back");
 }
 
 static clloss_status check_conversion(const clloss_tensor *tensor, uint32_t host_dtype, const void *host,
                                       cl_command_queue queue, cl_uint n_wait, const cl_event *wait) {
   const clloss_status status = check_transfer(tensor, queue, n_wait, wait);
   if (status != CLLOSS_SUCCESS) return status;
-  if (!clloss__converts(host_dtype, tensor->dtype)) return CLLOSS_DTYPE;
-  if (tensor->mapped) return CLLOSS_MAPPED;
-  return tensor->bytes && !host ? CLLOSS_NULL_ARGUMENT : CLLOSS_SUCCESS;
+  if (!clloss__converts(host_dtype, tensor->dtype)) {
+    char word[16];
+    clloss__dtype_said(word, sizeof word, host_dtype);
+    return REFUSE(tensor, CLLOSS_DTYPE, "host_dtype is %s, which isn't converted to the tensor's %s", word,
+                  clloss_dtype_name(tensor->dtype));
+  }
+  if (tensor->mapped) return refuse_mapped(tensor);
+  return tensor->bytes && !host ? REFUSE(tensor, CLLOSS_NULL_ARGUMENT, "host: NULL") : CLLOSS_SUCCESS;
 }
 
 clloss_status clloss_tensor_upload_as(clloss_tensor *tensor, uint32_t host_dtype, const void *host,
@@ -237,7 +261,9 @@ clloss_status clloss_tensor_upload_as(clloss_tensor *tensor, uint32_t host_dtype
   if (host_dtype == tensor->dtype || !tensor->bytes)
     return clloss_tensor_upload(tensor, host, queue, n_wait, wait, done);
   const size_t n = tensor->rows * tensor->classes;
-  if (!clloss__fits(tensor->dtype, host_dtype, host, n)) return CLLOSS_VALUE;
+  if (!clloss__fits(tensor->dtype, host_dtype, host, n))
+    return REFUSE(tensor, CLLOSS_VALUE, "host: an integer that %s doesn't hold",
+                  clloss_dtype_name(tensor->dtype));
   cl_int error;
   void *device = open_map(tensor, CL_MAP_WRITE_INVALIDATE_REGION, queue, n_wait, wait, &error);
   if (!device) return error;
@@ -259,7 +285,9 @@ clloss_status clloss_tensor_download_as(const clloss_tensor *tensor, uint32_t ho
   const bool fits = clloss__fits(host_dtype, tensor->dtype, device, n);
   if (fits) clloss__convert(host_dtype, host, tensor->dtype, device, n);
   error = close_map(tensor, device, queue, fits ? done : NULL);
-  return fits ? error : CLLOSS_VALUE;
+  return fits ? error
+              : REFUSE(tensor, CLLOSS_VALUE, "the tensor holds an integer that %s doesn't",
+                       clloss_dtype_name(host_dtype));
 }
 
 clloss_status clloss_tensor_map(clloss_tensor *tensor, void **host, cl_command_queue queue, cl_uint n_wait,
@@ -267,11 +295,11 @@ clloss_status clloss_tensor_map(clloss_tensor *tensor, void **host, cl_command_q
   if (host) *host = NULL;
   const clloss_status status = check_transfer(tensor, queue, n_wait, wait);
   if (status != CLLOSS_SUCCESS) return status;
-  if (!host) return CLLOSS_NULL_ARGUMENT;
-  if (tensor->mapped) return CLLOSS_MAPPED;
-  if (!tensor->bytes) return CLLOSS_SIZE;
+  if (!host) return REFUSE(tensor, CLLOSS_NULL_ARGUMENT, "host: NULL");
+  if (tensor->mapped) return refuse_mapped(tensor);
+  if (!tensor->bytes) return REFUSE(tensor, CLLOSS_SIZE, "the tensor has no elements to map");
   cl_int error = clRetainCommandQueue(queue);
-  if (error != CL_SUCCESS) return error;
+  if (error != CL_SUCCESS) return FAILED(tensor, error, "clRetainCommandQueue", "the map");
   const cl_map_flags flags = CL_MAP_READ | CL_MAP_WRITE;
   cl_event map = NULL;
   void *pointer = done ? clEnqueueMapBuffer(queue, tensor->mem, CL_FALSE, flags, 0, tensor->bytes, n_wait,
@@ -279,7 +307,7 @@ clloss_status clloss_tensor_map(clloss_tensor *tensor, void **host, cl_command_q
                        : open_map(tensor, flags, queue, n_wait, wait, &error);
   if (error != CL_SUCCESS) {
     clReleaseCommandQueue(queue);
-    return error;
+    return done ? FAILED(tensor, error, "clEnqueueMapBuffer", "the map") : error;
   }
   if (done) *done = map;
   tensor->mapped = *host = pointer;
@@ -291,10 +319,10 @@ clloss_status clloss_tensor_unmap(clloss_tensor *tensor, cl_command_queue queue,
                                   const cl_event *wait, cl_event *done) {
   const clloss_status status = check_transfer(tensor, queue, n_wait, wait);
   if (status != CLLOSS_SUCCESS) return status;
-  if (!tensor->mapped) return CLLOSS_MAPPED;
+  if (!tensor->mapped) return REFUSE(tensor, CLLOSS_MAPPED, "the tensor isn't mapped");
   cl_event unmap = NULL;
   const cl_int error = clEnqueueUnmapMemObject(queue, tensor->mem, tensor->mapped, n_wait, wait, &unmap);
-  if (error != CL_SUCCESS) return error;
+  if (error != CL_SUCCESS) return FAILED(tensor, error, "clEnqueueUnmapMemObject", "handing the memory back");
   if (done) {
     *done = unmap;
   } else {

@@ -7,45 +7,41 @@
 
 #include "ctx.h"
 
-clloss_status clloss__launch_check_wait(clloss_ctx *ctx, cl_uint n_wait, const cl_event *wait) {
+clloss_status clloss__launch_check_wait(clloss__message *message, cl_uint n_wait, const cl_event *wait) {
   if ((n_wait == 0) != (wait == NULL)) {
-    return clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "wait: n_wait is %u and the list is %s", n_wait,
-                        wait ? "not NULL" : "NULL");
+    return clloss__say(message, CLLOSS_NULL_ARGUMENT, "wait: n_wait is %u and the list is %s", n_wait,
+                       wait ? "not NULL" : "NULL");
   }
   for (cl_uint i = 0; i < n_wait; ++i) {
-    if (!wait[i]) return clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "wait[%u]: NULL", i);
+    if (!wait[i]) return clloss__say(message, CLLOSS_NULL_ARGUMENT, "wait[%u]: NULL", i);
     cl_int state = CL_QUEUED;
     const cl_int asked = clGetEventInfo(wait[i], CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof state, &state,
                                         NULL);
-    if (asked != CL_SUCCESS)
-      return clloss__say_opencl(ctx ? &ctx->message : NULL, asked, "clGetEventInfo", "wait[%u]", i);
+    if (asked != CL_SUCCESS) return clloss__say_opencl(message, asked, "clGetEventInfo", "wait[%u]", i);
     if (state < 0) {
-      return clloss__fail(ctx, CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST, "wait[%u]: it failed with %d", i,
-                          state);
+      return clloss__say(message, CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST, "wait[%u]: it failed with %d",
+                         i, state);
     }
   }
   return CLLOSS_SUCCESS;
 }
 
-cl_int clloss__launch_read_queue(cl_command_queue queue, cl_context *context, cl_device_id *device) {
-  const cl_int error = clGetCommandQueueInfo(queue, CL_QUEUE_CONTEXT, sizeof *context, context, NULL);
-  if (error != CL_SUCCESS) return error;
-  return clGetCommandQueueInfo(queue, CL_QUEUE_DEVICE, sizeof *device, device, NULL);
-}
-
-clloss_status clloss__launch_check_queue(clloss_ctx *ctx, cl_command_queue queue, cl_uint n_wait,
-                                         const cl_event *wait) {
-  if (!queue) return clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "queue: NULL");
-  const clloss_status status = clloss__launch_check_wait(ctx, n_wait, wait);
+clloss_status clloss__launch_check_queue(clloss__message *message, const clloss__owner *owner,
+                                         cl_command_queue queue, cl_uint n_wait, const cl_event *wait) {
+  if (!queue) return clloss__say(message, CLLOSS_NULL_ARGUMENT, "queue: NULL");
+  const clloss_status status = clloss__launch_check_wait(message, n_wait, wait);
   if (status != CLLOSS_SUCCESS) return status;
   cl_context context = NULL;
   cl_device_id device = NULL;
-  const cl_int error = clloss__launch_read_queue(queue, &context, &device);
+  cl_int error = clGetCommandQueueInfo(queue, CL_QUEUE_CONTEXT, sizeof context, &context, NULL);
+  if (error == CL_SUCCESS)
+    error = clGetCommandQueueInfo(queue, CL_QUEUE_DEVICE, sizeof device, &device, NULL);
   if (error != CL_SUCCESS)
-    return clloss__say_opencl(&ctx->message, error, "clGetCommandQueueInfo", "asking the queue whose it is");
-  if (context != ctx->context)
-    return clloss__fail(ctx, CLLOSS_QUEUE, "queue: of another context than the ctx");
-  if (device != ctx->device) return clloss__fail(ctx, CLLOSS_QUEUE, "queue: of another device than the ctx");
+    return clloss__say_opencl(message, error, "clGetCommandQueueInfo", "asking the queue whose it is");
+  if (context != owner->context)
+    return clloss__say(message, CLLOSS_QUEUE, "queue: of another context than the %s", owner->name);
+  if (device != owner->device)
+    return clloss__say(message, CLLOSS_QUEUE, "queue: of another device than the %s", owner->name);
   return CLLOSS_SUCCESS;
 }
 

@@ -43,15 +43,19 @@ typedef struct {
 } clloss__call;
 
 /* What no call may wait for: a list that contradicts its length, an event that is NULL, and one that has failed, as PoCL 3.1
- * never ends a command whose wait list had failed before the enqueue. Without a ctx there is no message. */
-clloss_status clloss__launch_check_wait(clloss_ctx *ctx, cl_uint n_wait, const cl_event *wait);
+ * never ends a command whose wait list had failed before the enqueue. */
+clloss_status clloss__launch_check_wait(clloss__message *message, cl_uint n_wait, const cl_event *wait);
 
-/* What a queue belongs to, or OpenCL's error. */
-cl_int clloss__launch_read_queue(cl_command_queue queue, cl_context *context, cl_device_id *device);
+/* Whose a queue has to be: a ctx's or a tensor's, which `name` says. */
+typedef struct {
+  cl_context context;
+  cl_device_id device;
+  const char *name;
+} clloss__owner;
 
 /* The same, and NULL queue, a queue of another context or device. */
-clloss_status clloss__launch_check_queue(clloss_ctx *ctx, cl_command_queue queue, cl_uint n_wait,
-                                         const cl_event *wait);
+clloss_status clloss__launch_check_queue(clloss__message *message, const clloss__owner *owner,
+                                         cl_command_queue queue, cl_uint n_wait, const cl_event *wait);
 
 /* Options in the type of the arithmetic, as an argument: `bytes` of doubles as they are, or rounded into `single`, which
  * has room for as many floats. */

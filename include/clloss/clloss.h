@@ -155,10 +155,14 @@ CLLOSS_API void clloss_tensor_destroy(clloss_tensor **tensor);
 /* The whole tensor as a view; no ownership passes. An unbound view where tensor is NULL. */
 CLLOSS_API clloss_view clloss_tensor_view(const clloss_tensor *tensor);
 
+/* What went wrong in the last transfer, map or unmap of this tensor that failed, as clloss_ctx_message says it of a ctx. Never NULL,
+ * also for a NULL tensor; valid until the next of these calls. */
+CLLOSS_API const char *clloss_tensor_message(const clloss_tensor *tensor);
+
 /* Copies a whole packed host array of the tensor's element type and shape to the device, or back. With `done` the
  * call returns at once and the array must stay (upload: unchanged) until the event completes; without it the call
  * returns when the copy is done.
- * The tensor calls leave no message: a tensor may have outlived its ctx.
+ * What was wrong in words is the tensor's to say, as it may have outlived its ctx: clloss_tensor_message.
  *   CLLOSS_NULL_ARGUMENT  tensor, host, queue; a wait list NULL with n_wait > 0 or the reverse; an event in it
  *   CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST  an event of the wait list has failed: before the call, or without `done`
  *                         while the call waited for it. Tensor and array are as they were. With `done` that event fails.
@@ -260,9 +264,11 @@ typedef struct clloss_xent {
 
 typedef struct clloss_xent_options {
   size_t struct_size;
-  uint32_t reduction;   /* CLLOSS_MEAN (0), CLLOSS_SUM, CLLOSS_NONE */
-  uint32_t flags;       /* CLLOSS_IGNORE_INDEX … */
-  int64_t ignore_index; /* may lie outside [0, classes); class k, if given, stays in the softmax */
+  uint32_t reduction; /* CLLOSS_MEAN (0), CLLOSS_SUM, CLLOSS_NONE */
+  uint32_t flags;     /* CLLOSS_IGNORE_INDEX … */
+  int64_t
+      ignore_index; /* may lie outside [0, classes); class k, if given, stays in the softmax. 0 is refused as forgotten
+                           unless CLLOSS_IGNORE_ZERO says that it isn't */
   double
       label_smoothing; /* ε in [0, 1]: (1 − ε) nll + (ε / classes) Σ −log p; with probabilities they are smoothed */
   double z_loss;      /* s >= 0: + s · lse², times row_weight, in the mean over Σ row_weight */

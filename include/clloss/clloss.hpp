@@ -168,7 +168,7 @@ CLLOSS_HPP_NUMBER(grad_beta)
 CLLOSS_HPP_SET(uint64_t, top_k)
 self &ignore_index(int64_t index) {
   base::ignore_index = index;
-  return with(CLLOSS_IGNORE_INDEX);
+  return with(index ? CLLOSS_IGNORE_INDEX : CLLOSS_IGNORE_INDEX | CLLOSS_IGNORE_ZERO);
 }
 self &grad_alpha(double alpha) {
   base::grad_alpha = alpha;
@@ -361,24 +361,22 @@ public:
   operator clloss_view() const noexcept { return view(); }
 
   void upload(const void *host, queue on, const wait_list &wait = {}) {
-    check(clloss_tensor_upload(raw_, host, on.get(), wait.size(), wait.data(), nullptr), "upload");
+    check(clloss_tensor_upload(raw_, host, on.get(), wait.size(), wait.data(), nullptr));
   }
   void download(void *host, queue on, const wait_list &wait = {}) const {
-    check(clloss_tensor_download(raw_, host, on.get(), wait.size(), wait.data(), nullptr), "download");
+    check(clloss_tensor_download(raw_, host, on.get(), wait.size(), wait.data(), nullptr));
   }
   /* The same for host arrays of another element type (clloss_tensor_upload_as). */
   void upload(uint32_t host_dtype, const void *host, queue on, const wait_list &wait = {}) {
-    check(clloss_tensor_upload_as(raw_, host_dtype, host, on.get(), wait.size(), wait.data(), nullptr),
-          "upload");
+    check(clloss_tensor_upload_as(raw_, host_dtype, host, on.get(), wait.size(), wait.data(), nullptr));
   }
   void download(uint32_t host_dtype, void *host, queue on, const wait_list &wait = {}) const {
-    check(clloss_tensor_download_as(raw_, host_dtype, host, on.get(), wait.size(), wait.data(), nullptr),
-          "download");
+    check(clloss_tensor_download_as(raw_, host_dtype, host, on.get(), wait.size(), wait.data(), nullptr));
   }
 
 private:
-  static void check(clloss_status status, const char *what) {
-    if (status != CLLOSS_SUCCESS) throw error(status, what);
+  void check(clloss_status status) const {
+    if (status != CLLOSS_SUCCESS) throw error(status, clloss_tensor_message(raw_));
   }
   clloss_tensor *raw_ = nullptr;
 };

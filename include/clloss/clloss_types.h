@@ -113,6 +113,7 @@ enum {
   X(FROM_LOG_PROBABILITIES, 13, "clloss_information_options", "the input holds log-probabilities, not logits")             \
   X(TARGET_INDICES,        14, "clloss_xent_options", "targets that are reals are class indices")                          \
   X(TARGET_PROBABILITIES,  15, "clloss_xent_options", "targets that are reals are probabilities")                          \
+  X(IGNORE_ZERO,           20, "clloss_xent_options", "beside CLLOSS_IGNORE_INDEX: the ignore_index of 0 wasn't forgotten")   \
   X(ACCUMULATE,            19, "clloss_xent_options", "loss, metrics and counts, and what clloss_xent_divisor finds, are added to what stands there") \
   X(BROADCAST,             16, "clloss_view", "the one element at `offset` is every row's, and every class's")             \
   X(BROADCAST_ROWS,        17, "clloss_view", "[classes]: every row reads the same")                                       \

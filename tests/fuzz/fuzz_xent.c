@@ -171,6 +171,8 @@ fuzz_setting fuzz_draw_xent(fuzz *f, xent_shape *s, uint64_t *state) {
   draw_views(s, state);
   if (harness_pick(state, 2)) s->fill = (enum xent_fill)harness_pick(state, XENT_FILLS);
   fit(s);
+  if ((s->options.flags & CLLOSS_IGNORE_INDEX) && s->options.ignore_index == 0)
+    s->options.flags |= CLLOSS_IGNORE_ZERO;
   return setting;
 }
 
