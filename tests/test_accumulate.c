@@ -124,6 +124,44 @@ static void check_family(uint32_t family, const float *logits, const float *labe
   clloss_ctx_destroy(&ctx);
 }
 
+/* More classes than 32 bits can number: of sixteen rows at a time one is out of range. Nothing of that size is read. */
+static void wide_classes(void) {
+  enum { MANY = 160 };
+  const size_t classes = ((size_t)1 << 31) + 4096;
+  int64_t whole[MANY];
+  float real[MANY], divisor = 0;
+  const float weight = 2;
+  for (size_t i = 0; i < MANY; i++) {
+    whole[i] = (int64_t)((size_t)1 << 31) + (i % 16 == 5 ? 4096 : 512);
+    real[i] = (float)whole[i];
+  }
+  clloss_ctx *ctx = NULL;
+  CHECK_STATUS(clloss_ctx_create(&ctx, f.context, f.device, NULL), CLLOSS_SUCCESS);
+  if (!ctx) return;
+  clloss_tensor *targets[] = {tensor_of(ctx, CLLOSS_I64, MANY, 1, whole),
+                              tensor_of(ctx, CLLOSS_F32, MANY, 1, real)},
+                *result = tensor_of(ctx, CLLOSS_F32, 1, 1, &divisor),
+                *two = tensor_of(ctx, CLLOSS_F32, 1, 1, &weight);
+  clloss_view every = at(two, 0);
+  every.flags = CLLOSS_BROADCAST;
+  const clloss_xent_options o = {.struct_size = sizeof o, .flags = CLLOSS_TARGET_INDICES};
+  for (size_t i = 0; i < 2; i++) {
+    const clloss_xent x = {.struct_size = sizeof x,
+                           .rows = MANY,
+                           .classes = classes,
+                           .targets = at(targets[i], 0),
+                           .row_weight = every,
+                           .divisor = at(result, 0)};
+    CHECK_STATUS(clloss_xent_divisor(ctx, &x, &o, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+    CHECK_STATUS(clloss_tensor_download(result, &divisor, f.queue, 0, NULL, NULL), CLLOSS_SUCCESS);
+    CHECK_EQ((int64_t)divisor, 2 * (MANY - MANY / 16));
+    clloss_tensor_destroy(&targets[i]);
+  }
+  clloss_tensor_destroy(&two);
+  clloss_tensor_destroy(&result);
+  clloss_ctx_destroy(&ctx);
+}
+
 int main(void) {
   float *logits = calloc(ROWS * CLASSES, sizeof *logits), labels[ROWS], weights[CLASSES];
   uint32_t state = 12345;
@@ -135,6 +173,7 @@ int main(void) {
   labels[40] = 1.5f, labels[200] = CLASSES;
   for (uint32_t family = CLLOSS_FAMILY_LANE; family <= CLLOSS_FAMILY_SPLIT; family++)
     check_family(family, logits, labels, weights);
+  wide_classes();
   free(logits);
   fixture_close(&f);
   return check_done();

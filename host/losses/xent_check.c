@@ -100,8 +100,8 @@ size_t clloss__xent_views(clloss__request *head, clloss__use *uses) {
   /* of what no divisor depends on the type doesn't matter */
   const uint32_t targets = whole && head->pass != CLLOSS__DIVISOR ? type | real : CLLOSS__ANY_DTYPE;
   const bool nll = (r->o.flags & CLLOSS_LOG_PROBABILITIES) != 0;
-  const bool finds = head->pass ==
-                     CLLOSS__DIVISOR; /* which takes the place of a loss, and refuses all results */
+  /* the divisor takes the place of a loss, and refuses all results */
+  const bool finds = head->pass == CLLOSS__DIVISOR;
   const clloss__roles none_of_them = {.result = CLLOSS__REFUSED};
   const clloss__roles roles = finds ? none_of_them : clloss__roles_of(head->pass, r->o.reduction);
   const clloss__role stats = nll ? CLLOSS__REFUSED : roles.stats;
