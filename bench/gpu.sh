@@ -161,8 +161,8 @@ for file in bench/*.c bench/peers/*.c cli/*.c "$work"/made/bench/*.c; do
   esac
 done
 
-# Tests, a line each; NAME SOURCE… of those that use OpenCL and need neither a layer under the loader nor CMake; and
-# their arguments.
+# Tests, a line each; NAME SOURCE… of those that use OpenCL and need neither a layer under the loader, nor CMake, nor C++;
+# and their arguments.
 sed -n '/^clloss_test(/{:more
 /)$/!{N
 s/\n */ /
@@ -170,6 +170,7 @@ b more
 }
 / REF[ )]/d
 / LAYER[ )]/d
+/[.]cpp[ )]/d
 p
 }' tests/CMakeLists.txt >"$work/registered"
 sed 's/^clloss_test(NAME \([a-z0-9_]*\) SOURCES \([a-z0-9_./ ]*\).*/\1 \2/' "$work/registered" >"$work/tests.list"
