@@ -223,7 +223,7 @@ void fuzz_xent_host(fuzz *f, uint64_t *state) {
     s.classes = fuzz_size(state, 17, 400);
     s.inner = 1;
     s.rows = fuzz_size(state, 1, 1 + 200000 / s.classes);
-    s.options.ignore_index %= (int64_t)s.classes;
+    fuzz_ignored_fits(&s);
   }
   s.with &= XENT_WITH_CLASS_WEIGHT | XENT_WITH_ROW_WEIGHT;
   s.options.grad_beta = 0; /* host arrays hold no gradient to add to */

@@ -162,6 +162,13 @@ static void fit(xent_shape *s) {
     s->fill = XENT_RANDOM;
 }
 
+void fuzz_ignored_fits(xent_shape *s) {
+  clloss_xent_options *o = &s->options;
+  if (o->ignore_index >= 0) o->ignore_index %= (int64_t)s->classes;
+  o->flags &= ~(uint32_t)CLLOSS_IGNORE_ZERO;
+  if ((o->flags & CLLOSS_IGNORE_INDEX) && o->ignore_index == 0) o->flags |= CLLOSS_IGNORE_ZERO;
+}
+
 fuzz_setting fuzz_draw_xent(fuzz *f, xent_shape *s, uint64_t *state) {
   *s = (xent_shape){0};
   const fuzz_setting setting = draw_types(f, s, state);
@@ -171,8 +178,7 @@ fuzz_setting fuzz_draw_xent(fuzz *f, xent_shape *s, uint64_t *state) {
   draw_views(s, state);
   if (harness_pick(state, 2)) s->fill = (enum xent_fill)harness_pick(state, XENT_FILLS);
   fit(s);
-  if ((s->options.flags & CLLOSS_IGNORE_INDEX) && s->options.ignore_index == 0)
-    s->options.flags |= CLLOSS_IGNORE_ZERO;
+  fuzz_ignored_fits(s);
   return setting;
 }
 

@@ -99,10 +99,7 @@ static void draw_xent(fuzz *f, int pass, spoilt_shape *shape, uint64_t *state) {
   xent_shape *s = &shape->xent;
   fuzz_draw_xent(f, s, state);
   draw_layout(&s->layout, state);
-  s->options.ignore_index %= (int64_t)s->classes;
-  s->options.flags &= ~(uint32_t)CLLOSS_IGNORE_ZERO;
-  if ((s->options.flags & CLLOSS_IGNORE_INDEX) && s->options.ignore_index == 0)
-    s->options.flags |= CLLOSS_IGNORE_ZERO;
+  fuzz_ignored_fits(s);
   if (s->classes == 1) s->options.flags &= ~(uint32_t)CLLOSS_SMOOTHING_MEGATRON;
   fit_xent_fill(s);
 }
