@@ -72,19 +72,34 @@ typedef struct weights {
 } weights;
 
 #ifdef VECTOR_TARGETS
+/* Those of rows [begin, end) whose targets are out of range: seldom any, so that many rows are asked at once whether there are. */
+static inline void tally_bad(const xent_io *io, const xent_args *a, ulong begin, ulong end, tally *own) {
+  for (ulong r = begin; r < end; ++r) {
+    real none;
+    if (target_of(io, a, r).kind == XENT_BAD) tally_row(io, a, r, false, own, &none);
+  }
+}
+
 /* Sixteen rows at a time as far as they go; returns the first row that is left. */
 static inline ulong tally_vectors(const xent_io *io, const xent_args *a, ulong begin, ulong end, bool weighs,
                                   tally *own, weights *of_rows) {
+  const ulong many = 8 * LANES;
   int16 ignored = (int16)0;
   ulong r = begin;
+  for (; !weighs && r + many <= end; r += many) {
+    int16 bad = (int16)0;
+    for (ulong i = r; i < r + many; i += LANES) {
+      const vector_target of = targets_of(io, a, i);
+      ignored -= of.ignored;
+      bad |= of.bad;
+    }
+    if (any(bad)) tally_bad(io, a, r, r + many, own);
+  }
   for (; r + LANES <= end; r += LANES) {
     const vector_target of = targets_of(io, a, r);
     const int16 invalid = of.ignored || of.bad;
     ignored -= of.ignored;
-    for (uint j = 0; j < LANES && any(of.bad); ++j) {
-      real none;
-      if (target_of(io, a, r + j).kind == XENT_BAD) tally_row(io, a, r + j, false, own, &none);
-    }
+    if (any(of.bad)) tally_bad(io, a, r, r + LANES, own);
     if (!weighs) continue;
     lanes loss = (lanes)1, z = (lanes)1;
     if (a->flags & XENT_ROW_WEIGHT)
