@@ -115,6 +115,8 @@ static void refuses(const device &d) {
     CHECK(e.status() == CLLOSS_DTYPE && std::strstr(e.what(), "host_dtype is f32") &&
           std::strstr(e.what(), "i32"));
   }
+  const clloss::xent_options again = clloss::xent_options().ignore_index(0).ignore_index(-100);
+  CHECK(again.flags == CLLOSS_IGNORE_INDEX && again.clloss_xent_options::ignore_index == -100);
   clReleaseMemObject(buffer.raw);
 }
 

@@ -66,6 +66,15 @@ static void make_xent(one_call *c, uint32_t call, size_t rows, size_t classes, u
   type_view(c, &x->row_stats, CLLOSS_F32);
 }
 
+static void make_divisor(one_call *c, size_t rows, uint32_t real) {
+  clloss_xent *x = &c->of.xent;
+  *x = (clloss_xent){.struct_size = sizeof *x, .rows = rows, .classes = 10};
+  c->call = (clloss_call){.call = CLLOSS_CALL_XENT_DIVISOR, .arrays = x};
+  type_view(c, &x->targets, CLLOSS_U8);
+  type_view(c, &x->class_weight, real);
+  type_view(c, &x->divisor, real);
+}
+
 static void make_rowwise(one_call *c, uint32_t call) {
   const size_t rows = 100, classes = 40;
   c->call = (clloss_call){.call = call, .arrays = &c->of};
@@ -106,6 +115,8 @@ static clloss_status make(clloss_ctx *ctx, const one_call *c, cl_command_queue q
     return clloss_xent_backward(ctx, &c->of.xent, c->call.options, queue, 0, NULL, NULL);
   case CLLOSS_CALL_XENT_FUSED:
     return clloss_xent_fused(ctx, &c->of.xent, c->call.options, queue, 0, NULL, NULL);
+  case CLLOSS_CALL_XENT_DIVISOR:
+    return clloss_xent_divisor(ctx, &c->of.xent, NULL, queue, 0, NULL, NULL);
   case CLLOSS_CALL_SOFTMAX_FORWARD:
     return clloss_softmax_forward(ctx, &c->of.softmax, NULL, queue, 0, NULL, NULL);
   case CLLOSS_CALL_DISTILL_FUSED:
@@ -189,6 +200,7 @@ static void check_calls(const fixture *f, const char *cache, bool counts_files) 
   /* a row for each work-group, which has none here */
   calls[n].family = CLLOSS_FAMILY_GROUP;
   make_xent(&calls[n++], CLLOSS_CALL_XENT_FUSED, 20, 5000, CLLOSS_F32, CLLOSS_F32, CLLOSS_I32);
+  make_divisor(&calls[n++], 9000, CLLOSS_F32);
   make_rowwise(&calls[n++], CLLOSS_CALL_SOFTMAX_FORWARD);
   make_rowwise(&calls[n++], CLLOSS_CALL_DISTILL_FUSED);
   make_rowwise(&calls[n++], CLLOSS_CALL_INFORMATION_FORWARD);

@@ -11,7 +11,7 @@ typedef struct {
   clloss__request head;
   clloss_xent x;         /* inner at least 1 */
   clloss_xent_options o; /* defaults filled in */
-  bool probabilities, in_place, has_divisor;
+  bool probabilities, in_place, has_divisor, no_logits;
   size_t scratch_bytes; /* local memory for a row's exps; 0: they don't fit, or nobody would keep them */
   xent_args args;
   XENT_SCALARS(cl_double) scalars;

@@ -24,10 +24,11 @@ static clloss_status check_combinations(clloss_ctx *ctx, const clloss__xent *r) 
   const uint32_t flags = o->flags;
   const bool mean = o->reduction == CLLOSS_MEAN, nll = (flags & CLLOSS_LOG_PROBABILITIES) != 0;
   const bool finds = r->head.pass == CLLOSS__DIVISOR;
+  const bool weighs = clloss__has(&r->head, &r->x.class_weight) && !r->probabilities;
   const bool real = clloss__is_real(r->x.targets.dtype), whole = (flags & CLLOSS_TARGET_INDICES) != 0;
   if (real && !(flags & (CLLOSS_TARGET_INDICES | CLLOSS_TARGET_PROBABILITIES)))
     return clloss__fail(ctx, CLLOSS_OPTION,
-                        "xent.targets is %s: options.flags has to say what it holds, "
+                        "targets of %s: options.flags has to say what they hold, "
                         "CLLOSS_TARGET_PROBABILITIES or CLLOSS_TARGET_INDICES",
                         clloss_dtype_name(r->x.targets.dtype));
   const clloss__rule rules[] = {
@@ -53,6 +54,7 @@ static clloss_status check_combinations(clloss_ctx *ctx, const clloss__xent *r) 
       {r->has_divisor && !mean, "a divisor is given, but only the mean has one"},
       {o->divisor != 0 && r->x.divisor.mem && !finds, "divisor is given twice, here and as xent.divisor"},
       {finds && (!mean || o->divisor != 0), "the divisor that is asked for is that of the mean, and its own"},
+      {finds && o->z_loss != 0 && weighs, "z_loss has a divisor of its own where there are class weights"},
       {(flags & CLLOSS_EMPTY_IS_ZERO) && !mean, "CLLOSS_EMPTY_IS_ZERO is about the mean"},
       {nll && r->probabilities, "CLLOSS_LOG_PROBABILITIES with probabilities for targets"},
       {nll && (o->label_smoothing != 0 || o->z_loss != 0 || o->softcap != 0 || o->logit_scale != 0),
@@ -74,7 +76,8 @@ clloss_status clloss__xent_check(clloss_ctx *ctx, clloss__request *head) {
   r->probabilities = clloss__is_real(x->targets.dtype) && !(o->flags & CLLOSS_TARGET_INDICES);
   r->in_place = clloss__same_view(&x->grad, &x->logits, x->classes, x->inner);
   r->has_divisor = o->divisor != 0 || (clloss__has(head, &x->divisor) && !finds);
-  if (finds) r->x.logits.dtype = CLLOSS__REAL(x->divisor.dtype); /* there are none */
+  r->no_logits = finds && !clloss__has(head, &x->logits);
+  if (r->no_logits) r->x.logits.dtype = CLLOSS__REAL(x->divisor.dtype);
   /* Kernels keep class indices of row results in 32 bits. */
   if (x->classes > INT32_MAX && x->predicted.mem) {
     return clloss__fail(ctx, CLLOSS_SIZE, "xent.classes is %zu: xent.predicted holds i32", x->classes);
@@ -102,6 +105,7 @@ size_t clloss__xent_views(clloss__request *head, clloss__use *uses) {
   const bool nll = (r->o.flags & CLLOSS_LOG_PROBABILITIES) != 0;
   /* the divisor takes the place of a loss, and refuses all results */
   const bool finds = head->pass == CLLOSS__DIVISOR;
+  const clloss__role logits = !finds ? CLLOSS__READS : r->no_logits ? CLLOSS__MAY_READ : CLLOSS__REFUSED;
   const clloss__roles none_of_them = {.result = CLLOSS__REFUSED};
   const clloss__roles roles = finds ? none_of_them : clloss__roles_of(head->pass, r->o.reduction);
   const clloss__role stats = nll ? CLLOSS__REFUSED : roles.stats;
@@ -109,8 +113,8 @@ size_t clloss__xent_views(clloss__request *head, clloss__use *uses) {
   const bool adds = (r->o.flags & CLLOSS_ACCUMULATE) != 0;
 #define USE CLLOSS__USE
   const clloss__use all[] = {
-      USE(0, logits, finds ? CLLOSS__REFUSED : CLLOSS__READS, type, outer, x->classes, .inner = x->inner,
-          .may_stride = true, .place = &a->logits),
+      USE(0, logits, logits, type, outer, x->classes, .inner = x->inner, .may_stride = true,
+          .place = &a->logits),
       USE(1, targets, CLLOSS__READS, targets, whole ? outer : n, whole ? x->classes : 1,
           .inner = whole ? x->inner : 1, .may_stride = whole, .place = &a->targets),
       USE(7, class_weight, CLLOSS__MAY_READ, real, 1, x->classes, .flag = XENT_CLASS_WEIGHT,

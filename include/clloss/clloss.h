@@ -323,7 +323,8 @@ CLLOSS_API clloss_status clloss_xent_fused(clloss_ctx *ctx, const clloss_xent *x
  * reads it.
  *
  * Reads targets, class_weight and row_weight (with probabilities for targets row_weight alone); the real type is that of
- * xent->divisor. Takes the options of the losses, of which reduction is CLLOSS_MEAN and divisor 0; refuses all other views.
+ * xent->divisor. Takes the options of the losses, of which reduction is CLLOSS_MEAN and divisor 0, and z_loss 0 where there are
+ * class weights, as its mean is over Σ row_weight; refuses all other views.
  * Statuses as above. */
 CLLOSS_API clloss_status clloss_xent_divisor(clloss_ctx *ctx, const clloss_xent *xent,
                                              const clloss_xent_options *options, cl_command_queue queue,
@@ -367,14 +368,15 @@ typedef struct clloss_xent_arrays {
 CLLOSS_API clloss_status clloss_xent_host(clloss_ctx *ctx, const clloss_xent_arrays *arrays,
                                           const clloss_xent_options *options);
 
-/* How many bytes a workspace view needs for any of the three calls on this shape. With logits bound, to the byte for these
+/* How many bytes a workspace view needs for any of the four calls on this shape. With logits bound, to the byte for these
  * views; without, enough for whatever views the calls will have, of the logits' element type if that is given, else of
  * any.
  *   CLLOSS_NULL_ARGUMENT, CLLOSS_STRUCT_SIZE, CLLOSS_SIZE, CLLOSS_OPTION, CLLOSS_FORKED */
 CLLOSS_API clloss_status clloss_xent_workspace(clloss_ctx *ctx, const clloss_xent *xent,
                                                const clloss_xent_options *options, size_t *bytes);
 
-/* Which kernels this shape gets on the ctx's device; views may be unbound. */
+/* Which kernels this shape gets on the ctx's device; views may be unbound. Targets of reals are taken for probabilities: for class
+ * indices leave them unbound. */
 typedef struct clloss_plan {
   size_t struct_size;
   uint32_t family;         /* CLLOSS_FAMILY_… */

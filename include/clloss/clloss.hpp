@@ -168,6 +168,7 @@ CLLOSS_HPP_NUMBER(grad_beta)
 CLLOSS_HPP_SET(uint64_t, top_k)
 self &ignore_index(int64_t index) {
   base::ignore_index = index;
+  flags &= ~static_cast<uint32_t>(CLLOSS_IGNORE_ZERO);
   return with(index ? CLLOSS_IGNORE_INDEX : CLLOSS_IGNORE_INDEX | CLLOSS_IGNORE_ZERO);
 }
 self &grad_alpha(double alpha) {
@@ -284,7 +285,8 @@ public:
   context(handle<cl_context> of, handle<cl_device_id> device, clloss_ctx_options options = {}) {
     char why[512] = "";
     options.struct_size = sizeof options;
-    if (!options.message) options.message = why, options.message_size_bytes = sizeof why;
+    if (!options.message || !options.message_size_bytes)
+      options.message = why, options.message_size_bytes = sizeof why;
     const clloss_status status = clloss_ctx_create(&raw_, of.get(), device.get(), &options);
     if (status != CLLOSS_SUCCESS) throw error(status, options.message);
   }

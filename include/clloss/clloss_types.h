@@ -158,7 +158,7 @@ enum {
 };
 
 /* Where clloss_xent.metrics and .counts hold what: over the valid rows of the call. With CLLOSS_ACCUMULATE all of it is added to
- * what stands there, but for a divisor of the caller's, and for the first bad row and its target, which stay those of the first
+ * what stands there, but for a divisor of the caller's or of a sum, and for the first bad row and its target, which stay those of the first
  * call that had one. They may begin as zeros. */
 enum {
   CLLOSS_METRIC_LOSS, /* Σ −log p of the target, without weights, smoothing and z-loss, nats; with probabilities
@@ -174,7 +174,7 @@ enum {
   CLLOSS_COUNT_IGNORED,
   CLLOSS_COUNT_BAD,        /* targets out of range */
   CLLOSS_COUNT_BAD_ROW,    /* the first of them; −1 if there is none */
-  CLLOSS_COUNT_BAD_TARGET, /* its value; INT64_MIN for a real that isn't a whole number */
+  CLLOSS_COUNT_BAD_TARGET, /* its value; INT64_MIN for a real that is no whole number of 64 bits */
   CLLOSS_COUNT_TOP1,       /* rows without a logit strictly greater than the target's */
   CLLOSS_COUNT_TOPK,       /* rows with fewer than top_k of them */
   CLLOSS_COUNT_NAN,        /* valid rows without a softmax */

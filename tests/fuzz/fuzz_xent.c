@@ -188,6 +188,7 @@ void fuzz_xent(fuzz *f, uint64_t *state) {
   if (fuzz_one_in(state, 12)) {
     s.options.reduction = CLLOSS_MEAN;
     s.options.divisor = 0;
+    if (s.with & XENT_WITH_CLASS_WEIGHT) s.options.z_loss = 0;
     s.with &= ~(uint32_t)XENT_WITH_DIVISOR;
     fuzz_check(f, &setting, NULL, &xent_divisor_case, &s, state);
   } else {
