@@ -73,7 +73,7 @@ switches=$(sed -n 's/^ *# *if[nd]* *\(ef\|def\|defined\)[ (]*\(CLLOSS_[A-Z0-9_]*
 for switch in $switches; do
   case $switch in
     CLLOSS_SHUFFLE_* | CLLOSS_PTX_BF16 | CLLOSS_WARP | CLLOSS_CPU | CLLOSS_ITEMS | CLLOSS_ROW_ITEMS | CLLOSS_VECTORS | CLLOSS_FORM) ;;
-    CLLOSS_HAS_* | CLLOSS_TEAM_GROUP | CLLOSS_OPTIONS | CLLOSS_REAL_F64 | CLLOSS_REAL | CLLOSS_X | CLLOSS_G | CLLOSS_T) ;;
+    CLLOSS_HAS_* | CLLOSS_TEAM_GROUP | CLLOSS_OPTIONS | CLLOSS_LABELS | CLLOSS_REAL_F64 | CLLOSS_REAL | CLLOSS_X | CLLOSS_G | CLLOSS_T) ;;
     *) echo "kernel_syntax: no variant defines $switch" && failed=1 ;;
   esac
 done

@@ -115,8 +115,7 @@ static clloss_status make(clloss_ctx *ctx, const one_call *c, cl_command_queue q
     return clloss_xent_backward(ctx, &c->of.xent, c->call.options, queue, 0, NULL, NULL);
   case CLLOSS_CALL_XENT_FUSED:
     return clloss_xent_fused(ctx, &c->of.xent, c->call.options, queue, 0, NULL, NULL);
-  case CLLOSS_CALL_XENT_DIVISOR:
-    return clloss_xent_divisor(ctx, &c->of.xent, NULL, queue, 0, NULL, NULL);
+  case CLLOSS_CALL_XENT_DIVISOR: return clloss_xent_divisor(ctx, &c->of.xent, NULL, queue, 0, NULL, NULL);
   case CLLOSS_CALL_SOFTMAX_FORWARD:
     return clloss_softmax_forward(ctx, &c->of.softmax, NULL, queue, 0, NULL, NULL);
   case CLLOSS_CALL_DISTILL_FUSED:

@@ -137,7 +137,7 @@ static void launches(clloss__request *head, clloss__call *call) {
   a->faults += head->work_at;
   fill_scalars(r);
   const uint32_t input = x->input.dtype, target = x->target.dtype == input ? 0 : x->target.dtype;
-  call->types = (clloss__types){input, x->grad.dtype ? x->grad.dtype : input, target};
+  call->types = (clloss__types){input, x->grad.dtype ? x->grad.dtype : input, target, false};
   const size_t tallies = a->flags & POINTWISE_BY_WEIGHT ? a->n_tallies : 0;
   clloss__launch_sums(call, p, "pointwise_weigh", tallies);
   clloss__launch_sums(call, p, "pointwise_divide", p->team->group && tallies > 1);

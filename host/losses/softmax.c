@@ -113,7 +113,7 @@ static void launches(clloss__request *head, clloss__call *call) {
                   (r->o.scale != 1 ? SOFTMAX_TRANSFORMS : 0) | (large && !in_place ? SOFTMAX_PAST_CACHE : 0);
   r->scale = r->o.scale;
   if (head->presence == CLLOSS__TYPED) r->args.rows.rows = r->args.rows.classes = 0;
-  call->types = (clloss__types){read_dtype(r), write_dtype(r), 0};
+  call->types = (clloss__types){read_dtype(r), write_dtype(r), 0, false};
   clloss__launch_rows(call, p, back ? "softmax_backward" : "softmax_forward", clloss__plan_variant(p),
                       p->form && !packets_align(r), p->blocks);
 }

@@ -210,6 +210,7 @@ static cl_ulong flags_of(const clloss__xent *r) {
   flags |= options & CLLOSS_IGNORE_INDEX ? XENT_IGNORE : 0;
   flags |= options & CLLOSS_BAD_IS_IGNORED ? XENT_BAD_IGNORED : 0;
   flags |= options & CLLOSS_EMPTY_IS_ZERO ? XENT_EMPTY_ZERO : 0;
+  flags |= x->targets.dtype == CLLOSS_I64 ? XENT_TARGETS_I64 : 0;
   flags |= options & CLLOSS_ACCUMULATE ? XENT_ACCUMULATE : 0;
   flags |= r->o.reduction == CLLOSS_MEAN ? XENT_MEAN : 0;
   flags |= large && !r->in_place ? XENT_PAST_CACHE : 0;
@@ -263,7 +264,8 @@ static void fill_args(clloss__xent *r, clloss__call *call) {
   r->head.local_bytes = scratch ? r->scratch_bytes : sizeof(cl_double);
   const uint32_t read = r->head.pass == CLLOSS__DIVISOR ? x->logits.dtype : x->targets.dtype;
   call->types = (clloss__types){x->logits.dtype, x->grad.dtype ? x->grad.dtype : x->logits.dtype,
-                                r->probabilities ? read : 0};
+                                r->probabilities ? read : 0,
+                                !r->probabilities && clloss__rare_labels(x->targets.dtype)};
 }
 
 /* ---- launches ---- */

@@ -55,6 +55,7 @@ static void write_options(const clloss__programs *all, const clloss__build *how,
   if (s->items)
     n += (size_t)snprintf(text + n, size - n, " -DCLLOSS_TEAM_GROUP%s -DCLLOSS_ITEMS=%u",
                           all->cpu ? " -DCLLOSS_CPU" : "", s->items);
+  if (s->items && how->types.labels) n += (size_t)snprintf(text + n, size - n, " -DCLLOSS_LABELS");
   if (s->form) n += (size_t)snprintf(text + n, size - n, " -DCLLOSS_FORM=%u", s->form);
   if (s->row_items)
     snprintf(text + n, size - n, " -DCLLOSS_ROW_ITEMS=%u -DCLLOSS_VECTORS=%u%s", s->row_items, s->vectors,
@@ -98,9 +99,9 @@ static clloss_status build(clloss__programs *all, clloss__message *message, cons
 
 static bool same_build(const clloss__build *a, const clloss__build *b) {
   return a->types.x == b->types.x && a->types.g == b->types.g && a->types.t == b->types.t &&
-         a->shape.items == b->shape.items && a->shape.row_items == b->shape.row_items &&
-         a->shape.vectors == b->shape.vectors && a->shape.form == b->shape.form &&
-         a->shape.options == b->shape.options;
+         (!a->shape.items || a->types.labels == b->types.labels) && a->shape.items == b->shape.items &&
+         a->shape.row_items == b->shape.row_items && a->shape.vectors == b->shape.vectors &&
+         a->shape.form == b->shape.form && a->shape.options == b->shape.options;
 }
 
 static clloss_status find_or_build(clloss__programs *all, clloss__message *message, const char *source_name,

@@ -21,6 +21,8 @@ extern const size_t clloss__n_sources;
  * float targets, t. The arithmetic is f64 where x is, else f32. */
 typedef struct {
   uint32_t x, g, t;
+  bool
+      labels; /* class indices may be of other types than i32 and i64, for which the group team has programs of their own */
 } clloss__types;
 
 /* What of a plan is compiled in, for the group team: how many work-items a work-group has and a row, how many vectors an item

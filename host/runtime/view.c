@@ -21,6 +21,8 @@ CLLOSS_DTYPE_LIST(SAME)
 _Static_assert(CLLOSS__ANY_DTYPE == (0 CLLOSS_DTYPE_LIST(BIT)), "a set of all types");
 #undef BIT
 
+bool clloss__rare_labels(uint32_t dtype) { return dtype && dtype != CLLOSS_I32 && dtype != CLLOSS_I64; }
+
 clloss_status clloss__check_dtype(clloss_ctx *ctx, const char *name, uint32_t dtype, uint32_t set) {
   char word[16], types[64];
   if (clloss_dtype_size(dtype) && (set & CLLOSS__DTYPE(dtype))) return CLLOSS_SUCCESS;

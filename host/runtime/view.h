@@ -22,6 +22,9 @@ typedef enum {
 /* Every type: class indices may be of any. */
 #define CLLOSS__ANY_DTYPE 0x1fe
 
+/* … but few come in others than i32 and i64. 0 is none. */
+bool clloss__rare_labels(uint32_t dtype);
+
 enum { CLLOSS__USES_MOST = 24 };
 
 /* One view of a call, as its loss describes it: what it may be, and how kernels are told of it. */
