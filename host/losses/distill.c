@@ -156,7 +156,7 @@ static void launches(clloss__request *head, clloss__call *call) {
   fill_args(r);
   /* a teacher of the student's type is the program's default */
   const uint32_t student = x->student.dtype, teacher = x->teacher.dtype == student ? 0 : x->teacher.dtype;
-  call->types = (clloss__types){student, x->grad.dtype ? x->grad.dtype : student, teacher};
+  call->types = (clloss__types){student, x->grad.dtype ? x->grad.dtype : student, teacher, false};
   clloss__launch_sums(call, p, "distill_weigh", weighs ? r->args.n_weights : 0);
   clloss__launch_sums(call, p, "distill_divide", weighs && p->team->group && r->args.n_weights > 1);
   clloss__launch_rows(call, p, of_rows[head->pass], clloss__plan_variant(p), p->form && !packets_align(r),
