@@ -67,7 +67,7 @@ static void launches(clloss__request *head, clloss__call *call) {
   a->flags = head->bound | (r->o.flags == 0 ? INFORMATION_LOGITS : 0) |
              (r->o.flags & CLLOSS_FROM_LOG_PROBABILITIES ? INFORMATION_LOGS : 0);
   a->flags |= x->targets.dtype == CLLOSS_I64 ? INFORMATION_TARGETS_I64 : 0;
-  a->labels = x->targets.dtype;
+  a->flags |= (cl_ulong)x->targets.dtype << INFORMATION_LABELS;
   if (head->presence == CLLOSS__TYPED) a->rows.rows = a->rows.classes = a->flags = 0;
   call->types = (clloss__types){type, type, 0, clloss__rare_labels(x->targets.dtype)};
   clloss__launch_rows(call, p, r->o.flags ? "information_probabilities" : "information_logits",

@@ -211,6 +211,7 @@ static cl_ulong flags_of(const clloss__xent *r) {
   flags |= options & CLLOSS_BAD_IS_IGNORED ? XENT_BAD_IGNORED : 0;
   flags |= options & CLLOSS_EMPTY_IS_ZERO ? XENT_EMPTY_ZERO : 0;
   flags |= x->targets.dtype == CLLOSS_I64 ? XENT_TARGETS_I64 : 0;
+  flags |= (cl_ulong)x->targets.dtype << XENT_LABELS;
   flags |= options & CLLOSS_ACCUMULATE ? XENT_ACCUMULATE : 0;
   flags |= r->o.reduction == CLLOSS_MEAN ? XENT_MEAN : 0;
   flags |= large && !r->in_place ? XENT_PAST_CACHE : 0;
@@ -249,7 +250,6 @@ static void fill_args(clloss__xent *r, clloss__call *call) {
   a->rows_per_group = r->head.plan.rows_per_group;
   a->slices = r->head.plan.slices;
   a->flags = flags_of(r);
-  a->labels = x->targets.dtype;
   a->ignore_index = r->o.ignore_index;
   a->top_k = r->o.top_k;
   a->tallies += r->head.work_at;

@@ -48,7 +48,7 @@ typedef struct row_facts {
 
 static inline real surprisal_of(const information_io *io, const information_args *a, ulong r, row_facts f) {
 #ifdef ANY_LABELS
-  const long t = label_at(io->targets, row_at(&a->targets, 1, r), a->labels);
+  const long t = label_at(io->targets, row_at(&a->targets, 1, r), a->flags >> INFORMATION_LABELS & 15);
 #else
   const ulong at = row_at(&a->targets, 1, r);
   const long t = a->flags & INFORMATION_TARGETS_I64 ? ((global const long *)io->targets)[at]
