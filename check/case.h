@@ -63,8 +63,8 @@ harness_array case_workspace(const case_layout *l, size_t bytes);
 
 bool case_is_real(uint32_t dtype);
 
-/* One of their types. */
-uint32_t case_draw_label_type(uint64_t *state);
+/* One of their types; for the group team, which has programs of its own for the others, i32 or i64. */
+uint32_t case_draw_label_type(bool group, uint64_t *state);
 
 /* Label i of an array, as a number; INT64_MIN where it is a real that isn't whole. */
 int64_t case_label(uint32_t dtype, const void *labels, size_t i);

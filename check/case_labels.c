@@ -7,10 +7,11 @@ bool case_is_real(uint32_t dtype) {
   return dtype == CLLOSS_F32 || dtype == CLLOSS_F64 || dtype == CLLOSS_F16 || dtype == CLLOSS_BF16;
 }
 
-uint32_t case_draw_label_type(uint64_t *state) {
+uint32_t case_draw_label_type(bool group, uint64_t *state) {
+  enum { COMMON = 2 };
   static const uint32_t types[] = {CLLOSS_I32, CLLOSS_I64, CLLOSS_U8,  CLLOSS_U16,
                                    CLLOSS_F32, CLLOSS_F64, CLLOSS_F16, CLLOSS_BF16};
-  return types[harness_pick(state, sizeof types / sizeof *types)];
+  return types[harness_pick(state, group ? COMMON : sizeof types / sizeof *types)];
 }
 
 int64_t case_label(uint32_t dtype, const void *labels, size_t i) {

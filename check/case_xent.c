@@ -60,7 +60,7 @@ static bool has_row_stats(const xent_shape *s, int pass) {
   return !is_nll(s) && (pass == XENT_BACKWARD || !(s->without & XENT_NO_ROW_STATS));
 }
 
-static clloss_xent_options options_of(const xent_shape *s) {
+clloss_xent_options xent_options_of(const xent_shape *s) {
   clloss_xent_options o = s->options;
   o.struct_size = sizeof o;
   o.flags |= xent_has_probabilities(s) ? CLLOSS_TARGET_PROBABILITIES : 0;
@@ -123,7 +123,7 @@ static clloss_xent problem(const xent_shape *s) {
 
 static clloss_status own_workspace(const xent_shape *s, clloss_ctx *ctx, harness_array *a) {
   clloss_xent x = problem(s);
-  const clloss_xent_options o = options_of(s);
+  const clloss_xent_options o = xent_options_of(s);
   size_t bytes = 0;
   if (!s->blind) case_bind_types(&x, deciding, a);
   const clloss_status status = clloss_xent_workspace(ctx, &x, &o, &bytes);
@@ -184,7 +184,7 @@ static clloss_status plan_of(const harness_case *c, const void *shape, clloss_ct
 static clloss_status call(const harness_case *c, const void *shape, clloss_ctx *ctx, const clloss_view *views,
                           cl_command_queue queue, cl_event *done) {
   clloss_xent x = problem(shape);
-  const clloss_xent_options o = options_of(shape);
+  const clloss_xent_options o = xent_options_of(shape);
   case_bind(&x, fields, views);
   switch (c->pass) {
   case XENT_FORWARD: return clloss_xent_forward(ctx, &x, &o, queue, 0, NULL, done);

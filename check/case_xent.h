@@ -98,6 +98,9 @@ uint32_t xent_grad_dtype(const xent_shape *s);
 uint32_t xent_targets_dtype(const xent_shape *s);
 bool xent_has_probabilities(const xent_shape *s);
 
+/* The options of the shape's calls: with their size, and flags that only say that something was meant. */
+clloss_xent_options xent_options_of(const xent_shape *s);
+
 /* Fills of case_xent_fill.c, from the seed alone. xent_fill makes every input but row_stats. xent_fill_rows
  * makes what stands in it for logits and class indices (of the type that the shape says; i32 where it has
  * probabilities). */

@@ -1,6 +1,6 @@
-/* The faults of drivers that docs/devices.md lists, each by its smallest kernel (drivers.cl) or its shortest loop of host calls:
- * the form that clLoss uses has to be right here. `test_drivers --faults` also tries the form that one would write first, each in a process of its own, and
- * prints what this driver makes of it: that is where the table comes from. */
+/* The faults of drivers that docs/devices.md lists, each by its smallest kernel (drivers.cl) or its shortest loop of host
+ * calls: the form that clLoss uses has to be right here. `test_drivers --faults` also tries the form that one would write
+ * first, each in a process of its own, and prints what this driver makes of it: that is where the table comes from. */
 #include "check.h"
 #include "drivers.h"
 #include "fixture.h"

@@ -25,7 +25,7 @@ static information_shape draw(size_t rows, size_t classes, uint32_t dtype, uint6
   static const uint32_t flags[] = {0, CLLOSS_FROM_PROBABILITIES, CLLOSS_FROM_LOG_PROBABILITIES};
   return (information_shape){.layout = case_draw_layout(rows, classes, state),
                              .dtype = dtype,
-                             .targets_dtype = case_draw_label_type(state),
+                             .targets_dtype = case_draw_label_type(false, state),
                              .flags = flags[harness_pick(state, 3)],
                              .without = (uint32_t)harness_pick(state, 3),
                              .fill = (enum information_fill)harness_pick(state, INFORMATION_FILLS)};

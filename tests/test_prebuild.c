@@ -274,8 +274,10 @@ static void check_untouched(const fixture *f) {
 }
 
 int main(void) {
-  char cache[] = "prebuild_cache_XXXXXX", platform[128] = "", path[4096];
+  char cache[4096], platform[128] = "", path[4096];
+  const char *folder = getenv("TMPDIR");
   fixture f;
+  snprintf(cache, sizeof cache, "%s/prebuild_cache_XXXXXX", folder ? folder : "/tmp");
   if (!mkdtemp(cache) || !realpath(cache, path)) {
     perror("a folder for PoCL's cache");
     return 2;

@@ -60,9 +60,7 @@ static xent_shape draw(size_t size, size_t plan, uint64_t *state) {
   s.options.reduction = (uint32_t)harness_pick(state, 3);
   s.upstream = (enum xent_upstream)harness_pick(state, s.options.reduction == CLLOSS_NONE ? 3 : 2);
   s.without = (uint32_t)harness_pick(state, 8);
-  /* the group team has programs of their own for other types: named() has them */
-  const bool group = plans[plan].family == GROUP;
-  s.targets_dtype = group ? (harness_pick(state, 2) ? CLLOSS_I64 : CLLOSS_I32) : case_draw_label_type(state);
+  s.targets_dtype = case_draw_label_type(plans[plan].family == GROUP, state); /* labels() has the others */
   if (case_is_real(s.targets_dtype)) s.options.flags = CLLOSS_TARGET_INDICES;
   if (harness_pick(state, 2) || s.fill == XENT_IGNORED_NAN || s.fill == XENT_ALL_IGNORED) {
     s.options.flags |= CLLOSS_IGNORE_INDEX;

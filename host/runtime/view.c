@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "convert.h"
 #include "ctx.h"
 #include "names.h"
 
@@ -62,8 +63,7 @@ void clloss__settle_views(const clloss_ctx *ctx, clloss__presence presence, void
     memcpy(&view, place, sizeof view);
     if (view.mem) continue;
     const uint32_t d = view.dtype;
-    const bool usable = d == CLLOSS_F32 || d == CLLOSS_F16 || d == CLLOSS_BF16 ||
-                        (d == CLLOSS_F64 && ctx->planner.facts.f64);
+    const bool usable = clloss__is_real(d) && (d != CLLOSS_F64 || ctx->planner.facts.f64);
     view = (clloss_view){.dtype = at != first ? 0 : usable ? d : CLLOSS_F32};
     memcpy(place, &view, sizeof view);
   }

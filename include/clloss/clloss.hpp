@@ -16,8 +16,10 @@
 #define CLLOSS_HPP
 
 #include <initializer_list>
+#include <memory>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -85,25 +87,19 @@ private:
 class event {
 public:
   explicit event(cl_event raw = nullptr) noexcept : raw_(raw) {}
-  event(event &&other) noexcept : raw_(std::exchange(other.raw_, nullptr)) {}
-  event &operator=(event &&other) noexcept {
-    std::swap(raw_, other.raw_);
-    return *this;
-  }
-  event(const event &) = delete;
-  event &operator=(const event &) = delete;
-  ~event() {
-    if (raw_) clReleaseEvent(raw_);
-  }
-  cl_event operator()() const noexcept { return raw_; }
-  cl_event release() noexcept { return std::exchange(raw_, nullptr); }
+  cl_event operator()() const noexcept { return raw_.get(); }
+  cl_event release() noexcept { return raw_.release(); }
   void wait() const {
-    const cl_int status = raw_ ? clWaitForEvents(1, &raw_) : CL_SUCCESS;
+    const cl_event raw = raw_.get();
+    const cl_int status = raw ? clWaitForEvents(1, &raw) : CL_SUCCESS;
     if (status != CL_SUCCESS) throw error(status, "waiting for a call");
   }
 
 private:
-  cl_event raw_;
+  struct releases {
+    void operator()(cl_event raw) const noexcept { clReleaseEvent(raw); }
+  };
+  std::unique_ptr<std::remove_pointer_t<cl_event>, releases> raw_;
 };
 
 /* ---- what to compute ------------------------------------------------------------------------------------------ */
@@ -287,23 +283,17 @@ public:
     options.struct_size = sizeof options;
     if (!options.message || !options.message_size_bytes)
       options.message = why, options.message_size_bytes = sizeof why;
-    const clloss_status status = clloss_ctx_create(&raw_, of.get(), device.get(), &options);
+    clloss_ctx *raw = nullptr;
+    const clloss_status status = clloss_ctx_create(&raw, of.get(), device.get(), &options);
     if (status != CLLOSS_SUCCESS) throw error(status, options.message);
+    raw_.reset(raw);
   }
-  context(context &&other) noexcept : raw_(std::exchange(other.raw_, nullptr)) {}
-  context &operator=(context &&other) noexcept {
-    std::swap(raw_, other.raw_);
-    return *this;
-  }
-  context(const context &) = delete;
-  context &operator=(const context &) = delete;
-  ~context() { clloss_ctx_destroy(&raw_); }
 
-  clloss_ctx *get() const noexcept { return raw_; }
+  clloss_ctx *get() const noexcept { return raw_.get(); }
 
   /* Passes a status of this ctx's on as an exception, also of a C call. */
   void check(clloss_status status) const {
-    if (status != CLLOSS_SUCCESS) throw error(status, clloss_ctx_message(raw_));
+    if (status != CLLOSS_SUCCESS) throw error(status, clloss_ctx_message(get()));
   }
 
   /* forward, backward and fused of any loss, with options or without. */
@@ -337,50 +327,50 @@ private:
                                    const cl_event *, cl_event *),
              const What &what, const Options *options, queue on, const wait_list &wait) {
     cl_event done = nullptr;
-    check(pass(raw_, &what, options, on.get(), wait.size(), wait.data(), &done));
+    check(pass(get(), &what, options, on.get(), wait.size(), wait.data(), &done));
     return event(done);
   }
-  clloss_ctx *raw_ = nullptr;
+  struct destroys {
+    void operator()(clloss_ctx *raw) const noexcept { clloss_ctx_destroy(&raw); }
+  };
+  std::unique_ptr<clloss_ctx, destroys> raw_;
 };
 
 /* A clloss_tensor: [rows][classes] on the device. Transfers wait until they are done. */
 class tensor {
 public:
   tensor(const context &ctx, uint32_t dtype, size_t rows, size_t classes = 1) {
-    ctx.check(clloss_tensor_create(&raw_, ctx.get(), dtype, rows, classes));
+    clloss_tensor *raw = nullptr;
+    ctx.check(clloss_tensor_create(&raw, ctx.get(), dtype, rows, classes));
+    raw_.reset(raw);
   }
-  tensor(tensor &&other) noexcept : raw_(std::exchange(other.raw_, nullptr)) {}
-  tensor &operator=(tensor &&other) noexcept {
-    std::swap(raw_, other.raw_);
-    return *this;
-  }
-  tensor(const tensor &) = delete;
-  tensor &operator=(const tensor &) = delete;
-  ~tensor() { clloss_tensor_destroy(&raw_); }
 
-  clloss_tensor *get() const noexcept { return raw_; }
-  clloss_view view() const noexcept { return clloss_tensor_view(raw_); }
+  clloss_tensor *get() const noexcept { return raw_.get(); }
+  clloss_view view() const noexcept { return clloss_tensor_view(get()); }
   operator clloss_view() const noexcept { return view(); }
 
   void upload(const void *host, queue on, const wait_list &wait = {}) {
-    check(clloss_tensor_upload(raw_, host, on.get(), wait.size(), wait.data(), nullptr));
+    check(clloss_tensor_upload(get(), host, on.get(), wait.size(), wait.data(), nullptr));
   }
   void download(void *host, queue on, const wait_list &wait = {}) const {
-    check(clloss_tensor_download(raw_, host, on.get(), wait.size(), wait.data(), nullptr));
+    check(clloss_tensor_download(get(), host, on.get(), wait.size(), wait.data(), nullptr));
   }
   /* The same for host arrays of another element type (clloss_tensor_upload_as). */
   void upload(uint32_t host_dtype, const void *host, queue on, const wait_list &wait = {}) {
-    check(clloss_tensor_upload_as(raw_, host_dtype, host, on.get(), wait.size(), wait.data(), nullptr));
+    check(clloss_tensor_upload_as(get(), host_dtype, host, on.get(), wait.size(), wait.data(), nullptr));
   }
   void download(uint32_t host_dtype, void *host, queue on, const wait_list &wait = {}) const {
-    check(clloss_tensor_download_as(raw_, host_dtype, host, on.get(), wait.size(), wait.data(), nullptr));
+    check(clloss_tensor_download_as(get(), host_dtype, host, on.get(), wait.size(), wait.data(), nullptr));
   }
 
 private:
   void check(clloss_status status) const {
-    if (status != CLLOSS_SUCCESS) throw error(status, clloss_tensor_message(raw_));
+    if (status != CLLOSS_SUCCESS) throw error(status, clloss_tensor_message(get()));
   }
-  clloss_tensor *raw_ = nullptr;
+  struct destroys {
+    void operator()(clloss_tensor *raw) const noexcept { clloss_tensor_destroy(&raw); }
+  };
+  std::unique_ptr<clloss_tensor, destroys> raw_;
 };
 
 } // namespace clloss

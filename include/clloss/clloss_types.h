@@ -113,11 +113,11 @@ enum {
   X(FROM_LOG_PROBABILITIES, 13, "clloss_information_options", "the input holds log-probabilities, not logits")             \
   X(TARGET_INDICES,        14, "clloss_xent_options", "targets that are reals are class indices")                          \
   X(TARGET_PROBABILITIES,  15, "clloss_xent_options", "targets that are reals are probabilities")                          \
-  X(IGNORE_ZERO,           20, "clloss_xent_options", "beside CLLOSS_IGNORE_INDEX: the ignore_index of 0 wasn't forgotten")   \
-  X(ACCUMULATE,            19, "clloss_xent_options", "loss, metrics and counts, and what clloss_xent_divisor finds, are added to what stands there") \
   X(BROADCAST,             16, "clloss_view", "the one element at `offset` is every row's, and every class's")             \
   X(BROADCAST_ROWS,        17, "clloss_view", "[classes]: every row reads the same")                                       \
-  X(BROADCAST_CLASSES,     18, "clloss_view", "[rows], row_stride apart: the classes of a row read the same")
+  X(BROADCAST_CLASSES,     18, "clloss_view", "[rows], row_stride apart: the classes of a row read the same")                  \
+  X(ACCUMULATE,            19, "clloss_xent_options", "loss, metrics and counts, and what clloss_xent_divisor finds, are added to what stands there") \
+  X(IGNORE_ZERO,           20, "clloss_xent_options", "beside CLLOSS_IGNORE_INDEX: the ignore_index of 0 wasn't forgotten")
 /* clang-format on */
 
 enum {
@@ -158,8 +158,8 @@ enum {
 };
 
 /* Where clloss_xent.metrics and .counts hold what: over the valid rows of the call. With CLLOSS_ACCUMULATE all of it is added to
- * what stands there, but for a divisor of the caller's or of a sum, and for the first bad row and its target, which stay those of the first
- * call that had one. They may begin as zeros. */
+ * what stands there, but for a divisor of the caller's or of a sum, and for the first bad row and its target, which stay those of
+ * the first call that had one. They may begin as zeros. */
 enum {
   CLLOSS_METRIC_LOSS, /* Σ −log p of the target, without weights, smoothing and z-loss, nats; with probabilities
                                Σ of the losses without row weights and z-loss */

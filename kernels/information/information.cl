@@ -47,13 +47,8 @@ typedef struct row_facts {
 } row_facts;
 
 static inline real surprisal_of(const information_io *io, const information_args *a, ulong r, row_facts f) {
-#ifdef ANY_LABELS
-  const long t = label_at(io->targets, row_at(&a->targets, 1, r), a->flags >> INFORMATION_LABELS & 15);
-#else
-  const ulong at = row_at(&a->targets, 1, r);
-  const long t = a->flags & INFORMATION_TARGETS_I64 ? ((global const long *)io->targets)[at]
-                                                    : (long)io->targets[at];
-#endif
+  const long t = label_at(io->targets, row_at(&a->targets, 1, r), a->flags >> INFORMATION_LABELS & 15,
+                          a->flags & INFORMATION_TARGETS_I64);
   if (t < 0 || (ulong)t >= a->rows.classes) return NAN;
   const real x = X(load1)(io->input, row_at(&a->input, a->rows.inner, r) + (ulong)t * a->input.class_stride);
   if (a->flags & INFORMATION_LOGITS) return (f.max - x) + f.log_sum;

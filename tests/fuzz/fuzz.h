@@ -62,9 +62,6 @@ double fuzz_number(uint64_t *state, const double *list, size_t n);
 
 /* A shape of each loss, and a setting for it; and the pass of a softmax, of which not every shape has a forward one. */
 fuzz_setting fuzz_draw_xent(fuzz *f, xent_shape *s, uint64_t *state);
-
-/* After a change of the classes: ignore_index is one of them, or below; of 0 it is said that it is meant. */
-void fuzz_ignored_fits(xent_shape *s);
 fuzz_setting fuzz_draw_pointwise(fuzz *f, pointwise_shape *s, uint64_t *state);
 fuzz_setting fuzz_draw_softmax(fuzz *f, softmax_shape *s, uint64_t *state);
 fuzz_setting fuzz_draw_distill(fuzz *f, distill_shape *s, uint64_t *state);

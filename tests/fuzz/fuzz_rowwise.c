@@ -151,7 +151,7 @@ fuzz_setting fuzz_draw_information(fuzz *f, information_shape *s, uint64_t *stat
   const case_layout l = draw_layout(state);
   *s = (information_shape){.layout = l,
                            .dtype = types[harness_pick(state, fuzz_has_f64(f) ? 4 : 3)],
-                           .targets_dtype = case_draw_label_type(state),
+                           .targets_dtype = case_draw_label_type(false, state),
                            .flags = flags[harness_pick(state, COUNT(flags))],
                            .without = (uint32_t)harness_pick(state, 3),
                            .fill = (enum information_fill)harness_pick(state, INFORMATION_FILLS)};

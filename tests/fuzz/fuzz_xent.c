@@ -31,8 +31,8 @@ static const struct {
 static uint32_t real_of(uint32_t dtype) { return dtype == CLLOSS_F64 ? CLLOSS_F64 : CLLOSS_F32; }
 
 /* Class indices, of reals by the flag. */
-static void draw_labels(xent_shape *s, uint64_t *state) {
-  s->targets_dtype = case_draw_label_type(state);
+static void draw_labels(xent_shape *s, bool group, uint64_t *state) {
+  s->targets_dtype = case_draw_label_type(group, state);
   if (case_is_real(s->targets_dtype)) s->options.flags |= CLLOSS_TARGET_INDICES;
 }
 
@@ -43,10 +43,10 @@ static fuzz_setting draw_any_types(fuzz *f, xent_shape *s, uint64_t *state) {
   do s->dtype = types[harness_pick(state, COUNT(types))];
   while (s->dtype == CLLOSS_F64 && !fuzz_has_f64(f));
   s->grad_dtype = harness_pick(state, 2) ? s->dtype : real_of(s->dtype);
-  draw_labels(s, state);
+  draw_labels(s, false, state);
   if (fuzz_one_in(state, 3)) {
     s->targets_dtype = harness_pick(state, 2) ? s->dtype : real_of(s->dtype);
-    s->options.flags = CLLOSS_TARGET_PROBABILITIES;
+    s->options.flags = 0;
   }
   return fuzz_draw_setting(f, sizes, state);
 }
@@ -60,11 +60,9 @@ static fuzz_setting draw_types(fuzz *f, xent_shape *s, uint64_t *state) {
   s->dtype = builds[i].dtype;
   s->grad_dtype = builds[i].grad_dtype;
   s->targets_dtype = builds[i].targets_dtype;
-  if (s->targets_dtype)
-    s->options.flags |= CLLOSS_TARGET_PROBABILITIES;
-  else
-    draw_labels(s, state);
-  return fuzz_draw_setting(f, builds[i].local_sizes, state);
+  const fuzz_setting setting = fuzz_draw_setting(f, builds[i].local_sizes, state);
+  if (!s->targets_dtype) draw_labels(s, setting.plan.local_size > 1, state);
+  return setting;
 }
 
 /* ---- sizes and layout ---- */
@@ -162,13 +160,6 @@ static void fit(xent_shape *s) {
     s->fill = XENT_RANDOM;
 }
 
-void fuzz_ignored_fits(xent_shape *s) {
-  clloss_xent_options *o = &s->options;
-  if (o->ignore_index >= 0) o->ignore_index %= (int64_t)s->classes;
-  o->flags &= ~(uint32_t)CLLOSS_IGNORE_ZERO;
-  if ((o->flags & CLLOSS_IGNORE_INDEX) && o->ignore_index == 0) o->flags |= CLLOSS_IGNORE_ZERO;
-}
-
 fuzz_setting fuzz_draw_xent(fuzz *f, xent_shape *s, uint64_t *state) {
   *s = (xent_shape){0};
   const fuzz_setting setting = draw_types(f, s, state);
@@ -178,7 +169,6 @@ fuzz_setting fuzz_draw_xent(fuzz *f, xent_shape *s, uint64_t *state) {
   draw_views(s, state);
   if (harness_pick(state, 2)) s->fill = (enum xent_fill)harness_pick(state, XENT_FILLS);
   fit(s);
-  fuzz_ignored_fits(s);
   return setting;
 }
 

@@ -82,8 +82,7 @@ static void forget_unbound(spoilt_described *d) {
   const spoilt_loss *loss = d->call->loss;
   for (int i = 0; i < HARNESS_ARRAYS && loss->views[i]; i++) {
     const clloss_view v = spoilt_view(loss, &d->arrays, i);
-    const bool is_real = v.dtype == CLLOSS_F32 || v.dtype == CLLOSS_F64 || v.dtype == CLLOSS_F16 ||
-                         v.dtype == CLLOSS_BF16;
+    const bool is_real = case_is_real(v.dtype);
     const clloss_view none = {.dtype = i == 0 && is_real ? v.dtype : 0};
     if (!v.mem) memcpy(d->arrays.bytes + loss->views[i], &none, sizeof none);
   }

@@ -46,10 +46,6 @@ static uint32_t key_dtype(const clloss_view *view) {
   return CLLOSS_F32;
 }
 
-static bool is_real(uint32_t dtype) {
-  return dtype == CLLOSS_F32 || dtype == CLLOSS_F64 || dtype == CLLOSS_F16 || dtype == CLLOSS_BF16;
-}
-
 static uint32_t dtype_or(const clloss_view *view, uint32_t otherwise) {
   return view->mem ? view->dtype : otherwise;
 }
@@ -99,14 +95,14 @@ static void draw_xent(fuzz *f, int pass, spoilt_shape *shape, uint64_t *state) {
   xent_shape *s = &shape->xent;
   fuzz_draw_xent(f, s, state);
   draw_layout(&s->layout, state);
-  fuzz_ignored_fits(s);
+  s->options.ignore_index %= (int64_t)s->classes;
   if (s->classes == 1) s->options.flags &= ~(uint32_t)CLLOSS_SMOOTHING_MEGATRON;
   fit_xent_fill(s);
 }
 
 static void put_xent(const spoilt_shape *shape, void *arrays, void *options) {
   (void)arrays;
-  *(clloss_xent_options *)options = shape->xent.options;
+  *(clloss_xent_options *)options = xent_options_of(&shape->xent);
 }
 
 static bool describe_xent(const void *arrays, const void *options, int pass, spoilt_shape *shape) {
@@ -138,7 +134,7 @@ static bool describe_xent(const void *arrays, const void *options, int pass, spo
                                                                                 : XENT_UPSTREAM_ONE;
   s->in_place = is_same(&x->grad, &x->logits, x->rows);
   fit_xent_fill(s);
-  return is_real(s->dtype) && is_real(s->grad_dtype) && clloss_dtype_size(s->targets_dtype);
+  return case_is_real(s->dtype) && case_is_real(s->grad_dtype) && clloss_dtype_size(s->targets_dtype);
 }
 
 /* ---- distillation ---- */
@@ -188,7 +184,7 @@ static bool describe_distill(const void *arrays, const void *options, int pass, 
     s->upstream = s->options.reduction == CLLOSS_NONE && !is_one(&x->grad_loss) ? DISTILL_UPSTREAM_ROWS
                                                                                 : DISTILL_UPSTREAM_ONE;
   s->in_place = is_same(&x->grad, &x->student, x->rows);
-  return is_real(s->dtype) && is_real(s->teacher_dtype) && is_real(s->grad_dtype);
+  return case_is_real(s->dtype) && case_is_real(s->teacher_dtype) && case_is_real(s->grad_dtype);
 }
 
 /* ---- elementwise losses ---- */
@@ -251,8 +247,8 @@ static bool describe_pointwise(const void *arrays, const void *options, int pass
   s->outputs = (x->loss.mem ? 0 : POINTWISE_NO_LOSS) | (x->element_loss.mem ? 0 : POINTWISE_NO_ELEMENT_LOSS) |
                (x->counts.mem ? POINTWISE_WITH_COUNTS : 0);
   s->in_place = is_same(&x->grad, &x->input, x->rows);
-  return clloss_pointwise_name(s->kind) && is_real(s->dtype) && is_real(s->target_dtype) &&
-         is_real(s->grad_dtype);
+  return clloss_pointwise_name(s->kind) && case_is_real(s->dtype) && case_is_real(s->target_dtype) &&
+         case_is_real(s->grad_dtype);
 }
 
 /* ---- softmax ---- */
@@ -292,7 +288,7 @@ static bool describe_softmax(const void *arrays, const void *options, int pass, 
   s->read = key_dtype(pass ? &x->output : &x->input);
   s->write = dtype_or(write, s->read);
   s->in_place = is_same(write, read, x->rows);
-  return is_real(s->read) && is_real(s->write);
+  return case_is_real(s->read) && case_is_real(s->write);
 }
 
 /* ---- surprisal and entropy ---- */
@@ -327,7 +323,7 @@ static bool describe_information(const void *arrays, const void *options, int pa
   s->targets_dtype = dtype_or(&x->targets, CLLOSS_I32);
   s->without = (x->surprisal.mem ? 0 : INFORMATION_NO_SURPRISAL) |
                (x->entropy.mem ? 0 : INFORMATION_NO_ENTROPY);
-  return is_real(s->dtype) && clloss_dtype_size(s->targets_dtype);
+  return case_is_real(s->dtype) && clloss_dtype_size(s->targets_dtype);
 }
 
 /* ---- the table ---- */
