@@ -31,10 +31,10 @@ static const struct trial {
 } trials[] = {
     /* clang-format off */
     {"lane_rows_classes",   true,  false, true,  false, 0, 16,     32u << 20, 2, {32, 15}},
-    {"lane_along_classes",  true,  false, true,  false, 0, 24,     32u << 20, 2, {256, 20}},
-    {"lane_along_classes",  true,  false, true,  false, 0, 100,    32u << 20, 2, {256, 64}},
-    {"lane_along_classes",  true,  false, true,  false, 0, 250,    32u << 20, 2, {256, 200}},
-    {"lane_along_classes",  true,  false, true,  false, 0, 500,    32u << 20, 2, {256, 512}},
+    {"lane_along_classes",  true,  false, true,  false, 0, 24,     32u << 20, 2, {384, 20}},
+    {"lane_along_classes",  true,  false, true,  false, 0, 100,    32u << 20, 2, {384, 64}},
+    {"lane_along_classes",  true,  false, true,  false, 0, 250,    32u << 20, 2, {384, 200}},
+    {"lane_along_classes",  true,  false, true,  false, 0, 500,    32u << 20, 2, {384, 512}},
     {"lane_block_bytes",    true,  false, true,  false, 0, 1000,   64u << 20, 6, {32768, 8192, 16384, 65536, 131072, 262144}},
     {"split_rows_per_unit", true,  false, true,  false, 4, 131072, 0,         2, {2, 1}},
     {"split_rows_per_unit", true,  false, true,  false, 8, 131072, 0,         2, {2, 4}},

@@ -11,7 +11,7 @@
 /* clang-format off */
 #define CLLOSS__TUNING_LIST(X)                                                                                \
   X(lane_rows_classes,   32,      0,    4096)     /* up to so many classes a lane work-group takes sixteen rows at once */ \
-  X(lane_along_classes,  256,     0,    4096)     /* beyond a tile's sixteen and up to so many the same, where a loss walks each row */ \
+  X(lane_along_classes,  384,     0,    4096)     /* beyond a tile's sixteen and up to so many the same, where a loss walks each row */ \
   X(lane_block_bytes,    32768,   1024, 1 << 28)  /* of logits that a lane work-group owns: scheduling it shouldn't show */ \
   X(split_classes,       8192,    128,  SIZE_MAX) /* from so many classes a row may be split */               \
   X(split_slice_classes, 4096,    64,   SIZE_MAX) /* and each slice has at least so many */                   \
