@@ -17,6 +17,8 @@ bool device_broken(const engine *e, const char *what, clloss_status status) {
 
 static void shut(engine *e) {
   device *s = e->state;
+  if (s->queue && !clFinish(s->queue)) program_cache_write(&s->programs, s->ctx);
+  program_cache_free(&s->programs);
   device_free_elements(&s->elements);
   clloss_ctx_destroy(&s->ctx);
   if (s->queue) clReleaseCommandQueue(s->queue);
@@ -41,6 +43,9 @@ static bool start(engine *e, cl_device_id id) {
   if (!s->context) return device_broken(e, "no OpenCL context", status);
   s->queue = clCreateCommandQueue(s->context, id, 0, &status);
   if (!s->queue) return device_broken(e, "no command queue", status);
+  program_cache_read(&s->programs, id);
+  options.programs = s->programs.bytes;
+  options.programs_size_bytes = s->programs.size;
   status = clloss_ctx_create(&s->ctx, s->context, id, &options);
   if (!status) return true;
   return device_broken(e, *text ? text : "no ctx", status);

@@ -4,6 +4,8 @@
 
 #include "engine.h"
 
+#include "program_cache.h"
+
 #include <clloss/clloss.h>
 
 /* Tensors of a part of an elementwise loss; kept from one part to the next of the same size. */
@@ -18,6 +20,7 @@ typedef struct device {
   cl_context context;
   cl_command_queue queue;
   clloss_ctx *ctx;
+  program_cache programs;
   device_elements elements;
 } device;
 

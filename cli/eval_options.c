@@ -149,7 +149,11 @@ static const char conclusion[] =
     "probability outside [0, 1], makes the loss NaN, which is a result like any other, and counts in\n"
     "bad_targets. Gradient and losses of rows are f4, or f8 where INPUT is stored as f64. Output files "
     "appear\n"
-    "only if everything succeeded. Exit status: 0, 1 for a failure, 2 for bad usage.\n";
+    "only if everything succeeded. Exit status: 0, 1 for a failure, 2 for bad usage.\n"
+    "\n"
+    "What a device's compiler made of the kernels is kept for the next time in CLLOSS_CACHE_DIR, which may "
+    "be\n"
+    "empty for nowhere, else in ~/.cache/clloss or clloss below XDG_CACHE_HOME.\n";
 
 void eval_options_help(FILE *to) {
   fputs(introduction, to);

@@ -102,6 +102,70 @@ static clloss_status fused(stage *s) {
 static bool fused_right(stage *s) { return problem_right(&s->p, FUSED, s->queue); }
 static bool calls_work(stage *s) { return open_poison(s) && fused(s) == CLLOSS_SUCCESS && fused_right(s); }
 
+/* ---- programs ---- */
+
+/* In two calls, as everybody does; the room for it is nothing that is to fail. */
+static clloss_status take_blob(stage *s) {
+  size_t size = 0;
+  clloss_status status = clloss_ctx_programs(s->ctx, NULL, 0, &size);
+  if (status) return status;
+  if (size > s->blob_bytes) return CLLOSS_SIZE;
+  return clloss_ctx_programs(s->ctx, s->blob, s->blob_bytes, &size);
+}
+
+static bool open_blob(stage *s) {
+  /* idle, as docs/devices.md tells of PoCL 3.1 */
+  if (!open_used(s) || clFinish(s->queue) || clloss_ctx_programs(s->ctx, NULL, 0, &s->blob_bytes))
+    return false;
+  s->blob = malloc(s->blob_bytes);
+  return s->blob && clloss_ctx_programs(s->ctx, s->blob, s->blob_bytes, &s->blob_bytes) == CLLOSS_SUCCESS;
+}
+static void close_blob(stage *s) {
+  clloss_ctx_destroy(&s->made);
+  free(s->blob);
+  s->blob = NULL;
+}
+
+static clloss_status make_with(stage *s, clloss_ctx_options options) {
+  options.struct_size = sizeof options;
+  options.message = s->message;
+  options.message_size_bytes = sizeof s->message;
+  options.family = s->family;
+  return clloss_ctx_create(&s->made, s->f.context, s->f.device, &options);
+}
+static clloss_status make_of_blob(stage *s) {
+  return make_with(s, (clloss_ctx_options){.programs = s->blob, .programs_size_bytes = s->blob_bytes});
+}
+static clloss_status make_sharing(stage *s) { return make_with(s, (clloss_ctx_options){.share = s->ctx}); }
+
+/* It took the blob, and nothing that it compiled. */
+static bool takes_blob(stage *s) {
+  clloss_ctx_stats stats = {.struct_size = sizeof stats};
+  if (!s->made && make_of_blob(s)) return false;
+  return !*s->message && open_poison(s) && !problem_run(&s->p, FUSED, s->made, s->queue, 0, NULL, NULL) &&
+         fused_right(s) && !clloss_ctx_get_stats(s->made, &stats) && stats.programs_loaded > 0;
+}
+static bool shares(stage *s) {
+  clloss_ctx_stats stats = {.struct_size = sizeof stats};
+  return open_poison(s) && !problem_run(&s->p, FUSED, s->made, s->queue, 0, NULL, NULL) && fused_right(s) &&
+         !clloss_ctx_get_stats(s->made, &stats) && stats.programs_built + stats.programs_loaded == 0;
+}
+
+/* The first call of a ctx that has a blob. */
+static clloss_status fused_of_blob(stage *s) {
+  clloss_ctx_destroy(&s->made);
+  clloss_status status = make_of_blob(s);
+  if (status) return status;
+  status = problem_run(&s->p, FUSED, s->made, s->queue, 0, NULL, NULL);
+  if (status) snprintf(s->message, sizeof s->message, "%s", clloss_ctx_message(s->made));
+  return status;
+}
+
+static clloss_status ask_key(stage *s) {
+  char key[CLLOSS_KEY_BYTES];
+  return clloss_programs_key(s->f.device, key, sizeof key);
+}
+
 static clloss_status prebuild(stage *s) {
   const clloss_xent x = problem_xent(&s->p, FUSED);
   const clloss_call call = {.call = CLLOSS_CALL_XENT_FUSED, .arrays = &x, .options = &s->p.options};
@@ -356,6 +420,10 @@ const fault_row fault_rows[] = {
     {"clloss_pointwise_workspace", "", QUIET, .step = pointwise_size},
 
     {"clloss_ctx_create", "", FAULTS_ONCE, .step = make_ctx, .right = made_ctx_works, .close = drop_made},
+    {"clloss_ctx_create", "of programs in a blob", FAULTS_ONCE, .open = open_blob, .step = make_of_blob, .right = takes_blob, .close = close_blob},
+    {"clloss_ctx_create", "of programs of another", FAULTS_ONCE, .open = open_used, .step = make_sharing, .right = shares, .close = drop_made},
+    {"clloss_ctx_programs", "", OPENCL, .open = open_blob, .step = take_blob, .right = takes_blob, .close = close_blob},
+    {"clloss_programs_key", "", FAULTS_ONCE | FAULTS_MUTE, .step = ask_key},
     {"clloss_ctx_destroy", "", QUIET, .open = open_made, .step = destroy_ctx, .close = drop_made},
     {"clloss_ctx_trim", "", OPENCL, .open = open_used, .step = trim, .right = calls_work, .deaf = {{"clGetEventInfo", 8}}},
     {"clloss_ctx_prebuild", "", OPENCL, .step = prebuild, .right = calls_work, POOL},
@@ -395,6 +463,8 @@ const fault_row fault_rows[] = {
     {"clloss_xent_fused", "on a queue out of order", FAULTS_LOOSE | FAULTS_WAITS | FAULTS_EVENT, .open = open_poison, .step = fused, .right = fused_right, .close = drop_wait, POOL},
     {"clloss_xent_fused", "while all workspace is taken", FAULTS_WAITS | FAULTS_EVENT, .open = open_full, .step = fused, .right = open_gate, .close = close_full,
      .deaf = {{"clGetEventInfo", 32}, {"clGetCommandQueueInfo", 8}, {"realloc", 1}}},
+    {"clloss_xent_fused", "of programs in a blob", OPENCL, .open = open_blob, .step = fused_of_blob, .right = fused_right, .close = close_blob,
+     .deaf = {{"clCreateProgramWithBinary", 2}, {"clBuildProgram", 2}, {"clGetEventInfo", 1}, {"realloc", 1}}},
     {"clloss_xent_host", "in the host's memory", OPENCL, .open = open_host, .step = run_host, .right = host_right, .close = close_host, .deaf = {{"clEnqueueMarkerWithWaitList", 3}, {"clWaitForEvents", 3}, {"realloc", 1}, {"map", 1}}},
     {"clloss_xent_host", "by copies", FAULTS_COPIES, .open = open_host, .step = run_host, .right = host_right, .close = close_host, .deaf = {{"clEnqueueMarkerWithWaitList", 3}, {"clWaitForEvents", 3}, {"realloc", 1}}},
 };

@@ -17,7 +17,8 @@ enum {
   FAULTS_EVENT = 16,  /* made with `done` */
   FAULTS_WAITS = 32,  /* … and with a wait list */
   FAULTS_COPIES = 64, /* as on a device that doesn't share the host's memory */
-  FAULTS_LOOSE = 128  /* on a queue out of order */
+  FAULTS_LOOSE = 128, /* on a queue out of order */
+  FAULTS_MUTE = 256   /* it has nowhere to leave a message */
 };
 
 /* What a row works with. */
@@ -39,6 +40,8 @@ typedef struct stage {
   const clloss_view *views; /* of the harness's arrays */
   cl_event gate;            /* what the calls on the other queues wait for */
   cl_command_queue others[8];
+  unsigned char *blob; /* of the ctx's programs */
+  size_t blob_bytes;
 } stage;
 
 typedef struct fault_row {

@@ -78,6 +78,8 @@
     (a, b, c, d, err), live[LAYER_BUFFER]++;)                                                                   \
   X(cl_program, clCreateProgramWithSource, (cl_context a, cl_uint b, const char **c, const size_t *d,           \
     cl_int *err), (a, b, c, d, err), live[LAYER_PROGRAM]++;)                                                    \
+  X(cl_program, clCreateProgramWithBinary, (cl_context a, cl_uint b, const cl_device_id *c, const size_t *d,    \
+    const unsigned char **e, cl_int *f, cl_int *err), (a, b, c, d, e, f, err), live[LAYER_PROGRAM]++;)          \
   X(cl_kernel, clCreateKernel, (cl_program a, const char *b, cl_int *err), (a, b, err), NOTE_KERNEL(b);          \
     forget_local(made);)                                                                                        \
   X(cl_event, clCreateUserEvent, (cl_context a, cl_int *err), (a, err), live[LAYER_EVENT]++;)                   \

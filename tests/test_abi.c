@@ -14,10 +14,10 @@
 /* clang-format off */
 #define MEMBERS_clloss_ctx_options(M) \
   M(struct_size) M(message) M(message_size_bytes) M(family) M(local_size) M(rows_per_group) M(slices) \
-  M(tuning)
+  M(tuning) M(programs) M(programs_size_bytes) M(share)
 #define MEMBERS_clloss_ctx_stats(M) \
   M(struct_size) M(programs_built) M(kernels_enqueued) M(work_groups_enqueued) M(pool_bytes) M(pool_peak_bytes) \
-  M(pool_allocations)
+  M(pool_allocations) M(programs_loaded)
 #define MEMBERS_clloss_view(M) M(mem) M(offset) M(row_stride) M(class_stride) M(dtype) M(flags) M(reserved)
 #define MEMBERS_clloss_xent(M) \
   M(struct_size) M(rows) M(classes) M(inner) M(logits) M(targets) M(class_weight) M(row_weight) M(loss) M(row_loss) \
@@ -59,8 +59,8 @@ static void check_layouts(void) {
     MEMBERS_##type(MEMBER) CHECK_EQ(at, sizeof s);     \
     if (sizeof(void *) == 8) CHECK_EQ(sizeof s, size); \
   } while (0)
-  LAYOUT(clloss_ctx_options, 56);
-  LAYOUT(clloss_ctx_stats, 56);
+  LAYOUT(clloss_ctx_options, 80);
+  LAYOUT(clloss_ctx_stats, 64);
   LAYOUT(clloss_view, 48); /* embedded by value: frozen from the first release */
   LAYOUT(clloss_xent, 800);
   LAYOUT(clloss_xent_options, 88);

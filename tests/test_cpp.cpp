@@ -72,6 +72,16 @@ static void losses(const device &d) {
   y.download(CLLOSS_BF16, wide, d.queue);
   CHECK(wide[0] == 0 && wide[1] == 0);
 
+  clFinish(d.queue);
+  const std::vector<unsigned char> blob = ctx.programs();
+  clloss_ctx_options with = {};
+  with.programs = blob.data();
+  with.programs_size_bytes = blob.size();
+  clloss_ctx_options beside = {};
+  beside.share = ctx.get();
+  const clloss::context loaded(d.context, d.id, with), shared(d.context, d.id, beside);
+  CHECK(loaded.programs() == blob && shared.programs() == blob);
+
   const cl_event raw = done.release();
   CHECK(raw && !done() && clReleaseEvent(raw) == CL_SUCCESS);
   done = std::move(events[0]);

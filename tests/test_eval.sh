@@ -245,4 +245,33 @@ for engine in --reference --device=0; do
   done
 done
 
+# Compiled kernels are kept: a second run, which compiles nothing, leaves the file as it is, one that finds it damaged puts a good one
+# in its place, and no folder to write in is no fault.
+cached() { CLLOSS_CACHE_DIR=$1 softmax x.npy t.npy --device 0 --json >out 2>err; }
+inode() { ls -i cache/deep/*.programs; }
+cached cache/deep
+check "cache: a first run: $(cat err)" test $? = 0
+check "cache: one file" test "$(find cache -type f | wc -l)" = 1
+inode >first_inode
+cached cache/deep
+check "cache: the same file" test "$(inode)" = "$(cat first_inode)"
+check "cache: loss" field_is 3e-6 loss 1.0397207708399179
+for damage in 'head -c 1000' 'sed s/clloss/CLLOSS/' 'tr a b' :; do
+  file=$(echo cache/deep/*.programs)
+  $damage <"$file" >damaged
+  cp damaged "$file"
+  inode >first_inode
+  cached cache/deep
+  check "cache: $damage: $(cat err)" test $? = 0
+  check "cache: $damage: loss" field_is 3e-6 loss 1.0397207708399179
+  check "cache: $damage: nothing is said" test ! -s err
+  check "cache: $damage: another file" test "$(inode)" != "$(cat first_inode)"
+done
+for folder in '' /proc/nowhere x.npy/below /dev/null; do
+  cached "$folder"
+  check "cache in '$folder': $(cat err)" test $? = 0
+  check "cache in '$folder': nothing is said" test ! -s err
+done
+check "cache: nothing is left beside the file" test "$(find cache -type f | wc -l)" = 1
+
 verdict

@@ -64,6 +64,7 @@ static bool disarm(const fault *x) {
 /* ---- the call ---- */
 
 static void check_message(void) {
+  if (the.row->traits & FAULTS_MUTE) return;
   const char *text = *the.message                      ? the.message
                      : the.row->traits & FAULTS_TENSOR ? clloss_tensor_message(the.tensor)
                                                        : clloss_ctx_message(the.ctx);
@@ -176,10 +177,13 @@ static void strip(clloss_ctx *ctx) {
     p->n_kernels = 0;
   }
   if (how_warm == NO_KERNELS) return;
-  clloss__programs_release(programs);
-  clloss__programs_free(programs);
-  programs->list = NULL;
-  programs->n = 0;
+  const clloss__programs before = *programs;
+  clloss__program_set *const fresh = clloss__set_create(before.set->context, before.set->device,
+                                                        before.set->cpu);
+  CHECK(fresh != NULL);
+  *programs = (clloss__programs){
+      .set = fresh, .group = before.group, .probed = before.probed, .found = before.found};
+  clloss__programs_end(&(clloss__programs){.set = before.set, .list = before.list, .n = before.n}, false);
 }
 
 static void run(const fault_row *row) {

@@ -1,6 +1,8 @@
 /* Making and ending a ctx. */
 #include "ctx.h"
 
+#include "program_blob.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +49,24 @@ static clloss_status check_device(clloss_ctx *ctx) {
   return CLLOSS_SUCCESS;
 }
 
+/* Another's set of programs, or one of the ctx's own. */
+static clloss_status take_set(clloss_ctx *ctx, clloss_ctx *share) {
+  if (!share) {
+    ctx->programs.set = clloss__set_create(ctx->context, ctx->device, ctx->planner.facts.cpu);
+    return ctx->programs.set ? CLLOSS_SUCCESS
+                             : clloss__fail(ctx, CL_OUT_OF_HOST_MEMORY, "no memory for a ctx's programs");
+  }
+  if (share->pid != ctx->pid)
+    return clloss__fail(ctx, CLLOSS_FORKED, "share: a ctx made by process %ld, here in its child %ld",
+                        share->pid, ctx->pid);
+  if (share->context != ctx->context || share->device != ctx->device)
+    return clloss__fail(ctx, CLLOSS_DEVICE, "share: a ctx of another %s",
+                        share->context != ctx->context ? "context" : "device");
+  clloss__set_join(share->programs.set);
+  ctx->programs.set = share->programs.set;
+  return CLLOSS_SUCCESS;
+}
+
 static clloss_status set_up(clloss_ctx *ctx, const clloss_ctx_options *options) {
   ctx->pid = clloss__pid();
   clloss_status status = check_device(ctx);
@@ -61,11 +81,19 @@ static clloss_status set_up(clloss_ctx *ctx, const clloss_ctx_options *options) 
     status = clloss__tuning_read(&ctx->message, options->tuning, &ctx->planner.tuning);
   }
   if (status != CLLOSS_SUCCESS) return status;
-  ctx->pool.context = ctx->programs.context = ctx->context;
-  ctx->programs.device = ctx->device;
-  ctx->programs.cpu = ctx->planner.facts.cpu;
+  ctx->pool.context = ctx->context;
   ctx->programs.group = clloss__plan_team(&ctx->planner)->group;
-  return CLLOSS_SUCCESS;
+  return take_set(ctx, options->share);
+}
+
+/* A blob that is none for this ctx costs what it was to save, and is no error: why says what was wrong with it. */
+static clloss_status take_blob(clloss_ctx *ctx, const clloss_ctx_options *options, clloss__message *why) {
+  if (!options->programs) return CLLOSS_SUCCESS;
+  const clloss_status status = clloss__blob_read(ctx->programs.set, why, options->programs,
+                                                 options->programs_size_bytes);
+  if (status == CLLOSS_VALUE) return CLLOSS_SUCCESS;
+  if (status != CLLOSS_SUCCESS) clloss__fail(ctx, status, "%s", why->text);
+  return status;
 }
 
 /* Into the caller's place for a message, which counts in every struct that holds it whole: one that is refused for its
@@ -94,6 +122,7 @@ clloss_status clloss_ctx_create(clloss_ctx **out, cl_context context, cl_device_
     return CL_OUT_OF_HOST_MEMORY;
   }
   clloss_ctx_options read = {0};
+  clloss__message why = {{0}};
   clloss_status status = CLLOSS_SUCCESS;
   if (options) status = clloss__read_struct(&ctx->message, "options", &read, sizeof read, options);
   if (status == CLLOSS_SUCCESS && (!context || !device)) {
@@ -104,13 +133,15 @@ clloss_status clloss_ctx_create(clloss_ctx **out, cl_context context, cl_device_
     ctx->device = device;
     status = set_up(ctx, &read);
   }
+  if (status == CLLOSS_SUCCESS) status = take_blob(ctx, &read, &why);
   if (status == CLLOSS_SUCCESS) {
     const cl_int error = clRetainContext(context);
     if (error != CL_SUCCESS)
       status = clloss__say_opencl(&ctx->message, error, "clRetainContext", "keeping the context");
   }
-  tell(options, status == CLLOSS_SUCCESS ? "" : ctx->message.text);
+  tell(options, status == CLLOSS_SUCCESS ? why.text : ctx->message.text);
   if (status != CLLOSS_SUCCESS) {
+    clloss__programs_end(&ctx->programs, false);
     free(ctx);
     return status;
   }
@@ -123,13 +154,13 @@ void clloss_ctx_destroy(clloss_ctx **pointer) {
   clloss_ctx *ctx = *pointer;
   *pointer = NULL;
   /* In a forked child every OpenCL call may hang: the parent's objects are the parent's to release. */
-  if (ctx->pid == clloss__pid()) {
+  const bool in_child = ctx->pid != clloss__pid();
+  if (!in_child) {
     clloss__held_release(&ctx->held);
     clloss__pool_release(&ctx->pool);
-    clloss__programs_release(&ctx->programs);
-    clReleaseContext(ctx->context);
   }
-  clloss__programs_free(&ctx->programs);
+  clloss__programs_end(&ctx->programs, in_child);
+  if (!in_child) clReleaseContext(ctx->context);
   clloss__held_free(&ctx->held);
   free(ctx);
 }
@@ -143,6 +174,7 @@ clloss_status clloss_ctx_get_stats(clloss_ctx *ctx, clloss_ctx_stats *stats) {
   const clloss_status status = clloss__read_struct(&ctx->message, "stats", &now, sizeof now, stats);
   if (status != CLLOSS_SUCCESS) return status;
   now.programs_built = ctx->programs.n_built;
+  now.programs_loaded = ctx->programs.n_loaded;
   now.kernels_enqueued = ctx->kernels_enqueued;
   now.work_groups_enqueued = ctx->work_groups_enqueued;
   now.pool_bytes = ctx->pool.bytes;
@@ -150,6 +182,20 @@ clloss_status clloss_ctx_get_stats(clloss_ctx *ctx, clloss_ctx_stats *stats) {
   now.pool_allocations = ctx->pool.allocations;
   memcpy(stats, &now, now.struct_size < sizeof now ? now.struct_size : sizeof now);
   return CLLOSS_SUCCESS;
+}
+
+clloss_status clloss_programs_key(cl_device_id device, char *key, size_t room_bytes) {
+  if (!device || !key) return CLLOSS_NULL_ARGUMENT;
+  if (room_bytes < CLLOSS_KEY_BYTES) return CLLOSS_SIZE;
+  return clloss__blob_key(NULL, device, key);
+}
+
+clloss_status clloss_ctx_programs(clloss_ctx *ctx, void *blob, size_t room_bytes, size_t *size_bytes) {
+  if (!ctx) return CLLOSS_NULL_ARGUMENT;
+  const clloss_status status = clloss__enter(ctx);
+  if (status != CLLOSS_SUCCESS) return status;
+  if (!size_bytes) return clloss__fail(ctx, CLLOSS_NULL_ARGUMENT, "size_bytes: NULL");
+  return clloss__blob_write(ctx->programs.set, &ctx->message, blob, room_bytes, size_bytes);
 }
 
 clloss_status clloss_ctx_trim(clloss_ctx *ctx) {

@@ -188,8 +188,8 @@ static clloss_status probe_shuffles(clloss__message *message, cl_context context
     if (!shuffles[i].how) continue;
     const size_t at = strlen(found->options);
     snprintf(found->options + at, sizeof found->options - at, " -DCLLOSS_WARP=%zu", width);
-    found->how = shuffles[i].how;
-    if (*shuffles[i].standard) found->standard = shuffles[i].standard;
+    snprintf(found->how, sizeof found->how, "%s", shuffles[i].how);
+    if (*shuffles[i].standard) snprintf(found->standard, sizeof found->standard, "%s", shuffles[i].standard);
   }
   free(extensions);
   return status;

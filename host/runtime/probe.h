@@ -10,8 +10,8 @@
 typedef struct {
   char options
       [256]; /* a -D, with a blank before it, for everything that the compiler has of what kernels use where they can */
-  const char *standard; /* of OpenCL C, that it takes for these */
-  const char *how;      /* the group team's items fold what they have found: words for a plan */
+  char standard[8]; /* of OpenCL C, that it takes for these */
+  char how[24];     /* the group team's items fold what they have found: words for a plan */
 } clloss__probed;
 
 /* A trial that isn't built means that kernels do without; any other error of OpenCL's comes back, with a message. cpu: the

@@ -58,13 +58,22 @@ typedef struct clloss_ctx_options {
   uint64_t rows_per_group; /* rows that one work-group owns */
   uint64_t slices;         /* work-groups per row of the split family, 2 … 64 */
   const char *tuning; /* what `clloss tune` wrote for this device, NUL-terminated; read during the call */
+  /* Compiled programs, so that this ctx compiles none that are there: what clloss_ctx_programs wrote in an earlier process, read
+   * during the call; and another ctx of the same context and device, in use by another thread or not, from which on both have
+   * all programs that either of them compiles. It may end before this one. */
+  const void *programs;
+  size_t programs_size_bytes;
+  clloss_ctx *share;
 } clloss_ctx_options;
 
 /* Makes a ctx for one device of one cl_context. It retains the context, keeps the compiled kernels and a pool of
- * workspace, and enqueues nothing. Kernels are compiled at their first use.
+ * workspace, and enqueues nothing. Kernels are compiled at their first use. options->programs that are of another library,
+ * device or driver, cut or damaged are left alone: the ctx compiles, and options->message says why.
  *   CLLOSS_NULL_ARGUMENT  out, context or device is NULL
  *   CLLOSS_STRUCT_SIZE    options->struct_size
- *   CLLOSS_DEVICE         the device isn't in the context, isn't available, has no compiler, or is big-endian
+ *   CLLOSS_DEVICE         the device isn't in the context, isn't available, has no compiler, or is big-endian; `share` is of
+ *                         another context or device
+ *   CLLOSS_FORKED         `share` was made by the process that this one was forked from
  *   CLLOSS_PLAN           an override that the device can't run; a tuning text that isn't one
  *   CL_OUT_OF_HOST_MEMORY, or whatever OpenCL answers to queries about context and device
  * On failure *out is NULL and options->message says why, also of a struct_size that is refused, unless it is too small to
@@ -99,6 +108,26 @@ typedef struct clloss_call {
  *   CL_BUILD_PROGRAM_FAILURE (the log is the message), or OpenCL's. Calls before the one at fault stay compiled. */
 CLLOSS_API clloss_status clloss_ctx_prebuild(clloss_ctx *ctx, const clloss_call *calls, size_t n_calls);
 
+/* The programs that this ctx, and those that it shares with, have compiled or were given, as one blob of bytes for
+ * clloss_ctx_options.programs: a program's first result takes seconds where kernels are compiled, and a fraction of one where they
+ * are loaded. Let the device be idle: PoCL 3.1 ends the process where a kernel runs meanwhile, and PoCLs take some seconds, as they
+ * compile all kernels of a program then. blob NULL: *size_bytes alone, which grows with what is compiled meanwhile. The library
+ * writes no file; where to keep a blob, and for how long, is the caller's choice, and a blob is as trustworthy as the place
+ * where it lay: drivers run what is in it.
+ *   CLLOSS_NULL_ARGUMENT  ctx, size_bytes
+ *   CLLOSS_SIZE           blob's room_bytes are fewer than *size_bytes, which says how many are needed
+ *   CLLOSS_FORKED, CL_OUT_OF_HOST_MEMORY, or what OpenCL answers to queries about programs */
+CLLOSS_API clloss_status clloss_ctx_programs(clloss_ctx *ctx, void *blob, size_t room_bytes,
+                                             size_t *size_bytes);
+
+/* What a blob of this library for this device has to be of, NUL-terminated and fit for a file's name: the library's version and
+ * kernels, and the device and driver. Another key's blob is of no use. key has room for CLLOSS_KEY_BYTES.
+ *   CLLOSS_NULL_ARGUMENT  device, key
+ *   CLLOSS_SIZE           room_bytes
+ *   CL_OUT_OF_HOST_MEMORY, or what OpenCL answers to queries about the device */
+enum { CLLOSS_KEY_BYTES = 64 };
+CLLOSS_API clloss_status clloss_programs_key(cl_device_id device, char *key, size_t room_bytes);
+
 /* Counts since the ctx was made. They depend on the calls alone, never on the clock; only on several queues, or one
  * out of order, does what the pool holds depend on which calls have ended. */
 typedef struct clloss_ctx_stats {
@@ -109,6 +138,8 @@ typedef struct clloss_ctx_stats {
   uint64_t pool_bytes;       /* workspace that the pool holds now */
   uint64_t pool_peak_bytes;  /* its high-water mark */
   uint64_t pool_allocations; /* OpenCL buffers that the pool ever created */
+  uint64_t
+      programs_loaded; /* of options.programs; those that a sharing ctx compiled or loaded count there alone */
 } clloss_ctx_stats;
 
 /* CLLOSS_NULL_ARGUMENT, CLLOSS_STRUCT_SIZE */

@@ -296,6 +296,15 @@ public:
     if (status != CLLOSS_SUCCESS) throw error(status, clloss_ctx_message(get()));
   }
 
+  /* The compiled programs, for clloss_ctx_options.programs of a later process. */
+  std::vector<unsigned char> programs() const {
+    std::size_t size = 0;
+    check(clloss_ctx_programs(get(), nullptr, 0, &size));
+    std::vector<unsigned char> blob(size);
+    check(clloss_ctx_programs(get(), blob.data(), blob.size(), &size));
+    return blob;
+  }
+
   /* forward, backward and fused of any loss, with options or without. */
 #define CLLOSS_HPP_CALL(loss, pass)                                                                      \
   event pass(const clloss_##loss &what, const clloss_##loss##_options &options, queue on,                \
