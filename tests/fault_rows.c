@@ -166,6 +166,22 @@ static clloss_status ask_key(stage *s) {
   return clloss_programs_key(s->f.device, key, sizeof key);
 }
 
+static clloss_status cast(stage *s) {
+  const clloss_cast_arrays arrays = {.struct_size = sizeof arrays,
+                                     .rows = s->p.rows,
+                                     .classes = s->p.classes,
+                                     .input = clloss_view_of(s->p.mem[LOGITS], CLLOSS_F32),
+                                     .output = clloss_view_of(s->p.mem[GRAD], CLLOSS_F16)};
+  return clloss_cast(s->ctx, &arrays, s->queue, n_wait(s), wait_list(s), done(s));
+}
+static bool cast_right(stage *s) {
+  enum { SOME = 32 };
+  uint16_t got[SOME], expected[SOME];
+  return !clEnqueueReadBuffer(s->queue, s->p.mem[GRAD], CL_TRUE, 0, sizeof got, got, 0, NULL, NULL) &&
+         !clloss_convert(CLLOSS_F16, expected, CLLOSS_F32, s->p.logits, SOME) &&
+         !memcmp(got, expected, sizeof got);
+}
+
 static clloss_status prebuild(stage *s) {
   const clloss_xent x = problem_xent(&s->p, FUSED);
   const clloss_call call = {.call = CLLOSS_CALL_XENT_FUSED, .arrays = &x, .options = &s->p.options};
@@ -465,6 +481,7 @@ const fault_row fault_rows[] = {
      .deaf = {{"clGetEventInfo", 32}, {"clGetCommandQueueInfo", 8}, {"realloc", 1}}},
     {"clloss_xent_fused", "of programs in a blob", OPENCL, .open = open_blob, .step = fused_of_blob, .right = fused_right, .close = close_blob,
      .deaf = {{"clCreateProgramWithBinary", 2}, {"clBuildProgram", 2}, {"clGetEventInfo", 1}, {"realloc", 1}}},
+    {"clloss_cast", "", FAULTS_WAITS | FAULTS_EVENT, .open = open_poison, .step = cast, .right = cast_right, .close = drop_wait, POOL},
     {"clloss_xent_host", "in the host's memory", OPENCL, .open = open_host, .step = run_host, .right = host_right, .close = close_host, .deaf = {{"clEnqueueMarkerWithWaitList", 3}, {"clWaitForEvents", 3}, {"realloc", 1}, {"map", 1}}},
     {"clloss_xent_host", "by copies", FAULTS_COPIES, .open = open_host, .step = run_host, .right = host_right, .close = close_host, .deaf = {{"clEnqueueMarkerWithWaitList", 3}, {"clWaitForEvents", 3}, {"realloc", 1}}},
 };

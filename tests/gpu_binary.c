@@ -60,7 +60,8 @@ int main(int argc, char **argv) {
   clloss__device facts;
   error = clloss__device_read(&message, device, &facts);
   if (error != CL_SUCCESS) return fail(message.text, error);
-  clloss__programs programs = {.context = context, .device = device, .cpu = facts.cpu, .group = true};
+  clloss__programs programs = {.set = clloss__set_create(context, device, facts.cpu), .group = true};
+  if (!programs.set) return fail("memory", CL_OUT_OF_HOST_MEMORY);
   clloss__kernel *kernel;
   error = clloss__program_kernel(&programs, &message, argv[1], &how, argv[4], &kernel);
   if (error != CL_SUCCESS) return fail(message.text, error);

@@ -68,6 +68,8 @@ static void losses(const device &d) {
   CHECK(near(out[0], 0));
   ctx.fused(clloss::pointwise(CLLOSS_HUBER, 1, 2).input(x).target(x).loss(one).grad(y),
             clloss::pointwise_options().delta(0.5).reduction(CLLOSS_SUM), d.queue);
+  clloss::tensor half(ctx, CLLOSS_F16, 1, 2);
+  ctx.cast(1, 2, x.view(), half.view(), d.queue).wait();
   uint16_t wide[2];
   y.download(CLLOSS_BF16, wide, d.queue);
   CHECK(wide[0] == 0 && wide[1] == 0);

@@ -20,14 +20,17 @@ static const char *dtype_macro(uint32_t dtype) {
 }
 
 /* Denormals are flushed in f32: the gradient of a class that is 75 nats behind would be one, and a processor that makes
- * denormals in microcode took 4 times as long over a row of them (measured). Nothing above 2^-126 is lost. */
+ * denormals in microcode took 4 times as long over a row of them (measured). Nothing above 2^-126 is lost. Not where f64 is cast to or
+ * from (t, kernels/cast), which keeps all. */
 static void write_options(const clloss__programs *all, const clloss__build *how, char *text, size_t size) {
   const bool f64 = how->types.x == CLLOSS_F64;
   const clloss__shape *s = &how->shape;
   size_t n = (size_t)snprintf(text, size, "-cl-std=CL%s%s%s -DCLLOSS_REAL=%s -DCLLOSS_X=%s -DCLLOSS_G=%s",
                               all->found.standard, all->found.options,
-                              f64 ? " -DCLLOSS_REAL_F64" : " -cl-denorms-are-zero", f64 ? "F64" : "F32",
-                              dtype_macro(how->types.x), dtype_macro(how->types.g));
+                              f64                          ? " -DCLLOSS_REAL_F64"
+                              : how->types.t == CLLOSS_F64 ? ""
+                                                           : " -cl-denorms-are-zero",
+                              f64 ? "F64" : "F32", dtype_macro(how->types.x), dtype_macro(how->types.g));
   if (how->types.t) n += (size_t)snprintf(text + n, size - n, " -DCLLOSS_T=%s", dtype_macro(how->types.t));
   if (s->items)
     n += (size_t)snprintf(text + n, size - n, " -DCLLOSS_TEAM_GROUP%s -DCLLOSS_ITEMS=%u",

@@ -224,6 +224,25 @@ CLLOSS_API clloss_status clloss_tensor_download_as(const clloss_tensor *tensor, 
 CLLOSS_API clloss_status clloss_convert(uint32_t to_dtype, void *to, uint32_t from_dtype, const void *from,
                                         size_t n);
 
+/* The same conversion on the device, of reals: rows × classes elements, each view with an offset and strides of its own. So logits
+ * of one type become those of another for a library that doesn't know theirs, as CLBlast doesn't know bf16. The two must not
+ * overlap. Subnormal numbers are kept in every type. */
+typedef struct clloss_cast_arrays {
+  size_t struct_size;
+  size_t rows, classes; /* elements: [rows][classes] */
+  clloss_view input;    /* CLLOSS_F32, F64, F16, BF16 */
+  clloss_view output;   /* the same */
+} clloss_cast_arrays;
+
+/*   CLLOSS_NULL_ARGUMENT   ctx, arrays, queue; a wait list NULL with n_wait > 0 or the reverse
+ *   CLLOSS_STRUCT_SIZE, CLLOSS_SIZE, CLLOSS_DTYPE, CLLOSS_OPTION (a view's flags), CLLOSS_STRIDE, CLLOSS_MISSING_VIEW,
+ *   CLLOSS_BUFFER_SIZE, CLLOSS_ALIGNMENT, CLLOSS_OVERLAP, CLLOSS_ACCESS, CLLOSS_MEMORY_CONTEXT, CLLOSS_QUEUE, CLLOSS_FORKED
+ *   CLLOSS_DEVICE          f64 on a device without
+ *   CL_BUILD_PROGRAM_FAILURE (the log is the message), or OpenCL's */
+CLLOSS_API clloss_status clloss_cast(clloss_ctx *ctx, const clloss_cast_arrays *arrays,
+                                     cl_command_queue queue, cl_uint n_wait, const cl_event *wait,
+                                     cl_event *done);
+
 /* Makes the whole tensor addressable by the host until unmap, for reading and writing; kernels must not use it
  * meanwhile. `done` as for upload: without it the call returns when *host may be used. One map at a time. On failure *host
  * is NULL and the tensor isn't mapped; should `done` fail, it is until unmap, and *host may not be used.

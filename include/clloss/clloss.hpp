@@ -305,6 +305,17 @@ public:
     return blob;
   }
 
+  /* Reals of one type to another. */
+  event cast(std::size_t rows, std::size_t classes, const clloss_view &from, const clloss_view &to, queue on,
+             const wait_list &wait = {}) {
+    clloss_cast_arrays arrays = {};
+    arrays.struct_size = sizeof arrays;
+    arrays.rows = rows, arrays.classes = classes, arrays.input = from, arrays.output = to;
+    cl_event done = nullptr;
+    check(clloss_cast(get(), &arrays, on.get(), wait.size(), wait.data(), &done));
+    return event(done);
+  }
+
   /* forward, backward and fused of any loss, with options or without. */
 #define CLLOSS_HPP_CALL(loss, pass)                                                                      \
   event pass(const clloss_##loss &what, const clloss_##loss##_options &options, queue on,                \

@@ -203,7 +203,8 @@ enum {
   X(POINTWISE_FORWARD,   10, pointwise,   FORWARD)     \
   X(POINTWISE_BACKWARD,  11, pointwise,   BACKWARD)    \
   X(POINTWISE_FUSED,     12, pointwise,   FUSED)       \
-  X(XENT_DIVISOR,        13, xent,        DIVISOR)
+  X(XENT_DIVISOR,        13, xent,        DIVISOR)     \
+  X(CAST,                14, cast,        FORWARD)
 /* clang-format on */
 
 enum {
