@@ -315,7 +315,7 @@ static void choose_shapes(struct run *run) {
                                          .classes = o->classes[i],
                                          .inner = 1,
                                          .size_bytes = o->size_bytes,
-                                         .cases = ((1u << BENCH_CASES) - 1) & ~(i > 0 ? ELEMENTWISE : 0) &
+                                         .cases = CASES_OF(o->classes[i]) & ~(i > 0 ? ELEMENTWISE : 0) &
                                                   ~(i + 1 < o->n_classes ? 1u << DISTILL : 0),
                                          .peers = PEERS_ALL};
   run->shapes = run->asked;

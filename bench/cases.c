@@ -34,6 +34,8 @@ const struct bench_case bench_cases[BENCH_CASES] = {
     {"xent_fused_certain", "xent_fused_certain",
      "fused in place where each row's target has nearly all of the softmax", &xent_loss, &xent_fused_case, 1,
      CASE_CERTAIN, CLLOSS_F32, SCALE, 0, NULL},
+    {"xent_fused_labels", "xent_fused_labels", "fused in place with class indices kept in f32", &xent_loss,
+     &xent_fused_case, 1, CASE_LABELS, CLLOSS_F32, SCALE, 0, NULL},
     {"xent_fused_bf16", "xent_fused", "fused in place, logits and gradient stored in bf16", &xent_loss,
      &xent_fused_case, 1, CASE_PLAIN, CLLOSS_BF16, SCALE, TORCH_PEERS, XENT},
     {"xent_bf16_forward", "xent_forward", "loss and row statistics of logits in bf16", &xent_loss,
@@ -50,17 +52,21 @@ const struct bench_case bench_cases[BENCH_CASES] = {
      "binary_cross_entropy_with_logits"},
     {"distill", "distill_fused", "the same of distillation, student's and teacher's logits", &distill_loss,
      &distill_fused_case, 0, 0, CLLOSS_F32, TRIAD, 0, NULL},
+    {"xent_divisor", "xent_divisor", "what the rows weigh, from the targets alone", &xent_loss,
+     &xent_divisor_case, 0, CASE_PLAIN, CLLOSS_F32, READ, 0, NULL},
 };
 
 /* Plain, and what goes beyond it, which has to do with half the size: most of a whole run's time is the checks, whose
  * reference takes 10 seconds for 256 MB. */
-#define PLAIN    (1u << FUSED_INPLACE | 1u << FUSED | 1u << FORWARD | 1u << BF16)
-#define BEYOND   (1u << BACKWARD | 1u << OPTIONS | 1u << PROBABILITIES | 1u << CERTAIN | 1u << F16)
+#define PLAIN (1u << FUSED_INPLACE | 1u << FUSED | 1u << FORWARD | 1u << BF16)
+#define BEYOND \
+  (1u << BACKWARD | 1u << OPTIONS | 1u << PROBABILITIES | 1u << CERTAIN | 1u << LABELS | 1u << F16)
 #define IN_PLACE (1u << FUSED_INPLACE)
 #define MB       ((size_t)1 << 20)
 
 const struct bench_shape bench_shapes[] = {
     {SHAPE_TINY, 32, 10, 1, 0, IN_PLACE, 0},
+    {SHAPE_LARGE, 1 << 25, 1, 1, 0, 1u << DIVISOR, 0},
     {SHAPE_LARGE, 1 << 20, 10, 1, 0, PLAIN | BEYOND, PEERS_ALL},
     {SHAPE_LARGE, 1 << 17, 100, 1, 0, PLAIN | BEYOND, PEERS_ALL},
     {SHAPE_LARGE, 0, 1000, 1, 256 * MB, PLAIN, PEERS_ALL},

@@ -13,6 +13,7 @@ enum {
   OPTIONS,
   PROBABILITIES,
   CERTAIN,
+  LABELS,
   BF16,
   BF16_FORWARD,
   BF16_BACKWARD,
@@ -20,6 +21,7 @@ enum {
   MSE,
   BCE_LOGITS,
   DISTILL,
+  DIVISOR,
   BENCH_CASES
 };
 extern const struct bench_case bench_cases[BENCH_CASES];
@@ -30,6 +32,10 @@ extern const size_t n_bench_shapes;
 
 /* Cases that see elements, not rows: V is all the same to them. */
 #define ELEMENTWISE (1u << MSE | 1u << BCE_LOGITS)
+
+/* Those that a shape of so many classes has. The divisor's floor is to read its targets: of one class that is as much as the
+ * logits, which yardsticks read. */
+#define CASES_OF(classes) (((1u << BENCH_CASES) - 1) & ~((classes) > 1 ? 1u << DIVISOR : 0))
 
 /* The case that others of cross-entropy are compared with: plain, fused, in place, f32. NULL where this one isn't. */
 const struct bench_case *case_plain(const struct bench_case *c);

@@ -8,7 +8,9 @@
 #define SMOOTHING 0.1
 #define IGNORED   (-100)
 
-int case_has_grad(const struct bench_case *c) { return c->harness != &xent_forward_case; }
+int case_has_grad(const struct bench_case *c) {
+  return c->harness != &xent_forward_case && c->harness != &xent_divisor_case;
+}
 
 static clloss_view view(cl_mem mem, uint32_t dtype) { return (clloss_view){.mem = mem, .dtype = dtype}; }
 
@@ -21,6 +23,10 @@ static void xent_shape_of(const struct bench_case *c, const struct problem *p, u
   if (c->harness == &xent_fused_case) s.without |= XENT_NO_ROW_STATS;
   if (c->kind == CASE_PROBABILITIES) s.targets_dtype = CLLOSS_F32;
   if (c->kind == CASE_CERTAIN) s.fill = XENT_CERTAIN;
+  if (c->kind == CASE_LABELS) {
+    s.targets_dtype = CLLOSS_F32;
+    s.options.flags = CLLOSS_TARGET_INDICES;
+  }
   if (c->kind == CASE_OPTIONS) {
     s.with = XENT_WITH_CLASS_WEIGHT;
     s.options.label_smoothing = SMOOTHING;
@@ -30,11 +36,22 @@ static void xent_shape_of(const struct bench_case *c, const struct problem *p, u
   shape->xent = s;
 }
 
+static clloss_view targets_of(const struct bench_case *c, const struct problem *p) {
+  switch (c->kind) {
+  case CASE_PROBABILITIES: return view(p->device_probabilities, CLLOSS_F32);
+  case CASE_LABELS: return view(p->device_labels, CLLOSS_F32);
+  default: return view(p->device_targets, CLLOSS_I32);
+  }
+}
+
 static void xent_bind(const struct bench_case *c, const struct problem *p, cl_mem logits, cl_mem grad,
                       clloss_view *views) {
+  views[XENT_TARGETS] = targets_of(c, p);
+  if (c->harness == &xent_divisor_case) {
+    views[XENT_DIVISOR] = view(p->loss, CLLOSS_F32);
+    return;
+  }
   views[XENT_LOGITS] = view(logits, c->dtype);
-  views[XENT_TARGETS] = c->kind == CASE_PROBABILITIES ? view(p->device_probabilities, CLLOSS_F32)
-                                                      : view(p->device_targets, CLLOSS_I32);
   if (c->kind == CASE_OPTIONS) views[XENT_CLASS_WEIGHT] = view(p->device_class_weight, CLLOSS_F32);
   if (c->harness != &xent_backward_case) views[XENT_LOSS] = view(p->loss, CLLOSS_F32);
   if (c->harness != &xent_fused_case) views[XENT_ROW_STATS] = view(p->row_stats, CLLOSS_F32);
@@ -44,6 +61,13 @@ static void xent_bind(const struct bench_case *c, const struct problem *p, cl_me
 static void xent_reference_of(const struct bench_case *c, const struct problem *p, size_t first, size_t rows,
                               float *scratch) {
   float loss, *row_loss = scratch + rows * p->classes, *row_stats = row_loss + rows;
+  if (c->harness == &xent_divisor_case) { /* how many are classes */
+    int64_t valid = 0;
+    for (size_t r = first; r < first + rows; r++)
+      valid += p->targets[r] >= 0 && p->targets[r] < (int64_t)p->classes;
+    *scratch = (float)valid;
+    return;
+  }
   clloss_ref_xent ref = {.rows = rows, .classes = p->classes, .inner = p->inner};
   ref.logits = (c->kind == CASE_CERTAIN ? (const float *)p->other : p->logits) + first * p->classes;
   if (c->kind == CASE_PROBABILITIES)

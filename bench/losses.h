@@ -12,7 +12,8 @@ enum xent_kind {
   CASE_PLAIN,
   CASE_OPTIONS, /* class weights, smoothing, ignore_index */
   CASE_PROBABILITIES,
-  CASE_CERTAIN /* each row's target has nearly all of the softmax */
+  CASE_CERTAIN, /* each row's target has nearly all of the softmax */
+  CASE_LABELS   /* class indices kept in f32 */
 };
 
 struct bench_case {

@@ -57,6 +57,15 @@ static clloss_status lay_out(const struct problem *p) {
   return CLLOSS_SUCCESS;
 }
 
+static cl_mem upload_labels(const struct problem *p, const struct machine *m, cl_int *rc) {
+  float *labels = malloc(4 * p->rows);
+  if (!labels) *rc = CL_OUT_OF_HOST_MEMORY;
+  for (size_t r = 0; labels && r < p->rows; r++) labels[r] = (float)p->targets[r];
+  const cl_mem mem = upload(m, 4 * p->rows, labels, rc);
+  free(labels);
+  return mem;
+}
+
 static clloss_status fill(struct problem *p, const struct machine *m, int32_t *targets) {
   const xent_shape s = {.rows = p->rows, .classes = p->classes};
   xent_fill_rows(&s, SEED, p->logits, targets);
@@ -64,6 +73,7 @@ static clloss_status fill(struct problem *p, const struct machine *m, int32_t *t
   for (size_t r = 0; r < p->rows; r++) p->targets[r] = targets[r];
   fill_weights(p);
   p->device_targets = upload(m, 4 * p->rows, targets, &rc);
+  p->device_labels = upload_labels(p, m, &rc);
   p->device_class_weight = upload(m, 4 * p->classes, p->class_weight, &rc);
   p->loss = upload(m, 4, NULL, &rc);
   p->row_stats = upload(m, 8 * p->rows, NULL, &rc);
@@ -129,8 +139,8 @@ clloss_status problem_make_other(struct problem *p, uint32_t dtype, int certain)
 }
 
 void problem_close(struct problem *p) {
-  const cl_mem all[] = {p->device_targets, p->device_class_weight, p->device_probabilities, p->loss,
-                        p->row_stats};
+  const cl_mem all[] = {p->device_targets,       p->device_labels, p->device_class_weight,
+                        p->device_probabilities, p->loss,          p->row_stats};
   clloss_ctx_destroy(&p->ctx);
   for (size_t i = 0; i < sizeof all / sizeof *all; i++)
     if (all[i]) clReleaseMemObject(all[i]);

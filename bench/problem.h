@@ -26,7 +26,8 @@ struct problem {
   void *other; /* other logits, as problem_make_other says */
   uint32_t other_dtype;
   int other_certain;
-  cl_mem device_targets, device_class_weight, device_probabilities, loss, row_stats;
+  cl_mem device_targets, device_labels /* the targets in f32 */, device_class_weight, device_probabilities,
+      loss, row_stats;
   clloss_ctx *ctx;
 };
 

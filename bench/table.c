@@ -37,6 +37,8 @@ const char *cell_label(const struct result *r, char *room, size_t size) {
                                          {"xent_fused_options", "options"},
                                          {"xent_fused_probabilities", "probabilities"},
                                          {"xent_fused_certain", "nearly certain"},
+                                         {"xent_fused_labels", "labels in f32"},
+                                         {"xent_divisor", "divisor"},
                                          {"mse_fused", "MSE"},
                                          {"bce_logits_fused", "BCE of logits"},
                                          {"distill_fused", "distillation"},

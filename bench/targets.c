@@ -44,6 +44,8 @@ static const struct target {
     {"options / plain", "xent_fused_options", 1, "f32", LARGE, 32769, SIZE_MAX, OVER_PLAIN, 1.4, NONE},
     {"probabilities / plain", "xent_fused_probabilities", 1, "f32", LARGE, ANY, OVER_PLAIN, 2, NONE},
     {"nearly certain / plain", "xent_fused_certain", 1, "f32", LARGE, ANY, OVER_PLAIN, 1.3, NONE},
+    {"labels in f32 / plain", "xent_fused_labels", 1, "f32", LARGE, ANY, OVER_PLAIN, 1.03, NONE},
+    {"divisor / read", "xent_divisor", OUT_OF_PLACE, OVER_FLOOR, 1.2, NONE},
     {"in place / scale", IN_PLACE, LARGE, 10, 10, OVER_FLOOR, 4, 2.5},
     {"in place / scale", IN_PLACE, LARGE, 100, 100, OVER_FLOOR, 2.2, 1.6},
     {"per logit / large batch", IN_PLACE, SHAPE_FEW_ROWS, ANY, PER_ELEMENT, 1.6, NONE},
