@@ -86,7 +86,7 @@ if [ -c /dev/full ]; then
 fi
 
 "$clloss" bench --list >"$work/list" || fail "--list: exit status $?"
-[ "$(wc -l <"$work/list")" -eq 15 ] || fail "--list: $(cat "$work/list")"
+[ "$(wc -l <"$work/list")" -eq 17 ] || fail "--list: $(cat "$work/list")"
 "$clloss" bench --help >"$work/help" || fail "--help: exit status $?"
 for option in $(grep -oE '^  --[a-z-]+' "$work/help"); do
   case $option in --quick | --peers | --json | --first-result | --list | --help) continue ;; esac
