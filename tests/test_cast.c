@@ -186,7 +186,6 @@ static void refusals(const fixture *f, clloss_ctx *ctx, cl_mem mem) {
 int main(int argc, char **argv) {
   static const clloss_ctx_options plans[] = {
       {.struct_size = sizeof *plans},
-      {.struct_size = sizeof *plans, .family = CLLOSS_FAMILY_GROUP},
       {.struct_size = sizeof *plans, .family = CLLOSS_FAMILY_GROUP, .local_size = 7},
       {.struct_size = sizeof *plans, .family = CLLOSS_FAMILY_GROUP, .local_size = 256}};
   fixture f;
