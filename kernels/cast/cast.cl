@@ -40,6 +40,15 @@
     }                                                                            \
   }
 
+#define FOUR_OF_CAST(MOVE)                                \
+  {                                                       \
+    FETCH_AHEAD(from + x + i + 64 * WIDTH);               \
+    MOVE(from, x + i, to, y + i);                         \
+    MOVE(from, x + i + WIDTH, to, y + i + WIDTH);         \
+    MOVE(from, x + i + 2 * WIDTH, to, y + i + 2 * WIDTH); \
+    MOVE(from, x + i + 3 * WIDTH, to, y + i + 3 * WIDTH); \
+  }
+
 /* A row of the lane team: single elements up to where vectors of what is written begin, vectors, single elements. */
 #define DEFINE_CAST_ROW(NAME, FROM, TO, ONE, WHOLE, PAST)                                                   \
   static inline void NAME(global const FROM *from, ulong x, global TO *to, ulong y, ulong begin, ulong end, \
@@ -49,8 +58,10 @@
     ulong i = begin;                                                                                        \
     for (; i < first; ++i) ONE(from, x + i, to, y + i);                                                     \
     if (past_cache) {                                                                                       \
+      for (; i + 4 * WIDTH <= end; i += 4 * WIDTH) FOUR_OF_CAST(PAST)                                       \
       for (; i + WIDTH <= end; i += WIDTH) PAST(from, x + i, to, y + i);                                    \
     } else {                                                                                                \
+      for (; i + 4 * WIDTH <= end; i += 4 * WIDTH) FOUR_OF_CAST(WHOLE)                                      \
       for (; i + WIDTH <= end; i += WIDTH) WHOLE(from, x + i, to, y + i);                                   \
     }                                                                                                       \
     for (; i < end; ++i) ONE(from, x + i, to, y + i);                                                       \
