@@ -480,7 +480,7 @@ const fault_row fault_rows[] = {
     {"clloss_xent_fused", "while all workspace is taken", FAULTS_WAITS | FAULTS_EVENT, .open = open_full, .step = fused, .right = open_gate, .close = close_full,
      .deaf = {{"clGetEventInfo", 32}, {"clGetCommandQueueInfo", 8}, {"realloc", 1}}},
     {"clloss_xent_fused", "of programs in a blob", FAULTS_ONCE, .open = open_blob, .step = fused_of_blob, .right = fused_right, .close = close_blob,
-     .deaf = {{"clCreateProgramWithBinary", 2}, {"clBuildProgram", 2}, {"clGetEventInfo", 1}, {"realloc", 1}}},
+     .deaf = {{"clCreateProgramWithBinary", 2}, {"clBuildProgram", 2}, {"clGetProgramInfo", 2}, {"clGetEventInfo", 1}, {"realloc", 1}}},
     {"clloss_cast", "", FAULTS_WAITS | FAULTS_EVENT, .open = open_poison, .step = cast, .right = cast_right, .close = drop_wait, POOL},
     {"clloss_xent_host", "in the host's memory", OPENCL, .open = open_host, .step = run_host, .right = host_right, .close = close_host, .deaf = {{"clEnqueueMarkerWithWaitList", 3}, {"clWaitForEvents", 3}, {"realloc", 1}, {"map", 1}}},
     {"clloss_xent_host", "by copies", FAULTS_COPIES, .open = open_host, .step = run_host, .right = host_right, .close = close_host, .deaf = {{"clEnqueueMarkerWithWaitList", 3}, {"clWaitForEvents", 3}, {"realloc", 1}}},

@@ -60,7 +60,7 @@ typedef struct fault_row {
   struct {
     const char *name;
     int most;
-  } deaf[4];
+  } deaf[5];
 } fault_row;
 
 extern const fault_row fault_rows[];

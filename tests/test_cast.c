@@ -15,9 +15,13 @@ enum { TYPES = 4, GUARD = 0xa5 };
 
 static const struct {
   size_t rows, classes, offset, row_pad, class_stride;
-} shapes[] = {{1, 1, 0, 0, 1},   {1, 15, 1, 0, 1}, {1, 16, 0, 0, 1},     {3, 17, 3, 0, 1},
-              {70, 1, 0, 2, 1},  {5, 33, 7, 3, 1}, {4, 1000, 0, 0, 1},   {1, 4099, 1, 0, 1},
-              {9, 129, 2, 5, 2}, {6, 40, 0, 1, 6}, {1, 200000, 0, 0, 1}, {2, 3000000, 0, 0, 1}};
+  bool packed; /* its row_stride is left to the library */
+} shapes[] = {{1, 1, 0, 0, 1, false},      {1, 15, 1, 0, 1, false},   {1, 16, 0, 0, 1, false},
+              {3, 17, 3, 0, 1, false},     {70, 1, 0, 2, 1, false},   {5, 33, 7, 3, 1, false},
+              {4, 1000, 0, 0, 1, false},   {1, 4099, 1, 0, 1, false}, {9, 129, 2, 5, 2, false},
+              {6, 40, 0, 1, 6, false},     {2, 4, 0, 0, 2, true},     {9, 1, 0, 0, 5, true},
+              {7, 30, 1, 0, 3, true},      {40, 8, 0, 0, 1, true},    {1, 200000, 0, 0, 1, false},
+              {2, 3000000, 0, 0, 1, false}};
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
 static uint64_t state;
@@ -54,14 +58,14 @@ static double draw_real(void) {
 
 /* Where element c of row r is. */
 static size_t place(size_t shape, size_t r, size_t c) {
-  const size_t apart = shapes[shape].class_stride,
-               row = shapes[shape].classes * apart + shapes[shape].row_pad;
+  const size_t apart = shapes[shape].class_stride, n = shapes[shape].classes;
+  const size_t row = shapes[shape].packed ? (n - 1) * apart + 1 : n * apart + shapes[shape].row_pad;
   return shapes[shape].offset + r * row + c * apart;
 }
 static clloss_view view_of(cl_mem mem, uint32_t dtype, size_t shape) {
   clloss_view v = clloss_view_of(mem, dtype);
   v.offset = shapes[shape].offset;
-  v.row_stride = place(shape, 1, 0) - shapes[shape].offset;
+  v.row_stride = shapes[shape].packed ? 0 : place(shape, 1, 0) - shapes[shape].offset;
   v.class_stride = shapes[shape].class_stride;
   return v;
 }

@@ -56,9 +56,6 @@ static clloss_status take_set(clloss_ctx *ctx, clloss_ctx *share) {
     return ctx->programs.set ? CLLOSS_SUCCESS
                              : clloss__fail(ctx, CL_OUT_OF_HOST_MEMORY, "no memory for a ctx's programs");
   }
-  if (share->pid != ctx->pid)
-    return clloss__fail(ctx, CLLOSS_FORKED, "share: a ctx made by process %ld, here in its child %ld",
-                        share->pid, ctx->pid);
   if (share->context != ctx->context || share->device != ctx->device)
     return clloss__fail(ctx, CLLOSS_DEVICE, "share: a ctx of another %s",
                         share->context != ctx->context ? "context" : "device");
@@ -69,6 +66,10 @@ static clloss_status take_set(clloss_ctx *ctx, clloss_ctx *share) {
 
 static clloss_status set_up(clloss_ctx *ctx, const clloss_ctx_options *options) {
   ctx->pid = clloss__pid();
+  if (options->share &&
+      options->share->pid != ctx->pid) /* before any of OpenCL's calls, which may hang there */
+    return clloss__fail(ctx, CLLOSS_FORKED, "share: a ctx made by process %ld, here in its child %ld",
+                        options->share->pid, ctx->pid);
   clloss_status status = check_device(ctx);
   if (status == CLLOSS_SUCCESS) {
     status = clloss__device_read(&ctx->message, ctx->device, &ctx->planner.facts);

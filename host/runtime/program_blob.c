@@ -62,6 +62,8 @@ clloss_status clloss__blob_key(clloss__message *message, cl_device_id device, ch
   uint64_t kernels = FNV_START, of_device = FNV_START;
   for (size_t i = 0; i < clloss__n_sources; ++i)
     kernels = hash(kernels, clloss__sources[i].text, clloss__sources[i].size_bytes);
+  const unsigned char sizes[] = {sizeof(clloss__probed) % 256, sizeof(clloss__probed) / 256, sizeof(void *)};
+  kernels = hash(kernels, sizes, sizeof sizes);
   const clloss_status status = hash_device(message, device, &of_device);
   if (status != CLLOSS_SUCCESS) return status;
   memset(text, 0, CLLOSS_KEY_BYTES);

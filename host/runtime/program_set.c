@@ -88,6 +88,11 @@ static clloss_status build(const clloss__program_set *set, clloss__message *mess
   return CLLOSS_SUCCESS;
 }
 
+static bool has_kernels(cl_program program) {
+  size_t n = 0;
+  return clGetProgramInfo(program, CL_PROGRAM_NUM_KERNELS, sizeof n, &n, NULL) == CL_SUCCESS && n > 0;
+}
+
 /* False where the driver takes no such binary: then there is still the source. */
 static bool load(const clloss__program_set *set, clloss__program_entry *entry) {
   cl_int error, of_binary = CL_SUCCESS;
@@ -96,7 +101,8 @@ static bool load(const clloss__program_set *set, clloss__program_entry *entry) {
       (const unsigned char *[]){entry->binary}, &of_binary, &error);
   if (error != CL_SUCCESS) return false;
   if (of_binary == CL_SUCCESS &&
-      clBuildProgram(program, 1, &set->device, entry->options, NULL, NULL) == CL_SUCCESS) {
+      clBuildProgram(program, 1, &set->device, entry->options, NULL, NULL) == CL_SUCCESS &&
+      has_kernels(program)) {
     entry->program = program;
     return true;
   }
@@ -137,11 +143,7 @@ static clloss_status entry_program(clloss__program_set *set, clloss__message *me
                                    clloss__origin *origin) {
   clloss__program_entry *entry = find_entry(set, source, options);
   *origin = CLLOSS__WAS_THERE;
-  if (entry && !entry->program && entry->binary) {
-    if (load(set, entry)) *origin = CLLOSS__LOADED;
-    free(entry->binary);
-    entry->binary = NULL;
-  }
+  if (entry && !entry->program && load(set, entry)) *origin = CLLOSS__LOADED;
   if (!entry || !entry->program) {
     clloss__program_entry *const old = entry;
     if (!entry) entry = make_entry(source, options);
@@ -154,6 +156,8 @@ static clloss_status entry_program(clloss__program_set *set, clloss__message *me
     if (!old) append(set, entry);
     *origin = CLLOSS__BUILT;
   }
+  free(entry->binary); /* not before there is a program: an entry has one or the other */
+  entry->binary = NULL;
   *program = entry->program;
   return CLLOSS_SUCCESS;
 }
