@@ -75,11 +75,9 @@ void program_cache_write(const program_cache *cache, clloss_ctx *ctx) {
   if (isatty(STDERR_FILENO))
     fprintf(stderr, "clloss: keeping the compiled kernels for the next time in %s\n", cache->path);
   void *bytes = clloss_ctx_programs(ctx, NULL, 0, &size) ? NULL : malloc(size);
-  if (!bytes || clloss_ctx_programs(ctx, bytes, size, &size) ||
-      whole_file_write(&file, bytes, size, why, sizeof why) || whole_file_close(&file, why, sizeof why) ||
-      whole_files_commit(files, 1, why, sizeof why)) {
-    /* not kept this time */
-  }
+  if (bytes && !clloss_ctx_programs(ctx, bytes, size, &size) &&
+      !whole_file_write(&file, bytes, size, why, sizeof why) && !whole_file_close(&file, why, sizeof why))
+    whole_files_commit(files, 1, why, sizeof why);
   whole_files_discard(files, 1); /* of one that was committed only what it holds in memory */
   free(bytes);
 }

@@ -31,17 +31,12 @@ static size_t views(clloss__request *head, clloss__use *uses) {
   return clloss__list_uses(uses, all, sizeof all / sizeof *all);
 }
 
-/* The matrix is one row as well as many. */
-static bool is_flat(const clloss_view *view, size_t classes) {
-  const clloss__strides s = clloss__view_strides(view, classes, 1);
-  return s.column == 1 && s.row == classes;
-}
-
 static void plan(clloss_ctx *ctx, clloss__request *head, const clloss__guess *guess) {
   request *r = (request *)head;
   const clloss_cast_arrays *x = &r->x;
   const size_t element = clloss_dtype_size(x->input.dtype);
-  const bool one = x->rows && is_flat(&x->input, x->classes) && is_flat(&x->output, x->classes);
+  const bool one = x->rows && clloss__is_flat(&x->input, x->classes) &&
+                   clloss__is_flat(&x->output, x->classes);
   (void)guess; /* there is no workspace to guess for */
   cast_args *a = &r->args;
   a->rows = (rows_args){one ? 1 : x->rows, one ? x->rows * x->classes : x->classes, 1, 0};

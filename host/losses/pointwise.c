@@ -34,8 +34,7 @@ const char *clloss_pointwise_name(uint32_t kind) {
 /* Whether the matrix, where it is bound, is one row as well as many: packed, or one value for all. */
 static bool is_flat(const clloss__pointwise *r, const clloss_view *view) {
   const clloss__strides s = clloss__view_strides(view, r->x.classes, 1);
-  return !clloss__has(&r->head, view) || (s.column == 0 && s.row == 0) ||
-         (s.column == 1 && s.row == r->x.classes);
+  return !clloss__has(&r->head, view) || (s.column == 0 && s.row == 0) || clloss__is_flat(view, r->x.classes);
 }
 
 static bool all_flat(const clloss__pointwise *r) {

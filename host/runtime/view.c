@@ -312,6 +312,11 @@ clloss_status clloss__check_uses(clloss_ctx *ctx, const char *call, clloss__pres
   return CLLOSS_SUCCESS;
 }
 
+bool clloss__is_flat(const clloss_view *view, size_t classes) {
+  const clloss__strides s = clloss__view_strides(view, classes, 1);
+  return s.column == 1 && s.row == classes;
+}
+
 bool clloss__is_packed(const clloss_view *view, size_t classes) {
   return view->row_stride == 0 || view->row_stride == classes;
 }

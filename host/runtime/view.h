@@ -72,7 +72,10 @@ clloss__strides clloss__view_strides(const clloss_view *view, size_t columns, si
 /* The same as kernels want it, for a matrix whose rows are [rows][inner]. */
 rows_at clloss__rows_at(const clloss_view *view, size_t columns, size_t inner);
 
-/* Nothing lies between two rows. */
+/* A matrix without an inner axis that is one row as well as many: nothing lies between two elements. */
+bool clloss__is_flat(const clloss_view *view, size_t classes);
+
+/* Nothing lies between two rows, whose classes are known to be neighbours. */
 bool clloss__is_packed(const clloss_view *view, size_t classes);
 
 /* Whether the rows of two matrices of one type, whose classes are neighbours, begin at the same place among packets of 16 bytes;

@@ -164,9 +164,9 @@ DEFINE_CAST_ITEMS(widen_row, X(stored), double, widen_one)
 DEFINE_CAST_ITEMS(narrow_row, double, G(stored), narrow_one)
 #  endif
 
-CAST_KERNEL(TEAM(cast_widen), X(stored),
-            double){CAST_ROWS(widen_row, widen_one)} CAST_KERNEL(TEAM(cast_narrow), double, G(stored)) {
-  CAST_ROWS(narrow_row, narrow_one)
-}
+/* clang-format off */
+CAST_KERNEL(TEAM(cast_widen), X(stored), double) { CAST_ROWS(widen_row, widen_one) }
+CAST_KERNEL(TEAM(cast_narrow), double, G(stored)) { CAST_ROWS(narrow_row, narrow_one) }
+/* clang-format on */
 
 #endif
