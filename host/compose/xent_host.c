@@ -221,12 +221,12 @@ static clloss_status run_job(job *j) {
   if (status == CLLOSS_SUCCESS) status = clloss__stream_settle(&j->stream, WHOLE);
   clloss__xent_note_flags(r);
   if (status == CLLOSS_SUCCESS) status = prepare_all(j);
-  const size_t element = clloss_dtype_size(j->in.logits_dtype);
+  const size_t row_bytes = j->in.classes * clloss_dtype_size(j->in.logits_dtype);
   if (status == CLLOSS_SUCCESS && r->x.rows && clloss__xent_weighs(r)) {
     status = walk(j, CLLOSS__WEIGH, r->args.rows_per_tally, sizeof(cl_long));
   }
   if (status == CLLOSS_SUCCESS && r->x.rows) {
-    status = walk(j, CLLOSS__ROWS, clloss__plan_unit(&r->head.plan, r->x.inner), j->in.classes * element);
+    status = walk(j, CLLOSS__ROWS, clloss__plan_unit(&r->head.plan, r->x.inner, row_bytes), row_bytes);
   }
   if (status == CLLOSS_SUCCESS && clloss__xent_reduces(r)) {
     clloss__xent last = *r;

@@ -7,8 +7,8 @@
 #include "../../kernels/team/fold_bytes.clh"
 #include "sizes.h"
 
-/* LANES: a bound that kernels/xent/xent_rows.clh states. */
-enum { LANES = 16, SLICES_MOST = 64 };
+/* LANES: a bound that kernels/xent/xent_rows.clh states; packets: kernels/team/packet.clh. */
+enum { LANES = 16, SLICES_MOST = 64, PACKET_BYTES = 16 };
 
 /* PoCL 3.1 compiles a second version of each kernel for grids above this. */
 enum { BLOCKS_MOST = 65535 };
@@ -170,8 +170,15 @@ size_t clloss__plan_blocks(const clloss__plan *plan, size_t rows, size_t inner) 
   return share < per ? runs * clloss__ceil_div(per, share) : clloss__ceil_div(runs * per, share);
 }
 
-size_t clloss__plan_unit(const clloss__plan *plan, size_t inner) {
-  if (inner == 1) return plan->rows_per_group;
+/* Whether a few work-items share each row, and take its packets in turn. */
+static bool in_packets(uint32_t form) { return form == CLLOSS__HELD || form == CLLOSS__LONG; }
+
+size_t clloss__plan_unit(const clloss__plan *plan, size_t inner, size_t row_bytes) {
+  if (inner == 1) {
+    size_t rows = plan->rows_per_group;
+    while (in_packets(plan->form) && rows * row_bytes % PACKET_BYTES) rows *= 2;
+    return rows;
+  }
   const size_t per = chunks_per_run(plan, inner, inner),
                share = clloss__ceil_div(plan->rows_per_group, chunk_rows(plan));
   return share < per ? inner : share / per * inner;
@@ -192,8 +199,7 @@ size_t clloss__plan_held_bytes(const clloss__plan *plan, const clloss__rows *m) 
 }
 
 size_t clloss__plan_fold_bytes(size_t items, size_t row_items, uint32_t form) {
-  const bool by_rows = form == CLLOSS__HELD || form == CLLOSS__LONG;
-  return FOLD_BYTES(items, by_rows ? row_items : items);
+  return FOLD_BYTES(items, in_packets(form) ? row_items : items);
 }
 
 static size_t vector_elements(size_t element_bytes) { return element_bytes == 8 ? 2 : 4; }
@@ -288,7 +294,7 @@ size_t clloss__plan_groups_most(const clloss__planner *planner) {
  * leaves partial sums. */
 static size_t group_rows(const clloss__planner *planner, const clloss__plan *plan, size_t rows,
                          size_t together) {
-  if (plan->form == CLLOSS__HELD || plan->form == CLLOSS__LONG) return together;
+  if (in_packets(plan->form)) return together;
   const size_t groups = clloss__plan_groups_most(planner);
   return clloss__ceil_div(clloss__max(1, clloss__ceil_div(rows, groups)), together) * together;
 }
@@ -426,7 +432,7 @@ clloss_status clloss__plan_describe(clloss__message *message, const clloss__plan
   now.slices = plan->slices;
   now.groups = plan->blocks * plan->slices;
   const bool split = plan->family == CLLOSS_FAMILY_SPLIT;
-  const bool folds = plan->form == CLLOSS__HELD || plan->form == CLLOSS__LONG;
+  const bool folds = in_packets(plan->form);
   snprintf(now.variant, sizeof now.variant, "%s%s", split ? plan->team->name : clloss__plan_variant(plan),
            split ? "_split" : "");
   snprintf(now.why, sizeof now.why, "%s%s%s", plan->why ? plan->why : "", folds ? "; folds by " : "",

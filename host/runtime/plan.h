@@ -101,8 +101,9 @@ void clloss__plan_fit(clloss__plan *plan, size_t rows, size_t inner);
 /* Work-groups of the first `rows` rows under the plan: all of them, or as many whole units as clloss__plan_unit says. */
 size_t clloss__plan_blocks(const clloss__plan *plan, size_t rows, size_t inner);
 
-/* Rows that a part of a call must be a multiple of, so that its work-groups are the whole call's. */
-size_t clloss__plan_unit(const clloss__plan *plan, size_t inner);
+/* Rows of so many bytes that a part of a call must be a multiple of, so that its work-groups are the whole call's, and its rows
+ * begin as far from a packet's address as there, wherever a part's buffer lies. */
+size_t clloss__plan_unit(const clloss__plan *plan, size_t inner, size_t row_bytes);
 
 /* Whether an output is too large to stay in cache: one that isn't in place is then written around it, unless rows are
  * short. A row's ends share their cache lines with its neighbours, and are stored twice over: at 100 classes of f32 the

@@ -401,8 +401,8 @@ typedef struct clloss_xent_arrays {
   void *metrics, *predicted, *confidence, *entropy;
   int64_t *counts;
   size_t
-      part_bytes; /* of logits in one part, rounded to whole work-groups, with inner > 1 also to whole outer rows;
-                        0: 64 MB */
+      part_bytes; /* of logits in one part, rounded to whole work-groups and multiples of 16 bytes, with inner > 1 to
+                        whole outer rows; 0: 64 MB */
   /* After each part: results of rows_done rows are in the arrays. It comes with 0 while targets and weights are added up
    * for the mean's divisor, before the first. May be NULL. */
   void (*progress)(void *user, size_t rows_done, size_t rows);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/ctx.h"
+
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
 /* ---- arrays in host memory ---- */
@@ -117,8 +119,11 @@ static clloss_status whole(const harness_device *device, clloss_ctx *ctx, const 
   return status;
 }
 
+/* copies: as on a device that doesn't share the host's memory, where each part begins a buffer of its own. */
 static clloss_status in_parts(clloss_ctx *ctx, const xent_shape *s, const clloss_xent_options *o,
-                              const arrays *in, const arrays *out, size_t part_bytes) {
+                              const arrays *in, const arrays *out, size_t part_bytes, bool copies) {
+  bool *const shares = &ctx->planner.facts.shares_memory;
+  const bool shared = *shares;
   const clloss_xent_arrays a = {.struct_size = sizeof a,
                                 .rows = s->rows,
                                 .classes = s->classes,
@@ -141,7 +146,10 @@ static clloss_status in_parts(clloss_ctx *ctx, const xent_shape *s, const clloss
                                 .entropy = out->of[XENT_ENTROPY],
                                 .counts = out->of[XENT_COUNTS],
                                 .part_bytes = part_bytes};
-  return clloss_xent_host(ctx, &a, o);
+  *shares = shared && !copies;
+  const clloss_status status = clloss_xent_host(ctx, &a, o);
+  *shares = shared;
+  return status;
 }
 
 /* ---- a call ---- */
@@ -207,9 +215,10 @@ static void run_host(fuzz *f, const fuzz_setting *setting, const xent_shape *s, 
     if (which >> i & 1) make_room(&one, outputs[i]), make_room(&parts, outputs[i]);
   const clloss_xent_options o = xent_options_of(s);
   const size_t part_bytes = fuzz_size(state, 1, bytes_of(&in, XENT_LOGITS) + 1);
+  const bool copies = fuzz_one_in(state, 2);
   const clloss_status first = ctx ? whole(&f->h.devices[0], ctx, &shape, &o, &in, &one) : CLLOSS_SUCCESS;
   if (first != CLLOSS_SUCCESS) complain(f, setting, &shape, which, 0, clloss_ctx_message(ctx));
-  const clloss_status second = ctx ? in_parts(ctx, &shape, &o, &in, &parts, part_bytes) : CLLOSS_SUCCESS;
+  const clloss_status second = ctx ? in_parts(ctx, &shape, &o, &in, &parts, part_bytes, copies) : CLLOSS_SUCCESS;
   if (second != CLLOSS_SUCCESS) complain(f, setting, &shape, which, part_bytes, clloss_ctx_message(ctx));
   if (ctx && !first && !second) compare(f, setting, &shape, which, part_bytes, &one, &parts);
   free_arrays(&in), free_arrays(&one), free_arrays(&parts);
