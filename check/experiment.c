@@ -126,10 +126,10 @@ static bool make_data(experiment *e, uint64_t seed, const harness_outputs *given
   return !failed(e, e->c->reference(e->c, e->shape, &e->data), "reference");
 }
 
-static void free_all(experiment *e) {
+static void free_all(experiment *e, cl_context context) {
   for (int i = 0; i < HARNESS_ARRAYS; i++) {
     layout *l = &e->layouts[i];
-    if (l->memory == i && l->mem) clReleaseMemObject(l->mem);
+    if (l->memory == i) memory_free(&l->place, context);
     free(l->owned);
     for (int run = 0; run < RUNS; run++) {
       free(l->sent[run]);
@@ -151,12 +151,11 @@ static bool make_buffers(experiment *e, const harness_device *device) {
     const cl_mem_flags flags = l->array.role == HARNESS_INPUT ? CL_MEM_READ_ONLY : CL_MEM_READ_WRITE;
     bool shared = false;
     for (int j = 0; j < HARNESS_ARRAYS; j++) shared |= j != i && e->layouts[j].memory == i;
-    cl_int error;
-    l->mem = clCreateBuffer(device->context, shared ? CL_MEM_READ_WRITE : flags, l->total * l->element_bytes,
-                            NULL, &error);
-    if (failed(e, error, "clCreateBuffer")) return false;
+    const cl_int error = memory_make(&l->place, device->memory, device->context, device->device,
+                                     shared ? CL_MEM_READ_WRITE : flags, l->total * l->element_bytes);
+    if (failed(e, error, memory_name(device->memory))) return false;
   }
-  for (int i = 0; i < HARNESS_ARRAYS; i++) e->layouts[i].mem = e->layouts[e->layouts[i].memory].mem;
+  for (int i = 0; i < HARNESS_ARRAYS; i++) e->layouts[i].place = e->layouts[e->layouts[i].memory].place;
   return true;
 }
 
@@ -164,11 +163,8 @@ static cl_int transfer(experiment *e, const harness_device *device, int run, boo
   for (int i = 0; i < HARNESS_ARRAYS; i++) {
     layout *l = &e->layouts[i];
     if (l->array.role == HARNESS_UNBOUND || l->memory != i) continue;
-    const size_t bytes = l->total * l->element_bytes;
-    const cl_int error = to_device ? clEnqueueWriteBuffer(device->queue, l->mem, CL_TRUE, 0, bytes,
-                                                          l->sent[run], 0, NULL, NULL)
-                                   : clEnqueueReadBuffer(device->queue, l->mem, CL_TRUE, 0, bytes,
-                                                         l->got[run], 0, NULL, NULL);
+    const cl_int error = to_device ? memory_write(&l->place, device->queue, l->sent[run])
+                                   : memory_read(&l->place, device->queue, l->got[run]);
     if (error != CL_SUCCESS) return error;
   }
   return CL_SUCCESS;
@@ -191,7 +187,8 @@ static bool run_once(experiment *e, const harness_device *device, clloss_ctx *ct
     const layout *l = &e->layouts[i];
     views[i] = unbound(device, i);
     if (l->array.role == HARNESS_UNBOUND) continue;
-    views[i] = (clloss_view){.mem = l->mem,
+    views[i] = (clloss_view){.mem = l->place.mem,
+                             .pointer = l->place.pointer,
                              .offset = l->first,
                              .row_stride = l->array.row_stride,
                              .class_stride = l->array.class_stride,
@@ -265,7 +262,7 @@ bool harness_check(const harness_device *device, clloss_ctx *ctx, const harness_
     harness_judge(&e);
     if (kept) keep_outputs(&e, kept);
   }
-  free_all(&e);
+  free_all(&e, device->context);
   for (int i = 0; i < HARNESS_CHECKS; i++) after += result->count[i];
   return after == before;
 }

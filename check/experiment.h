@@ -12,10 +12,10 @@ typedef struct layout {
   harness_array array;
   size_t element_bytes;
   size_t first, inner, pitch, step, last,
-      total;            /* elements; step is from column to column, last is past the end */
-  unsigned char *owned; /* of each element, whether it belongs to the array */
-  int memory;           /* index of the array that owns the buffer */
-  cl_mem mem;
+      total;                             /* elements; step is from column to column, last is past the end */
+  unsigned char *owned;                  /* of each element, whether it belongs to the array */
+  int memory;                            /* index of the array that owns the buffer */
+  device_memory place;                   /* the buffer, or what is in its stead */
   unsigned char *sent[RUNS], *got[RUNS]; /* the whole buffer before and after each run */
 } layout;
 

@@ -26,6 +26,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "memory.h"
+
 /* ---- what a case is ---- */
 
 enum { HARNESS_ARRAYS = 16 };
@@ -134,7 +136,8 @@ typedef struct harness_device {
   cl_context context;
   cl_device_id device;
   cl_command_queue queue;
-  uint64_t stray; /* not 0: what views that aren't bound hold beside their NULL is drawn from it */
+  uint64_t stray;     /* not 0: what views that aren't bound hold beside their NULL is drawn from it */
+  memory_kind memory; /* that arrays are in, of those that the device has */
 } harness_device;
 
 /* Results of one run, packed, by array; NULL where the array is no output. */

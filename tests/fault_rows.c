@@ -50,8 +50,9 @@ static clloss_status say_words(stage *s) {
     if (!words[i]) return CLLOSS_OPTION;
   const clloss_view view = clloss_tensor_view(s->tensor);
   clloss_ctx_stats stats = {.struct_size = sizeof stats};
-  const clloss_view made = clloss_view_of(view.mem, CLLOSS_F16);
+  const clloss_view made = clloss_view_of(view.mem, CLLOSS_F16), at = clloss_view_at(s, CLLOSS_I64);
   if (made.mem != view.mem || made.dtype != CLLOSS_F16 || made.offset || made.flags) return CLLOSS_OPTION;
+  if (at.pointer != s || at.mem || at.dtype != CLLOSS_I64 || at.offset || at.flags) return CLLOSS_OPTION;
   if (!clloss_version() || clloss_dtype_size(CLLOSS_BF16) != 2 || (view.mem != NULL) != (s->tensor != NULL))
     return CLLOSS_OPTION;
   return clloss_ctx_get_stats(s->ctx, &stats);
@@ -429,6 +430,7 @@ const fault_row fault_rows[] = {
     {"clloss_ctx_get_stats", "", QUIET, .step = say_words},
     {"clloss_tensor_message", "", QUIET, .open = open_tensor, .step = say_words, .close = close_tensor},
     {"clloss_view_of", "", QUIET, .step = say_words},
+    {"clloss_view_at", "", QUIET, .step = say_words},
     {"clloss_tensor_view", "", QUIET, .open = open_tensor, .step = say_words, .close = close_tensor},
     {"clloss_convert", "", QUIET, .step = convert},
     {"clloss_xent_workspace", "", QUIET, .step = xent_size},
@@ -474,6 +476,7 @@ const fault_row fault_rows[] = {
     HARNESS("clloss_xent_backward", "", &xent_backward_case, &plain),
     HARNESS("clloss_xent_fused", "", &xent_fused_case, &plain),
     HARNESS("clloss_xent_fused", "with weights and metrics", &xent_fused_case, &weighted),
+    {"clloss_xent_fused", "on SVM", FAULTS_SVM, &xent_fused_case, &plain, POOL},
     HARNESS("clloss_xent_divisor", "", &xent_divisor_case, &weighted),
     {"clloss_xent_fused", "as a ctx's first call", FAULTS_FRESH, .open = open_poison, .step = fused, .right = fused_right, POOL},
     {"clloss_xent_fused", "on a queue out of order", FAULTS_LOOSE | FAULTS_WAITS | FAULTS_EVENT, .open = open_poison, .step = fused, .right = fused_right, .close = drop_wait, POOL},

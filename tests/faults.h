@@ -18,7 +18,8 @@ enum {
   FAULTS_WAITS = 32,  /* … and with a wait list */
   FAULTS_COPIES = 64, /* as on a device that doesn't share the host's memory */
   FAULTS_LOOSE = 128, /* on a queue out of order */
-  FAULTS_MUTE = 256   /* it has nowhere to leave a message */
+  FAULTS_MUTE = 256,  /* it has nowhere to leave a message */
+  FAULTS_SVM = 512    /* the harness's arrays are in SVM, where there is some */
 };
 
 /* What a row works with. */

@@ -7,6 +7,9 @@
  *
  * Every entry point that isn't listed below aborts: a call that the lists don't know would be one that the fault
  * tests silently leave out. */
+#undef CL_TARGET_OPENCL_VERSION
+#define CL_TARGET_OPENCL_VERSION          200 /* of SVM */
+#define CL_USE_DEPRECATED_OPENCL_1_2_APIS     /* clCreateCommandQueue */
 #include "layer.h"
 
 #include "layer_info.h"
@@ -43,6 +46,11 @@
   X(clBuildProgram, (cl_program a, cl_uint b, const cl_device_id *c, const char *d,                             \
                      void (CL_CALLBACK *e)(cl_program, void *), void *f), (a, b, c, d, e, f), )                 \
   X(clSetKernelArg, (cl_kernel a, cl_uint b, size_t c, const void *d), (a, b, c, d), if (!d) note_local(a, b, c);) \
+  X(clSetKernelArgSVMPointer, (cl_kernel a, cl_uint b, const void *c), (a, b, c), )                             \
+  X(clEnqueueSVMMap, (cl_command_queue a, cl_bool b, cl_map_flags c, void *d, size_t e, cl_uint f,              \
+                      const cl_event *g, cl_event *ev), (a, b, c, d, e, f, g, ev), COUNT_EVENT)                \
+  X(clEnqueueSVMUnmap, (cl_command_queue a, void *b, cl_uint c, const cl_event *d, cl_event *ev),               \
+    (a, b, c, d, ev), COUNT_EVENT)                                                                             \
   X(clFlush, (cl_command_queue a), (a), )                                                                       \
   X(clFinish, (cl_command_queue a), (a), )                                                                      \
   X(clWaitForEvents, (cl_uint a, const cl_event *b), (a, b), )                                                  \
@@ -314,6 +322,10 @@ EXPORT cl_int CL_API_CALL clInitLayer(cl_uint entries, const cl_icd_dispatch *ta
   target = target_dispatch;
   for (size_t i = 0; i < slots; i++) memcpy((char *)&table + i * sizeof(void *), &refuse, sizeof(void *));
   table.clGetPlatformIDs = target->clGetPlatformIDs;
+  /* without a code that they could fail with; only tests call the first two */
+  table.clSVMAlloc = target->clSVMAlloc;
+  table.clSVMFree = target->clSVMFree;
+  table.clGetExtensionFunctionAddressForPlatform = target->clGetExtensionFunctionAddressForPlatform;
 #define STATUS_SLOT(name, params, args, after)       table.name = on_##name;
 #define CREATE_SLOT(type, name, params, args, after) table.name = on_##name;
 #define COUNTED_SLOTS(name, type, kind)     \

@@ -92,7 +92,7 @@ static void views(const bench *b) {
   REFUSED(FORWARD, CLLOSS_STRIDE, "distill.row_stats", x.row_stats.row_stride = 3);
   REFUSED(FUSED, CLLOSS_STRIDE, "distill.grad", (x.inner = 2, x.grad.class_stride = 1));
   REFUSED(FORWARD, CLLOSS_OPTION, "distill.teacher", x.teacher.flags = CLLOSS_BROADCAST);
-  REFUSED(FORWARD, CLLOSS_OPTION, "distill.student", x.student.reserved = 1);
+  REFUSED(FORWARD, CLLOSS_OPTION, "distill.student both", x.student.pointer = &x);
   REFUSED(FORWARD, CLLOSS_BUFFER_SIZE, "distill.teacher", x.teacher.offset = N + 1);
   REFUSED(FORWARD, CLLOSS_WORKSPACE, "distill.workspace",
           x.workspace = ((clloss_view){.mem = b->mem[6], .dtype = CLLOSS_U8}));

@@ -64,7 +64,7 @@ static void views(const bench *b) {
   REFUSED(false, CLLOSS_STRIDE, "softmax.input", (x.inner = 2, x.input.class_stride = 1));
   REFUSED(false, CLLOSS_STRIDE, "softmax.input", x.input.offset = SIZE_MAX);
   REFUSED(false, CLLOSS_OPTION, "softmax.input", x.input.flags = CLLOSS_BROADCAST);
-  REFUSED(false, CLLOSS_OPTION, "softmax.output", x.output.reserved = 1);
+  REFUSED(false, CLLOSS_OPTION, "softmax.output both", x.output.pointer = &x);
   REFUSED(false, CLLOSS_BUFFER_SIZE, "softmax.input", x.input.offset = N + 1);
   REFUSED(false, CLLOSS_ACCESS, "softmax.output", x.output.mem = b->read_only);
   REFUSED(true, CLLOSS_ACCESS, "softmax.output", x.output.mem = b->write_only);

@@ -104,7 +104,7 @@ static void dtype_of_another(call *c, int s) {
 }
 static void flag_unknown(call *c, int s) { status_view(c, s)->flags = 1u << 31; }
 static void broadcast(call *c, int s) { status_view(c, s)->flags = CLLOSS_BROADCAST; }
-static void reserved_set(call *c, int s) { status_view(c, s)->reserved = 77; }
+static void pointer_too(call *c, int s) { status_view(c, s)->pointer = host_memory; }
 static void class_stride(call *c, int s) { status_view(c, s)->class_stride = 2; }
 static void odd_address(call *c, int s) {
   status_view(c, s)->mem = buffer(b.f.context, CL_MEM_READ_WRITE | CL_MEM_USE_HOST_PTR, ROOT_BYTES - 64,
@@ -144,7 +144,7 @@ static const struct {
     {"dtype of another", dtype_of_another, CLLOSS_DTYPE, BUT(ONLY(TARGETS)), "dtype"},
     {"unknown flag", flag_unknown, CLLOSS_OPTION, ALL, "flags"},
     {"broadcast", broadcast, CLLOSS_OPTION, BUT(ONLY(GRAD_LOSS) | ONLY(ROW_WEIGHT)), "flags broadcast"},
-    {"reserved", reserved_set, CLLOSS_OPTION, ALL, "reserved 77"},
+    {"a pointer beside mem", pointer_too, CLLOSS_OPTION, ALL, "both mem and pointer"},
     {"class stride", class_stride, CLLOSS_STRIDE, BUT(ONLY(LOGITS) | ONLY(GRAD)), "class_stride 2"},
     {"class stride past the end", class_stride, CLLOSS_BUFFER_SIZE, ONLY(LOGITS) | ONLY(GRAD), "needs 300"},
     {"odd address", odd_address, CLLOSS_ALIGNMENT, BUT(ONLY(WORKSPACE)), ""},

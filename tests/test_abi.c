@@ -18,7 +18,7 @@
 #define MEMBERS_clloss_ctx_stats(M) \
   M(struct_size) M(programs_built) M(kernels_enqueued) M(work_groups_enqueued) M(pool_bytes) M(pool_peak_bytes) \
   M(pool_allocations) M(programs_loaded)
-#define MEMBERS_clloss_view(M) M(mem) M(offset) M(row_stride) M(class_stride) M(dtype) M(flags) M(reserved)
+#define MEMBERS_clloss_view(M) M(mem) M(offset) M(row_stride) M(class_stride) M(dtype) M(flags) M(pointer)
 #define MEMBERS_clloss_xent(M) \
   M(struct_size) M(rows) M(classes) M(inner) M(logits) M(targets) M(class_weight) M(row_weight) M(loss) M(row_loss) \
   M(row_stats) M(grad) M(grad_loss) M(divisor) M(metrics) M(counts) M(predicted) M(confidence) M(entropy) M(workspace)

@@ -95,6 +95,10 @@ static void refuses(const device &d) {
   CHECK(!first.get() && ctx.get());
   cl_int status;
   const wrapped_buffer buffer = {clCreateBuffer(d.context, CL_MEM_READ_WRITE, 64, nullptr, &status)};
+  int there = 0;
+  const clloss_view at = clloss::view_at(&there, CLLOSS_I32, 1, 2, 3, CLLOSS_BROADCAST);
+  CHECK(at.pointer == &there && !at.mem && at.offset == 1 && at.row_stride == 2 && at.class_stride == 3 &&
+        at.flags == CLLOSS_BROADCAST);
   const clloss_view view = clloss::view(buffer, CLLOSS_F32, 2, 5);
   CHECK(view.mem == buffer.raw && view.dtype == CLLOSS_F32 && view.offset == 2 && view.row_stride == 5);
   try {

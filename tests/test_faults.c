@@ -123,7 +123,9 @@ static clloss_status harness_call(const harness_case *c, const void *shape, cllo
 }
 
 static void play_harness(const fault_row *row) {
-  const harness_device device = {.context = the.f.context, .device = the.f.device, .queue = the.queue};
+  harness_device device = {.context = the.f.context, .device = the.f.device, .queue = the.queue};
+  if (row->traits & FAULTS_SVM && memory_is_there(device.device, MEMORY_SVM_COARSE))
+    device.memory = MEMORY_SVM_COARSE;
   fault_row mine = *row;
   harness_case c = *row->one;
   harness_result result = {0};

@@ -96,10 +96,10 @@ static clloss_status read(const clloss__loss *loss, clloss__request *r, const cl
   if (status == CLLOSS_SUCCESS) status = read_structs(loss, r, ask);
   if (status != CLLOSS_SUCCESS) return status;
   /* the call itself, with its buffers */
-  if (ask->purpose == CLLOSS__SIZE && key_of(loss, r)->mem) r->presence = CLLOSS__BOUND;
+  if (ask->purpose == CLLOSS__SIZE && clloss__is_bound(key_of(loss, r))) r->presence = CLLOSS__BOUND;
   clloss__settle_views(ask->ctx, r->presence, part(r, loss->arrays), loss->key.at, loss->last_view);
   clloss_view *key = key_of(loss, r);
-  r->untyped = !key->mem && key->dtype == 0;
+  r->untyped = !clloss__is_bound(key) && key->dtype == 0;
   if (r->untyped) key->dtype = CLLOSS_F32;
   status = check_shape(loss, ask->ctx, r);
   if (status == CLLOSS_SUCCESS) status = loss->steps.check(ask->ctx, r);
@@ -168,7 +168,7 @@ static void place(const clloss__use *use) {
 /* A view that the pass can't use has neither place nor buffer: another may have its. */
 static clloss_status submit(const clloss__loss *loss, clloss_ctx *ctx, clloss__request *r,
                             const clloss__use *uses, size_t n, clloss__call *call) {
-  cl_mem mems[CLLOSS__USES_MOST] = {NULL};
+  clloss__memory mems[CLLOSS__USES_MOST] = {{NULL, NULL}};
   for (size_t i = 0; i < n; ++i) {
     const clloss__use *use = &uses[i];
     if (use->buffer >= call->n_mems) call->n_mems = use->buffer + 1;
@@ -176,7 +176,7 @@ static clloss_status submit(const clloss__loss *loss, clloss_ctx *ctx, clloss__r
     /* where nothing is made there are neither rows nor classes, and the one element that a held row's work-group reads all the same
        (kernels/team/held.clh) is the workspace's: no place means its beginning */
     const bool made = r->presence != CLLOSS__TYPED;
-    mems[use->buffer] = made ? use->view->mem : r->work;
+    mems[use->buffer] = made ? clloss__memory_of(use->view) : r->work;
     if (made) place(use);
   }
   if (loss->workspace) mems[call->n_mems++] = r->work;
@@ -220,7 +220,7 @@ static clloss_status size(const clloss__loss *loss, clloss__request *r, const cl
   if (!ask->bytes) return clloss__fail(ask->ctx, CLLOSS_NULL_ARGUMENT, "bytes: NULL");
   clloss_view *key = key_of(loss, r);
   *ask->bytes = r->workspace_bytes;
-  for (int i = 0; i < CLLOSS__GUESSES && !key->mem; ++i) {
+  for (int i = 0; i < CLLOSS__GUESSES && !clloss__is_bound(key); ++i) {
     const clloss__guess guess = clloss__guess_of(&ask->ctx->planner.facts, i);
     if (r->untyped) key->dtype = guess.dtype;
     loss->steps.plan(ask->ctx, r, &guess);

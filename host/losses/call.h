@@ -51,7 +51,7 @@ typedef struct {
   cl_ulong bound; /* the flags of the views that are there (clloss__use) */
   clloss__plan plan;
   size_t workspace_bytes;
-  cl_mem work; /* where that is for this call, from byte work_at on: known when launches are listed */
+  clloss__memory work; /* where that is for this call, from byte work_at on: known when launches are listed */
   size_t work_at;
   size_t local_bytes; /* local memory that kernels take beside the team's; 0: they have no such argument */
 } clloss__request;

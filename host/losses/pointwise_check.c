@@ -23,7 +23,7 @@ static clloss_status check_taken(clloss_ctx *ctx, const clloss__pointwise *r) {
       return clloss__fail(ctx, CLLOSS_OPTION, "%s is set: kind %s doesn't take it", all[i].name,
                           r->kind->name);
   }
-  if (r->x.pos_weight.mem && !(r->kind->traits & CLLOSS_TAKES_POS_WEIGHT))
+  if (clloss__is_bound(&r->x.pos_weight) && !(r->kind->traits & CLLOSS_TAKES_POS_WEIGHT))
     return clloss__fail(ctx, CLLOSS_UNUSED_VIEW, "pointwise.pos_weight is bound: kind %s doesn't take it",
                         r->kind->name);
   return CLLOSS_SUCCESS;

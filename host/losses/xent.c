@@ -373,7 +373,7 @@ clloss_status clloss__xent_run_part(clloss_ctx *ctx, clloss__xent *r, clloss__xe
   clloss__plan *p = &r->head.plan;
   clloss__call call = {.queue = queue};
   r->head.presence = CLLOSS__BOUND; /* it was planned before there were buffers */
-  r->head.work = r->x.workspace.mem;
+  r->head.work = clloss__memory_of(&r->x.workspace);
   r->head.work_at = r->x.workspace.offset;
   fill_args(r, &call);
   r->args.first_row = first_row;

@@ -52,7 +52,8 @@ static clloss_status check_combinations(clloss_ctx *ctx, const clloss__xent *r) 
       {(flags & CLLOSS_SMOOTHING_MEGATRON) && r->x.classes == 1,
        "CLLOSS_SMOOTHING_MEGATRON of one class divides by 0"},
       {r->has_divisor && !mean, "a divisor is given, but only the mean has one"},
-      {o->divisor != 0 && r->x.divisor.mem && !finds, "divisor is given twice, here and as xent.divisor"},
+      {o->divisor != 0 && clloss__is_bound(&r->x.divisor) && !finds,
+       "divisor is given twice, here and as xent.divisor"},
       {finds && (!mean || o->divisor != 0), "the divisor that is asked for is that of the mean, and its own"},
       {finds && o->z_loss != 0 && weighs, "z_loss has a divisor of its own where there are class weights"},
       {(flags & CLLOSS_EMPTY_IS_ZERO) && !mean, "CLLOSS_EMPTY_IS_ZERO is about the mean"},
@@ -79,7 +80,7 @@ clloss_status clloss__xent_check(clloss_ctx *ctx, clloss__request *head) {
   r->no_logits = finds && !clloss__has(head, &x->logits);
   if (r->no_logits) r->x.logits.dtype = CLLOSS__REAL(x->divisor.dtype);
   /* Kernels keep class indices of row results in 32 bits. */
-  if (x->classes > INT32_MAX && x->predicted.mem) {
+  if (x->classes > INT32_MAX && clloss__is_bound(&x->predicted)) {
     return clloss__fail(ctx, CLLOSS_SIZE, "xent.classes is %zu: xent.predicted holds i32", x->classes);
   }
   clloss_status status = check_numbers(ctx, o, x->logits.dtype);

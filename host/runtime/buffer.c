@@ -91,6 +91,10 @@ void clloss_tensor_destroy(clloss_tensor **pointer) {
 
 clloss_view clloss_view_of(cl_mem mem, uint32_t dtype) { return (clloss_view){.mem = mem, .dtype = dtype}; }
 
+clloss_view clloss_view_at(void *pointer, uint32_t dtype) {
+  return (clloss_view){.pointer = pointer, .dtype = dtype};
+}
+
 clloss_view clloss_tensor_view(const clloss_tensor *tensor) {
   clloss_view view = {0};
   if (tensor) {

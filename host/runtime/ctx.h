@@ -9,6 +9,7 @@
 #include "held.h"
 #include "message.h"
 #include "plan.h"
+#include "pointer.h"
 #include "pool.h"
 #include "program.h"
 
@@ -19,6 +20,7 @@ struct clloss_ctx {
   clloss__planner planner;
   clloss__programs programs;
   clloss__pool pool;
+  clloss__pointers pointers;
   uint64_t kernels_enqueued, work_groups_enqueued;
   clloss__held held; /* inner events of calls */
   clloss__message message;

@@ -89,20 +89,24 @@ void clloss__launch_sums(clloss__call *call, const clloss__plan *plan, const cha
 }
 
 clloss_status clloss__launch_workspace(clloss_ctx *ctx, clloss__call *call, const clloss_view *view,
-                                       size_t bytes, cl_mem *mem, size_t *at) {
-  *mem = view->mem;
+                                       size_t bytes, clloss__memory *memory, size_t *at) {
+  *memory = clloss__memory_of(view);
   *at = view->offset;
-  if (view->mem) return CLLOSS_SUCCESS;
+  if (clloss__is_bound(view)) return CLLOSS_SUCCESS;
   const clloss_status status = clloss__pool_take(&ctx->pool, &ctx->message, bytes, call->queue, &call->block,
                                                  &call->block_busy);
-  if (status == CLLOSS_SUCCESS) *mem = call->block->mem;
+  if (status == CLLOSS_SUCCESS) memory->mem = call->block->mem;
   *at = 0;
   return status;
 }
 
 /* Argument i of a launch; the last is its local memory, a size without a value. */
 static clloss__arg argument(const clloss__call *call, const clloss__launch *launch, size_t i) {
-  if (i < call->n_mems) return (clloss__arg){&call->mems[i], sizeof(cl_mem)};
+  if (i < call->n_mems) {
+    const clloss__memory *on = &call->mems[i];
+    return on->pointer ? (clloss__arg){&on->pointer, sizeof on->pointer}
+                       : (clloss__arg){&on->mem, sizeof on->mem};
+  }
   const clloss__shape *s = &launch->shape;
   if (i == call->n_mems + call->n_args)
     return (clloss__arg){NULL, clloss__plan_fold_bytes(launch->local_size, s->row_items, s->form)};
@@ -127,19 +131,26 @@ static size_t kept_bytes(const clloss__arg *arg) {
 }
 
 /* Sets argument i unless the kernel has it already: from one step to the next most stay, and setting twenty takes 5 us
- * where other work has had the caches (PoCL). A buffer is set every time: a new one may have the handle of one that was
- * released, and the driver the address of the old. `at` is where the argument's bytes are kept, and moves on. */
-static cl_int set_argument(clloss__kernel *k, size_t i, const clloss__arg *arg, bool is_buffer, size_t *at) {
+ * where other work has had the caches (PoCL). A buffer or pointer (`on`; NULL: it is a value) is set every time: a new one may have
+ * the handle of one that was released, and the driver the address of the old. `at` is where the argument's bytes are kept, and moves
+ * on. */
+static clloss_status set_argument(clloss_ctx *ctx, const clloss__launch *launch, clloss__kernel *k, size_t i,
+                                  const clloss__arg *arg, const clloss__memory *on, size_t *at) {
   const void *bytes = arg->value ? arg->value : &arg->size_bytes;
   const size_t n_bytes = kept_bytes(arg);
   unsigned char *kept = k->set + *at;
   *at += n_bytes;
-  if (i < k->n_set && !is_buffer && memcmp(kept, bytes, n_bytes) == 0) return CL_SUCCESS;
-  const cl_int error = clSetKernelArg(k->kernel, (cl_uint)i, arg->size_bytes, arg->value);
-  if (error != CL_SUCCESS) return error;
+  const bool unbound = on && !on->mem && !on->pointer;
+  if (i < k->n_set && (!on || unbound) && memcmp(kept, bytes, n_bytes) == 0) return CLLOSS_SUCCESS;
+  const char *name = "clSetKernelArg";
+  const cl_int error = on && on->pointer ? clloss__pointer_set(&ctx->pointers, ctx->context, k->kernel,
+                                                               (cl_uint)i, on->pointer, &name)
+                                         : clSetKernelArg(k->kernel, (cl_uint)i, arg->size_bytes, arg->value);
+  if (error != CL_SUCCESS)
+    return clloss__say_opencl(&ctx->message, error, name, "%s, argument %zu", launch->kernel, i);
   memcpy(kept, bytes, n_bytes);
   if (i >= k->n_set) k->n_set = i + 1;
-  return CL_SUCCESS;
+  return CLLOSS_SUCCESS;
 }
 
 /* A work-group's size is bounded by the registers that a kernel turns out to need, which its compiler alone knows. */
@@ -193,15 +204,12 @@ static clloss_status prepare(clloss_ctx *ctx, const clloss__call *call, const cl
   }
   if (!k->set) k->set = malloc(room);
   if (!k->set) return clloss__fail(ctx, CL_OUT_OF_HOST_MEMORY, "no memory for %s", launch->kernel);
-  for (size_t i = 0; i < n; ++i) {
+  clloss_status set = CLLOSS_SUCCESS;
+  for (size_t i = 0; i < n && set == CLLOSS_SUCCESS; ++i) {
     const clloss__arg arg = argument(call, launch, i);
-    const cl_int error = set_argument(k, i, &arg, i < call->n_mems && call->mems[i], &at);
-    if (error != CL_SUCCESS) {
-      return clloss__say_opencl(&ctx->message, error, "clSetKernelArg", "%s, argument %zu", launch->kernel,
-                                i);
-    }
+    set = set_argument(ctx, launch, k, i, &arg, i < call->n_mems ? &call->mems[i] : NULL, &at);
   }
-  return CLLOSS_SUCCESS;
+  return set;
 }
 
 static clloss_status enqueue(clloss_ctx *ctx, const clloss__call *call, const clloss__launch *launch,

@@ -6,6 +6,7 @@
 
 #include "device.h"
 #include "plan.h"
+#include "pointer.h"
 #include "pool.h"
 #include "program.h"
 
@@ -27,8 +28,8 @@ typedef struct {
 typedef struct {
   const char *source;
   clloss__types types;
-  /* Of every kernel of the call: buffers first, then the rest, but for the local memory that is each one's last. */
-  const cl_mem *mems;
+  /* Of every kernel of the call: buffers and pointers first, then the rest, but for the local memory that is each one's last. */
+  const clloss__memory *mems;
   size_t n_mems;
   const clloss__arg *args;
   size_t n_args;
@@ -73,7 +74,7 @@ void clloss__launch_sums(clloss__call *call, const clloss__plan *plan, const cha
 /* Where the call's workspace is: in the caller's view if that is bound, else in a block of the pool, which the call then
  * holds. */
 clloss_status clloss__launch_workspace(clloss_ctx *ctx, clloss__call *call, const clloss_view *view,
-                                       size_t bytes, cl_mem *mem, size_t *at);
+                                       size_t bytes, clloss__memory *memory, size_t *at);
 
 /* Enqueues the launches one after another, each waiting for the one before, so that in-order and out-of-order queues
  * are the same; the first waits for the wait list and for block_busy. The last one's event covers the call, and is the

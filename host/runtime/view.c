@@ -1,4 +1,5 @@
-/* View checks. Byte ranges are compared in the root buffer, so that sub-buffers of one buffer are seen to overlap.
+/* View checks. Byte ranges are compared in the root buffer, so that sub-buffers of one buffer are seen to overlap, and of pointers
+ * as addresses: a buffer on memory that another view has by its pointer isn't seen.
  * A view with gaps between its rows counts as one range, from its first byte to its last. */
 #include "view.h"
 
@@ -10,9 +11,12 @@
 #include "names.h"
 
 typedef struct {
-  cl_mem root;
+  const void *root;  /* NULL: none */
   size_t begin, end; /* bytes in the root */
 } range;
+
+/* The root of all that has a pointer: bytes in it are addresses. */
+static const char addresses;
 
 /* What kernels are told that a view holds is its own number. */
 #define SAME(name, value, word, bytes) _Static_assert((int)LABELS_##name == (value), word);
@@ -43,7 +47,7 @@ clloss_status clloss__check_real_dtype(clloss_ctx *ctx, const char *name, uint32
 }
 
 bool clloss__is_there(clloss__presence presence, const clloss_view *view) {
-  return view->mem || (presence == CLLOSS__TYPED && view->dtype);
+  return clloss__is_bound(view) || (presence == CLLOSS__TYPED && view->dtype);
 }
 
 void clloss__forget_buffers(void *views, size_t first, size_t last) {
@@ -51,6 +55,7 @@ void clloss__forget_buffers(void *views, size_t first, size_t last) {
     clloss_view view;
     memcpy(&view, (unsigned char *)views + at, sizeof view);
     view.mem = NULL;
+    view.pointer = NULL;
     memcpy((unsigned char *)views + at, &view, sizeof view);
   }
 }
@@ -61,7 +66,7 @@ void clloss__settle_views(const clloss_ctx *ctx, clloss__presence presence, void
     unsigned char *place = (unsigned char *)views + at;
     clloss_view view;
     memcpy(&view, place, sizeof view);
-    if (view.mem) continue;
+    if (clloss__is_bound(&view)) continue;
     const uint32_t d = view.dtype;
     const bool usable = clloss__is_real(d) && (d != CLLOSS_F64 || ctx->planner.facts.f64);
     view = (clloss_view){.dtype = at != first ? 0 : usable ? d : CLLOSS_F32};
@@ -108,8 +113,8 @@ bool clloss__is_strided(const clloss_view *view, size_t columns, size_t inner) {
 bool clloss__same_view(const clloss_view *a, const clloss_view *b, size_t columns, size_t inner) {
   const clloss__strides sa = clloss__view_strides(a, columns, inner),
                         sb = clloss__view_strides(b, columns, inner);
-  return a->mem && a->mem == b->mem && a->offset == b->offset && a->dtype == b->dtype && sa.row == sb.row &&
-         sa.column == sb.column;
+  return clloss__is_bound(a) && a->mem == b->mem && a->pointer == b->pointer && a->offset == b->offset &&
+         a->dtype == b->dtype && sa.row == sb.row && sa.column == sb.column;
 }
 
 clloss_status clloss__check_flags(clloss_ctx *ctx, const char *in, uint32_t flags, uint32_t known) {
@@ -142,9 +147,9 @@ static clloss_status check_fields(clloss_ctx *ctx, const char *call, const cllos
   clloss_status status = clloss__check_dtype(ctx, name, v->dtype, use->dtypes);
   if (status == CLLOSS_SUCCESS) status = check_flags(ctx, call, use);
   if (status != CLLOSS_SUCCESS) return status;
-  if (v->reserved) {
-    return clloss__fail(ctx, CLLOSS_OPTION, "%s.%s.reserved is %llu: it must be 0", call, use->name,
-                        (unsigned long long)v->reserved);
+  if (v->mem && v->pointer) {
+    return clloss__fail(ctx, CLLOSS_OPTION, "%s.%s has both mem and pointer: it is a window on one of them",
+                        call, use->name);
   }
   const size_t inner = use->inner ? use->inner : 1;
   if (v->class_stride > 1 && !use->may_stride) {
@@ -188,6 +193,7 @@ static clloss_status extent(clloss_ctx *ctx, const char *call, const clloss__use
   return CLLOSS_SUCCESS;
 }
 
+/* What a view is on. */
 typedef struct {
   cl_context context;
   size_t size, offset;
@@ -196,7 +202,7 @@ typedef struct {
   void *host;
 } memory;
 
-static clloss_status read_memory(clloss_ctx *ctx, const char *call, const clloss__use *use, memory *m) {
+static clloss_status read_buffer(clloss_ctx *ctx, const char *call, const clloss__use *use, memory *m) {
   cl_mem_object_type type = 0;
   const struct {
     cl_mem_info what;
@@ -221,7 +227,23 @@ static clloss_status read_memory(clloss_ctx *ctx, const char *call, const clloss
   if (type != CL_MEM_OBJECT_BUFFER) {
     return clloss__fail(ctx, CL_INVALID_MEM_OBJECT, "%s.%s.mem: not a buffer", call, use->name);
   }
+  if (m->context != ctx->context) {
+    return clloss__fail(ctx, CLLOSS_MEMORY_CONTEXT, "%s.%s.mem: of another context than the ctx", call,
+                        use->name);
+  }
   return CLLOSS_SUCCESS;
+}
+
+/* `end`: bytes that the view reaches. */
+static clloss_status read_pointer(clloss_ctx *ctx, const char *call, const clloss__use *use, size_t end,
+                                  memory *m) {
+  char name[64];
+  snprintf(name, sizeof name, "%s.%s", call, use->name);
+  m->flags = CL_MEM_USE_HOST_PTR;
+  m->host = use->view->pointer;
+  const clloss_status status = clloss__pointer_find(&ctx->pointers, &ctx->message, ctx->context, ctx->device,
+                                                    name, m->host, end, &m->size);
+  return status == CLLOSS_BUFFER_SIZE ? CLLOSS_SUCCESS : status; /* which m->size says as well */
 }
 
 /* Where a buffer sits on the caller's own memory, or in the middle of another buffer, its start may be at any
@@ -239,15 +261,15 @@ static clloss_status check_one(clloss_ctx *ctx, const char *call, const clloss__
   if (status == CLLOSS_SUCCESS) status = extent(ctx, call, use, &begin, &end);
   if (status != CLLOSS_SUCCESS) return status;
   memory m = {0};
-  status = read_memory(ctx, call, use, &m);
+  status = use->view->mem ? read_buffer(ctx, call, use, &m) : read_pointer(ctx, call, use, end, &m);
   if (status != CLLOSS_SUCCESS) return status;
-  if (m.context != ctx->context) {
-    return clloss__fail(ctx, CLLOSS_MEMORY_CONTEXT, "%s.%s.mem: of another context than the ctx", call,
-                        use->name);
-  }
   if (end > m.size) {
-    return clloss__fail(ctx, use->if_too_small ? use->if_too_small : CLLOSS_BUFFER_SIZE,
-                        "%s.%s needs %zu bytes, its buffer has %zu", call, use->name, end, m.size);
+    const clloss_status code = use->if_too_small ? use->if_too_small : CLLOSS_BUFFER_SIZE;
+    return use->view->mem || m.size
+               ? clloss__fail(ctx, code, "%s.%s needs %zu bytes, its %s has %zu", call, use->name, end,
+                              use->view->mem ? "buffer" : "allocation", m.size)
+               : clloss__fail(ctx, code, "%s.%s needs %zu bytes, its allocation has fewer", call, use->name,
+                              end);
   }
   const size_t align = use->align_bytes ? use->align_bytes : clloss_dtype_size(use->view->dtype);
   if (!is_aligned(&m, begin, align)) {
@@ -266,7 +288,9 @@ static clloss_status check_one(clloss_ctx *ctx, const char *call, const clloss__
   }
   enum { PACKET_BYTES = 16 };
   if ((m.flags & CL_MEM_USE_HOST_PTR) && (uintptr_t)m.host % PACKET_BYTES) *odd = true;
-  *out = (range){m.parent ? m.parent : use->view->mem, m.offset + begin, m.offset + end};
+  const size_t at = use->view->mem ? m.offset : (size_t)(uintptr_t)m.host;
+  const void *const root = m.parent ? m.parent : use->view->mem ? (const void *)use->view->mem : &addresses;
+  *out = (range){root, at + begin, at + end};
   return CLLOSS_SUCCESS;
 }
 
@@ -305,7 +329,8 @@ clloss_status clloss__check_uses(clloss_ctx *ctx, const char *call, clloss__pres
                          ranges[i].begin < ranges[k].end && ranges[k].begin < ranges[i].end;
       if (k == i || !meets || is_in_place(&uses[i], &uses[k])) continue;
       return clloss__fail(
-          ctx, CLLOSS_OVERLAP, "%s.%s, bytes %zu to %zu of its root buffer, overlaps %s, %zu to %zu", call,
+          ctx, CLLOSS_OVERLAP,
+          "%s.%s, bytes %zu to %zu of its root buffer or of all memory, overlaps %s, %zu to %zu", call,
           uses[i].name, ranges[i].begin, ranges[i].end, uses[k].name, ranges[k].begin, ranges[k].end);
     }
   }

@@ -7,6 +7,7 @@
 
 #include "../../kernels/team/rows.clh"
 #include "device.h"
+#include "pointer.h"
 
 /* What a call does with a view. */
 typedef enum {

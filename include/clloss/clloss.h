@@ -150,7 +150,8 @@ CLLOSS_API clloss_status clloss_ctx_trim(clloss_ctx *ctx);
 
 /* ---- views and tensors -------------------------------------------------------------------------------------- */
 
-/* A window on a buffer. All sizes count elements of dtype. A view whose mem is NULL is not bound. */
+/* A window on a buffer, or on memory that has a pointer instead of a cl_mem. All sizes count elements of dtype. A view with
+ * neither is not bound. */
 typedef struct clloss_view {
   cl_mem mem;
   size_t offset;     /* elements before the first */
@@ -158,12 +159,19 @@ typedef struct clloss_view {
   size_t class_stride; /* from one class to the next; 0: packed, which is 1, or inner */
   uint32_t dtype;      /* CLLOSS_F32 … */
   uint32_t flags;      /* CLLOSS_BROADCAST … */
-  uint64_t reserved;   /* 0 */
+  /* Instead of mem: what clSVMAlloc returned, coarse or fine-grained (elements further on are reached by offset), or an address
+   * within an allocation of Intel's USM, of whichever kind; of the ctx's context. The device's own memory and malloc's have a
+   * cl_mem, by CL_MEM_USE_HOST_PTR. */
+  void *pointer;
 } clloss_view;
 
 /* A window on the whole of a buffer that holds elements of this type, packed; what else a view can say is set in it. No ownership
  * passes, neither here nor by a call: the buffer has to live until the calls that use it have completed. */
 CLLOSS_API clloss_view clloss_view_of(cl_mem mem, uint32_t dtype);
+
+/* The same on SVM or USM, of devices that have either; on others a call with such a view is CLLOSS_DEVICE. What the host has mapped of it (coarse-grained SVM) has to be unmapped
+ * before, as of a buffer, and SVM's pointers must not be freed before the event `done`. */
+CLLOSS_API clloss_view clloss_view_at(void *pointer, uint32_t dtype);
 
 /* What any struct of options or views that has a struct_size begins as: clloss_xent x = CLLOSS_INIT(clloss_xent); */
 #define CLLOSS_INIT(type) \

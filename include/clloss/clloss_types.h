@@ -39,11 +39,11 @@ typedef int32_t clloss_status;
   X(SIZE,               -6003, "a size is zero or overflows")                                                  \
   X(STRIDE,             -6004, "a stride is shorter than what it steps over, or overflows")                    \
   X(DTYPE,              -6005, "the element type can't be used here")                                          \
-  X(BUFFER_SIZE,        -6006, "a buffer is smaller than the view on it")                                      \
+  X(BUFFER_SIZE,        -6006, "a buffer or allocation is smaller than the view on it")                        \
   X(ALIGNMENT,          -6007, "a view doesn't start at a multiple of its element size")                       \
   X(OVERLAP,            -6008, "an output overlaps another view")                                              \
   X(ACCESS,             -6009, "the buffer's flags forbid kernels the access that this view needs")            \
-  X(MEMORY_CONTEXT,     -6010, "a buffer belongs to another OpenCL context")                                   \
+  X(MEMORY_CONTEXT,     -6010, "a buffer or pointer isn't of the ctx's OpenCL context")                        \
   X(QUEUE,              -6011, "the queue belongs to another OpenCL context or device")                        \
   X(MISSING_VIEW,       -6012, "a view that this call needs has no buffer")                                    \
   X(UNUSED_VIEW,        -6013, "a view is bound that this call can't use")                                     \

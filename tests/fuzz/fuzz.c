@@ -128,6 +128,8 @@ void fuzz_check(fuzz *f, const fuzz_setting *setting, const harness_passes *pass
   if (!ctx) return;
   device.stray = harness_pick(state, 2) && !f->tidy ? harness_random(state) | 1 : 0;
   const uint64_t seed = harness_random(state);
+  const memory_kind memory = (memory_kind)harness_pick(state, MEMORY_KINDS);
+  if (fuzz_one_in(state, 3) && memory_is_there(device.device, memory)) device.memory = memory;
   if (c)
     harness_check(&device, ctx, c, shape, seed, NULL, NULL, &result);
   else
@@ -135,6 +137,7 @@ void fuzz_check(fuzz *f, const fuzz_setting *setting, const harness_passes *pass
   harness_report(&f->h, c ? c : passes->fused, shape, &setting->plan, &result);
   if (!harness_fired(&result)) return;
   if (device.stray) fprintf(stderr, "  with stray numbers in views that aren't bound\n");
+  if (device.memory) fprintf(stderr, "  in %s\n", memory_name(device.memory));
   tell_setting(setting);
 }
 

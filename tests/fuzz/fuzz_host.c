@@ -218,7 +218,8 @@ static void run_host(fuzz *f, const fuzz_setting *setting, const xent_shape *s, 
   const bool copies = fuzz_one_in(state, 2);
   const clloss_status first = ctx ? whole(&f->h.devices[0], ctx, &shape, &o, &in, &one) : CLLOSS_SUCCESS;
   if (first != CLLOSS_SUCCESS) complain(f, setting, &shape, which, 0, clloss_ctx_message(ctx));
-  const clloss_status second = ctx ? in_parts(ctx, &shape, &o, &in, &parts, part_bytes, copies) : CLLOSS_SUCCESS;
+  const clloss_status second = ctx ? in_parts(ctx, &shape, &o, &in, &parts, part_bytes, copies)
+                                   : CLLOSS_SUCCESS;
   if (second != CLLOSS_SUCCESS) complain(f, setting, &shape, which, part_bytes, clloss_ctx_message(ctx));
   if (ctx && !first && !second) compare(f, setting, &shape, which, part_bytes, &one, &parts);
   free_arrays(&in), free_arrays(&one), free_arrays(&parts);

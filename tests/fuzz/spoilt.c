@@ -192,7 +192,7 @@ static void spoil_view(const spoilt_bench *b, spoilt_call *c, uint8_t index, uns
   case 2: v.class_stride = spoil_size(v.class_stride, how / 8, value); break;
   case 3: v.dtype = value % 10; break;
   case 4: v.flags = spoil_word(v.flags, how / 8, value % 5); break;
-  case 5: v.reserved = value % 2; break;
+  case 5: v.pointer = value % 2 ? b->before[0] : NULL; break; /* malloc's: neither SVM nor USM */
   case 6: v.mem = NULL; break;
   default: v.mem = b->memories[value % SPOILT_MEMORIES].mem; v.offset %= 64;
   }
