@@ -54,6 +54,10 @@ const struct bench_case bench_cases[BENCH_CASES] = {
      &distill_fused_case, 0, 0, CLLOSS_F32, TRIAD, 0, NULL},
     {"xent_divisor", "xent_divisor", "what the rows weigh, from the targets alone", &xent_loss,
      &xent_divisor_case, 0, CASE_PLAIN, CLLOSS_F32, READ, 0, NULL},
+    {"cast_bf16", "cast_bf16", "f32 to bf16, by clloss_cast, elsewhere", &cast_loss, &cast_case, 0,
+     CLLOSS_BF16, CLLOSS_F32, COPY, 0, NULL},
+    {"cast_f16", "cast_f16", "f32 to f16, likewise", &cast_loss, &cast_case, 0, CLLOSS_F16, CLLOSS_F32, COPY,
+     0, NULL},
 };
 
 /* Plain, and what goes beyond it, which has to do with half the size: most of a whole run's time is the checks, whose
@@ -95,7 +99,7 @@ const struct bench_case *case_plain(const struct bench_case *c) {
 }
 
 int case_needs_probabilities(const struct bench_case *c) {
-  return c->loss != &xent_loss || c->kind == CASE_PROBABILITIES;
+  return c->loss == &xent_loss ? c->kind == CASE_PROBABILITIES : c->loss != &cast_loss;
 }
 
 int case_is_certain(const struct bench_case *c) { return c->loss == &xent_loss && c->kind == CASE_CERTAIN; }
@@ -130,6 +134,12 @@ clloss_status case_prepare(const struct bench_case *c, const struct problem *p, 
   if (c->harness != &xent_backward_case) return CLLOSS_SUCCESS;
   return case_run(&bench_cases[c->dtype == CLLOSS_F32 ? FORWARD : BF16_FORWARD], p, m, logits, NULL, &ms,
                   &call_ms);
+}
+
+size_t case_yard_floats(const struct bench_case *c, const struct problem *p) {
+  const double bytes = c->loss == &cast_loss ? case_ideal_bytes(c, p) / 2
+                                             : (double)(case_logit_bytes(c) * p->rows * p->classes);
+  return bytes < 4 ? 1 : (size_t)(bytes / 4);
 }
 
 double case_ideal_bytes(const struct bench_case *c, const struct problem *p) {

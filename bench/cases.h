@@ -22,6 +22,8 @@ enum {
   BCE_LOGITS,
   DISTILL,
   DIVISOR,
+  CAST_BF16,
+  CAST_F16,
   BENCH_CASES
 };
 extern const struct bench_case bench_cases[BENCH_CASES];
@@ -31,7 +33,7 @@ extern const struct bench_shape bench_shapes[];
 extern const size_t n_bench_shapes;
 
 /* Cases that see elements, not rows: V is all the same to them. */
-#define ELEMENTWISE (1u << MSE | 1u << BCE_LOGITS)
+#define ELEMENTWISE (1u << MSE | 1u << BCE_LOGITS | 1u << CAST_BF16 | 1u << CAST_F16)
 
 /* Those that a shape of so many classes has. The divisor's floor is to read its targets: of one class that is as much as the
  * logits, which yardsticks read. */
@@ -61,6 +63,10 @@ int case_check(const struct bench_case *c, const struct problem *p, const struct
 
 /* Bytes that no implementation of the case can avoid moving. */
 double case_ideal_bytes(const struct bench_case *c, const struct problem *p);
+
+/* How many f32 the yardsticks take beside it: as many bytes as its logits have, or, of a cast, as many as let a copy move what the
+ * cast does. At least 1. */
+size_t case_yard_floats(const struct bench_case *c, const struct problem *p);
 
 /* Leaves on the device what the case's repetitions start from, besides the logits: backward reads row statistics. */
 clloss_status case_prepare(const struct bench_case *c, const struct problem *p, const struct machine *m,

@@ -166,3 +166,23 @@ static void distill_bind(const struct bench_case *c, const struct problem *p, cl
 }
 
 const struct bench_loss distill_loss = {distill_shape_of, distill_bind, distill_reference_of};
+
+/* ---- conversion, which is no loss ---- */
+
+static void cast_shape_of(const struct bench_case *c, const struct problem *p, union loss_shape *shape) {
+  shape->cast = (cast_shape){.rows = p->rows, .classes = p->classes, .read = c->dtype, .write = c->kind};
+}
+
+static void cast_bind(const struct bench_case *c, const struct problem *p, cl_mem logits, cl_mem grad,
+                      clloss_view *views) {
+  (void)p;
+  views[CAST_INPUT] = view(logits, c->dtype);
+  views[CAST_OUTPUT] = view(grad, c->kind);
+}
+
+static void cast_reference_of(const struct bench_case *c, const struct problem *p, size_t first, size_t rows,
+                              float *scratch) {
+  clloss_convert(c->kind, scratch, c->dtype, p->logits + first * p->classes, rows * p->classes);
+}
+
+const struct bench_loss cast_loss = {cast_shape_of, cast_bind, cast_reference_of};

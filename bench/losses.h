@@ -2,6 +2,7 @@
 #ifndef BENCH_LOSSES_H
 #define BENCH_LOSSES_H
 
+#include "case_cast.h"
 #include "case_distill.h"
 #include "case_pointwise.h"
 #include "case_xent.h"
@@ -23,7 +24,7 @@ struct bench_case {
   const struct bench_loss *loss;
   const harness_case *harness;
   int inplace;
-  uint32_t kind;     /* of the loss: enum xent_kind, CLLOSS_MSE … */
+  uint32_t kind;     /* of the loss: enum xent_kind, CLLOSS_MSE …; of a cast the type that is written */
   uint32_t dtype;    /* of logits and gradient */
   unsigned floor;    /* bits 1 << YARD_SCALE …: what together moves the least that the case must */
   unsigned peers;    /* which peers compute the same: bits of enum peer_id */
@@ -38,6 +39,7 @@ union loss_shape {
   xent_shape xent;
   pointwise_shape pointwise;
   distill_shape distill;
+  cast_shape cast;
 };
 
 struct bench_loss {
@@ -50,6 +52,6 @@ struct bench_loss {
                     float *scratch);
 };
 
-extern const struct bench_loss xent_loss, pointwise_loss, distill_loss;
+extern const struct bench_loss xent_loss, pointwise_loss, distill_loss, cast_loss;
 
 #endif

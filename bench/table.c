@@ -39,6 +39,8 @@ const char *cell_label(const struct result *r, char *room, size_t size) {
                                          {"xent_fused_certain", "nearly certain"},
                                          {"xent_fused_labels", "labels in f32"},
                                          {"xent_divisor", "divisor"},
+                                         {"cast_bf16", "f32 to bf16"},
+                                         {"cast_f16", "f32 to f16"},
                                          {"mse_fused", "MSE"},
                                          {"bce_logits_fused", "BCE of logits"},
                                          {"distill_fused", "distillation"},

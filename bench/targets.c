@@ -45,6 +45,8 @@ static const struct target {
     {"probabilities / plain", "xent_fused_probabilities", 1, "f32", LARGE, ANY, OVER_PLAIN, 2, NONE},
     {"nearly certain / plain", "xent_fused_certain", 1, "f32", LARGE, ANY, OVER_PLAIN, 1.3, NONE},
     {"labels in f32 / plain", "xent_fused_labels", 1, "f32", LARGE, ANY, OVER_PLAIN, 1.03, NONE},
+    {"f32 to bf16 / copy", "cast_bf16", OUT_OF_PLACE, OVER_FLOOR, 1.1, NONE},
+    {"f32 to f16 / copy", "cast_f16", OUT_OF_PLACE, OVER_FLOOR, 1.1, NONE},
     {"divisor / read", "xent_divisor", OUT_OF_PLACE, OVER_FLOOR, 1.2, NONE},
     {"in place / scale", IN_PLACE, LARGE, 10, 10, OVER_FLOOR, 4, 2.5},
     {"in place / scale", IN_PLACE, LARGE, 100, 100, OVER_FLOOR, 2.2, 1.6},

@@ -1,6 +1,7 @@
 /* The points of `clloss check`: layouts, and for each loss the styles in which they are called. */
 #include "suite.h"
 
+#include "case_cast.h"
 #include "case_distill.h"
 #include "case_information.h"
 #include "case_pointwise.h"
@@ -15,7 +16,8 @@
 const uint32_t suite_types[SUITE_TYPES] = {CLLOSS_F32, CLLOSS_BF16, CLLOSS_F16, CLLOSS_F64};
 
 const char *suite_loss_name(int loss) {
-  static const char *const names[SUITE_LOSSES] = {"softmax", "information", "xent", "distill", "pointwise"};
+  static const char *const names[SUITE_LOSSES] = {"softmax", "information", "cast",
+                                                  "xent",    "distill",     "pointwise"};
   return names[loss];
 }
 
@@ -234,6 +236,20 @@ static void visit_information(walk *w) {
   }
 }
 
+/* ---- conversion, which is no loss and fails a user as well ---- */
+
+/* From the type to another each: in the quick suite from f32 to the storage types, and from the others to f32. */
+static void visit_cast(walk *w) {
+  if (w->at->inner) return;
+  for (size_t i = 0; i < SUITE_TYPES; i++) {
+    const uint32_t to = suite_types[i], from = w->s->dtype;
+    const bool beside = from == CLLOSS_F32 ? to == CLLOSS_BF16 || to == CLLOSS_F16 : to == CLLOSS_F32;
+    if (!beside && !(w->s->full && (to != CLLOSS_F64 || from == CLLOSS_F64))) continue;
+    const cast_shape s = {.layout = *w->at, .read = from, .write = to};
+    offer(w, (suite_point){.loss = "cast", .one = &cast_case, .shape = &s});
+  }
+}
+
 /* ---- elementwise losses ---- */
 
 #define KIND(name, value, word, kernel, traits) {CLLOSS_##name, traits, word},
@@ -289,8 +305,8 @@ static void visit_pointwise(walk *w) {
 /* ---- the whole ---- */
 
 static void visit_layouts(walk *w, const case_layout *layouts, size_t n) {
-  static void (*const visit[SUITE_LOSSES])(walk *) = {visit_softmax, visit_information, visit_xent,
-                                                      visit_distill, visit_pointwise};
+  static void (*const visit[SUITE_LOSSES])(walk *) = {visit_softmax, visit_information, visit_cast,
+                                                      visit_xent,    visit_distill,     visit_pointwise};
   for (size_t i = 0; i < n; i++) {
     w->at = &layouts[i];
     visit[w->s->loss](w);
@@ -334,7 +350,8 @@ clloss_status suite_family(const suite_point *point, clloss_ctx *ctx, char famil
       .logits = {.row_stride = read->row_stride, .class_stride = read->class_stride, .dtype = read->dtype},
       .metrics.dtype = point->walks ? 0 : CLLOSS_F32};
   const clloss_status status = clloss_xent_plan(ctx, &x, &plan);
-  const bool elementwise = divisor || point->passes == &pointwise_passes || strcmp(point->loss, "nll") == 0;
+  const bool elementwise = divisor || c == &cast_case || point->passes == &pointwise_passes ||
+                           strcmp(point->loss, "nll") == 0;
   snprintf(family, SUITE_FAMILY, "%s", status == CLLOSS_SUCCESS ? plan.variant : "?");
   char *cut = elementwise                     ? strchr(family, '_')
               : point->passes != &xent_passes ? strstr(family, "_split")

@@ -8,7 +8,15 @@
 
 /* The parts of the suite: each has programs of its own, so that one that can't be compiled spoils no other. Those
  * that compile fastest come first. */
-enum { SUITE_SOFTMAX, SUITE_INFORMATION, SUITE_XENT, SUITE_DISTILL, SUITE_POINTWISE, SUITE_LOSSES };
+enum {
+  SUITE_SOFTMAX,
+  SUITE_INFORMATION,
+  SUITE_CAST,
+  SUITE_XENT,
+  SUITE_DISTILL,
+  SUITE_POINTWISE,
+  SUITE_LOSSES
+};
 enum { SUITE_TYPES = 4, SUITE_FAMILY = 24 };
 
 extern const uint32_t suite_types[SUITE_TYPES]; /* f32 first, f64 last */

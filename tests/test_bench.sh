@@ -15,11 +15,11 @@ tiny='--rows 7 --classes 1,10,300 --reps 3'
 
 # shellcheck disable=SC2086
 "$clloss" bench $tiny --json >"$work/json" 2>"$work/err" || fail "--json: exit status $?: $(cat "$work/err")"
-[ "$(wc -l <"$work/json")" -eq 40 ] ||
-  fail "--json: 12 cases at 3 V, 3 at the first and 1 at the last are 40 lines, not $(wc -l <"$work/json")"
+[ "$(wc -l <"$work/json")" -eq 42 ] ||
+  fail "--json: 12 cases at 3 V, 5 at the first and 1 at the last are 42 lines, not $(wc -l <"$work/json")"
 keys='case rows classes dtype inplace ms ms_min gbps scale_ms copy_ms read_ms of_limit ref_ms speedup max_err device plan'
 number='[0-9.][0-9.e+-]*'
-line='^\{"case": "(xent_(fused|forward|backward|fused_options|fused_probabilities|fused_certain|fused_labels|divisor)|(mse|bce_logits|distill)_fused)", "rows": 7, "classes": (1|10|300)'
+line='^\{"case": "(xent_(fused|forward|backward|fused_options|fused_probabilities|fused_certain|fused_labels|divisor)|cast_(bf16|f16)|(mse|bce_logits|distill)_fused)", "rows": 7, "classes": (1|10|300)'
 line="$line, \"dtype\": \"(f32|bf16|f16)\", \"inplace\": (true|false)"
 for key in ms ms_min gbps scale_ms copy_ms read_ms of_limit ref_ms speedup max_err; do line="$line, \"$key\": $number"; done
 line="$line, \"device\": \"[^\"]+\", \"plan\": \"([a-z_]+/[0-9]+×[0-9]+(/[0-9]+)?)?\", .*\"failed\": null}\$"
@@ -29,14 +29,14 @@ while read -r object; do
   echo "$object" | grep -qE "$line" || fail "not as it should be: $object"
 done <"$work/json"
 [ "$(grep -c '"inplace": true' "$work/json")" -eq 21 ] || fail 'seven cases per V are in place'
-for dtype in f32:28 bf16:9 f16:3; do
+for dtype in f32:30 bf16:9 f16:3; do
   [ "$(grep -c "\"dtype\": \"${dtype%:*}\"" "$work/json")" -eq "${dtype#*:}" ] || fail "how many cases are of ${dtype%:*}?"
 done
 # Of each V the six that vary the plain one are timed beside it; a fused call is a few kernels, and the wait for it is longer
 # than the call; nobody asked for peers.
 [ "$(grep -c "\"over_plain\": $number," "$work/json")" -eq 18 ] || fail 'six cases per V have a ratio to the plain one'
-[ "$(grep -cE "\"call_us\": -?$number,.*\"kernels\": [1-4]," "$work/json")" -eq 40 ] || fail 'calls or kernels not counted'
-[ "$(grep -c '"c_loop_ms": null,.*"c_loop_failed": null,.*"torch_compiled_ms": null,.*"torch": ""' "$work/json")" -eq 40 ] ||
+[ "$(grep -cE "\"call_us\": -?$number,.*\"kernels\": [1-4]," "$work/json")" -eq 42 ] || fail 'calls or kernels not counted'
+[ "$(grep -c '"c_loop_ms": null,.*"c_loop_failed": null,.*"torch_compiled_ms": null,.*"torch": ""' "$work/json")" -eq 42 ] ||
   fail 'peers that nobody asked for'
 # Triad is the floor of those that read two tensors, and timed beside no other; elementwise losses tell no plan.
 [ "$(grep -cE "^.\"case\": \"(mse|bce_logits|distill)_fused\",.* \"inplace\": false,.*\"triad_ms\": $number,.*\"triad_by\": \"[a-zO]" "$work/json")" -eq 3 ] ||
@@ -86,7 +86,7 @@ if [ -c /dev/full ]; then
 fi
 
 "$clloss" bench --list >"$work/list" || fail "--list: exit status $?"
-[ "$(wc -l <"$work/list")" -eq 17 ] || fail "--list: $(cat "$work/list")"
+[ "$(wc -l <"$work/list")" -eq 19 ] || fail "--list: $(cat "$work/list")"
 "$clloss" bench --help >"$work/help" || fail "--help: exit status $?"
 for option in $(grep -oE '^  --[a-z-]+' "$work/help"); do
   case $option in --quick | --peers | --json | --first-result | --list | --help) continue ;; esac
@@ -201,7 +201,7 @@ if command -v gnuplot >/dev/null 2>&1; then
     fail "--report: exit status $?: $(cat "$work/err")"
   for plot in roofline classes; do grep -q '</svg>' "$work/report/$plot.svg" || fail "--report drew no $plot"; done
   [ ! -e "$work/report/rows.svg" ] || fail '--report drew rows of nothing'
-  [ "$(wc -l <"$work/report/results.jsonl")" -eq 27 ] || fail '--report has not a line per case'
+  [ "$(wc -l <"$work/report/results.jsonl")" -eq 29 ] || fail '--report has not a line per case'
   grep -q '"command": "clloss bench --rows 3 --classes 5,9 --reps 2 --report ' "$work/report/run.json" ||
     fail "--report: $(cat "$work/report/run.json")"
   grep -qF "$(sed -n '$p' "$work/out")" "$work/report/table.txt" || fail "--report: the table isn't the terminal's"

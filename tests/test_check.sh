@@ -42,7 +42,7 @@ keys=$(sed 's/"lines": .*"left_out"/"lines": [], "left_out"/; s/"left_out": \[[^
 check "the keys and their order: $keys" test "$keys" = \
   "device platform driver version seed full lines left_out points failed seconds verdict "
 check "the seed" grep -q '"seed": 5, ' out
-for loss in xent nll softmax log-softmax distill information bce-logits bce kl mse smooth-l1 huber focal; do
+for loss in xent nll softmax log-softmax distill information cast bce-logits bce kl mse smooth-l1 huber focal; do
   check "$loss in f32" grep -qE "\"loss\": \"$loss\", \"passes\": \"[^\"]+\", \"family\": \"[a-z_]+\", \"dtype\": \"f32\", \"points\": [0-9]+, \"failed\": 0," out
 done
 for family in lane_rows lane_along lane lane_split; do

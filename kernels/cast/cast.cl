@@ -115,10 +115,11 @@ CAST_KERNEL(TEAM(cast), X(stored), G(stored)) { CAST_ROWS(cast_row, CAST_ONE) }
       const float##N near = CONVERTED##N(float, v);                                         \
       const double##N back = CONVERTED##N(double, near);                                    \
       const uint##N bits = as_uint##N(near);                                                \
-      const uint##N away = FLAGS##N((v > 0) & (back > v)) | FLAGS##N((v < 0) & (back < v)); \
-      const uint##N inexact = FLAGS##N((back != v) & (v == v));                             \
+      const uint##N away = FLAGS##N(MAGNITUDE(N, back) > MAGNITUDE(N, v));                  \
+      const uint##N inexact = FLAGS##N((back < v) | (back > v)); /* not of NaN */           \
       return as_float##N((bits - away) | inexact);                                          \
     }
+#  define MAGNITUDE(N, x) as_double##N(as_ulong##N(x) & (ulong##N)0x7fffffffffffffff)
 /* 1 where a comparison holds. */
 #  define FLAGS(c)            ((c) ? 1u : 0u)
 #  define FLAGS16(c)          (CONVERTED16(uint, c) & (uint16)1)
