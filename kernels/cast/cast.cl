@@ -110,16 +110,16 @@ CAST_KERNEL(TEAM(cast), X(stored), G(stored)) { CAST_ROWS(cast_row, CAST_ONE) }
 
 /* The f32 on the side of v that is towards 0, but for v itself if it is one, with its last bit set. An infinity that v isn't comes
  * back to the greatest f32, which is odd. */
-#  define DEFINE_TO_ODD(N)                                                                  \
-    static inline float##N OVERLOADED to_odd(double##N v) {                                 \
-      const float##N near = CONVERTED##N(float, v);                                         \
-      const double##N back = CONVERTED##N(double, near);                                    \
-      const uint##N bits = as_uint##N(near);                                                \
-      const uint##N away = FLAGS##N(MAGNITUDE(N, back) > MAGNITUDE(N, v));                  \
-      const uint##N inexact = FLAGS##N((back < v) | (back > v)); /* not of NaN */           \
-      return as_float##N((bits - away) | inexact);                                          \
+#  define DEFINE_TO_ODD(N)                                                        \
+    static inline float##N OVERLOADED to_odd(double##N v) {                       \
+      const float##N near = CONVERTED##N(float, v);                               \
+      const double##N back = CONVERTED##N(double, near);                          \
+      const uint##N bits = as_uint##N(near);                                      \
+      const uint##N away = FLAGS##N(MAGNITUDE(N, back) > MAGNITUDE(N, v));        \
+      const uint##N inexact = FLAGS##N((back < v) | (back > v)); /* not of NaN */ \
+      return as_float##N((bits - away) | inexact);                                \
     }
-#  define MAGNITUDE(N, x) as_double##N(as_ulong##N(x) & (ulong##N)0x7fffffffffffffff)
+#  define MAGNITUDE(N, x)     as_double##N(as_ulong##N(x) & (ulong##N)0x7fffffffffffffff)
 /* 1 where a comparison holds. */
 #  define FLAGS(c)            ((c) ? 1u : 0u)
 #  define FLAGS16(c)          (CONVERTED16(uint, c) & (uint16)1)
