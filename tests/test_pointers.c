@@ -40,7 +40,7 @@ static const struct {
              {NULL, &information_case, &information},  {&pointwise_passes, NULL, &pointwise}};
 
 static const harness_plan plans[] = {{.family = CLLOSS_FAMILY_LANE},
-                                     {.family = CLLOSS_FAMILY_GROUP, .local_size = 32},
+                                     {.family = CLLOSS_FAMILY_GROUP, .local_size = 64},
                                      {.family = CLLOSS_FAMILY_SPLIT, .slices = 3}};
 
 static void check_losses(size_t device) {

@@ -16,7 +16,7 @@ typedef struct {
 } range;
 
 /* The root of all that has a pointer: bytes in it are addresses. */
-static const char addresses;
+static const char addresses = 0;
 
 /* What kernels are told that a view holds is its own number. */
 #define SAME(name, value, word, bytes) _Static_assert((int)LABELS_##name == (value), word);
