@@ -136,7 +136,7 @@ clloss_status case_prepare(const struct bench_case *c, const struct problem *p, 
                   &call_ms);
 }
 
-size_t case_yard_floats(const struct bench_case *c, const struct problem *p) {
+size_t case_copy_floats(const struct bench_case *c, const struct problem *p) {
   const double bytes = c->loss == &cast_loss ? case_ideal_bytes(c, p) / 2
                                              : (double)(case_logit_bytes(c) * p->rows * p->classes);
   return bytes < 4 ? 1 : (size_t)(bytes / 4);

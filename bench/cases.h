@@ -64,9 +64,9 @@ int case_check(const struct bench_case *c, const struct problem *p, const struct
 /* Bytes that no implementation of the case can avoid moving. */
 double case_ideal_bytes(const struct bench_case *c, const struct problem *p);
 
-/* How many f32 the yardsticks take beside it: as many bytes as its logits have, or, of a cast, as many as let a copy move what the
- * cast does. At least 1. */
-size_t case_yard_floats(const struct bench_case *c, const struct problem *p);
+/* How many f32 the yardstick of copying copies beside it: as many bytes as its logits have, or half of those that a cast moves. At
+ * least 1. */
+size_t case_copy_floats(const struct bench_case *c, const struct problem *p);
 
 /* Leaves on the device what the case's repetitions start from, besides the logits: backward reads row statistics. */
 clloss_status case_prepare(const struct bench_case *c, const struct problem *p, const struct machine *m,

@@ -114,9 +114,13 @@ done
 case $loader in
   /*) LD_LIBRARY_PATH=$(dirname "$loader")${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} && export LD_LIBRARY_PATH ;;
 esac
-openmp='' native=''
+openmp='' native='' svm=''
 ! compiles 'int main(void) { return 0; }' -fopenmp || openmp=-fopenmp
 ! compiles 'int main(void) { return 0; }' -march=native || native=-march=native
+# SVM where headers and loader have OpenCL 2.0's, as CMakeLists.txt finds out
+! compiles '#define CL_TARGET_OPENCL_VERSION 200
+#include <CL/cl.h>
+int main(void) { return clSetKernelArgSVMPointer(0, 0, 0); }' ${headers:+-I "$headers"} "$loader" || svm=-DCLLOSS_HAS_SVM
 
 # ---- build
 
@@ -151,8 +155,10 @@ object() {
   running=$((running + 1))
   [ $((running % jobs)) != 0 ] || wait
 }
-for file in host/*/*.c "$work/sources.c"; do object library "$file"; done
-for file in check/*.c; do object check "$file"; done
+# shellcheck disable=SC2086  # an option, or none
+for file in host/*/*.c "$work/sources.c"; do object library "$file" $svm; done
+# shellcheck disable=SC2086
+for file in check/*.c; do object check "$file" $svm; done
 for file in bench/*.c bench/peers/*.c cli/*.c "$work"/made/bench/*.c; do
   case $file in
     bench/loops.c) object program "$file" -O3 $openmp ;;

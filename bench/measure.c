@@ -38,11 +38,11 @@ static int is_timed(const struct bench_case *what, enum yard_kind kind) {
   return kind != YARD_TRIAD || (what->floor >> YARD_TRIAD & 1);
 }
 
-/* The yardsticks move as many bytes as the case's logits have, of f32 whatever the case's type (case_yard_floats); exp works on as many
- * elements. They leave every buffer as it was: the factor is 1, triad's 0, and all buffers of the ring hold the same. */
+/* The yardsticks move as many bytes as the case's logits have, of f32 whatever the case's type, and copy as many as case_copy_floats
+ * says; exp works on as many elements. They leave every buffer as it was: the factor is 1, triad's 0, and all buffers of the ring hold the same. */
 static int time_yardsticks(const struct measurement *how, const struct bench_case *what, struct result *r,
                            struct times *t, size_t rep) {
-  const size_t n = case_yard_floats(what, how->problem);
+  const size_t floats = ring_of(how, what)->bytes / 4, n = floats ? floats : 1;
   for (size_t i = 0; i < how->yardsticks->count; i++) {
     const enum yard_kind kind = how->yardsticks->all[i].kind;
     if (!is_timed(what, kind)) continue;
@@ -50,8 +50,10 @@ static int time_yardsticks(const struct measurement *how, const struct bench_cas
     if (kind == YARD_COPY || kind == YARD_TRIAD) on.y = ring_next(how->ring);
     if (kind == YARD_TRIAD) on.z = ring_next(how->ring);
     cl_int rc = yardstick_run(how->yardsticks, i, how->machine, &on,
-                              kind == YARD_EXP ? how->ring->bytes / 4 : n, kind == YARD_TRIAD ? 0.0f : 1.0f,
-                              &t->yard[i][rep], NULL);
+                              kind == YARD_EXP    ? how->ring->bytes / 4
+                              : kind == YARD_COPY ? case_copy_floats(what, how->problem)
+                                                  : n,
+                              kind == YARD_TRIAD ? 0.0f : 1.0f, &t->yard[i][rep], NULL);
     if (rc != CL_SUCCESS) return fail(r, how->yardsticks->all[i].by, rc, "");
   }
   cl_int rc = yardstick_launch(how->yardsticks, how->machine, r->kernels, &t->launch[rep],

@@ -149,7 +149,11 @@ static int all_yardsticks(FILE *out, const struct result *results, size_t n) {
   for (size_t i = 0; i < n; i++) {
     const struct result *r = &results[i];
     if (!has_yardsticks(r) || (last && same_yardsticks(last, r))) continue;
-    if (!last) fputs("\nyardsticks over as many bytes as the logits, in the same repetitions:\n", out);
+    if (!last)
+      fputs("\nyardsticks over as many bytes as the logits (copy beside a cast: as many as that moves), in "
+            "the same "
+            "repetitions:\n",
+            out);
     yardsticks(out, r);
     last = r;
   }

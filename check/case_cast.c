@@ -1,5 +1,6 @@
 /* Conversion of reals as the harness sees it. The truth is the number as the type to write has it, rounded once by the harness
- * itself, and nothing may be off but by the last place that a type of 16 bits is granted anywhere. */
+ * itself, and nothing may be off but by the half place that the harness grants any type of 16 bits: a neighbour shows but for the one
+ * just below a power of two. test_cast.c compares bits. */
 #include "case_cast.h"
 
 #include <math.h>

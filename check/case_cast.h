@@ -1,4 +1,4 @@
-/* clloss_cast as a case of the harness: cast. test_cast.c holds it bit for bit, on every bit pattern. */
+/* clloss_cast as a case of the harness: cast. test_cast.c compares bits, of patterns of all kinds. */
 #ifndef CLLOSS_CHECK_CASE_CAST_H
 #define CLLOSS_CHECK_CASE_CAST_H
 

@@ -2,7 +2,7 @@
 #ifndef CLLOSS_CHECK_MEMORY_H
 #define CLLOSS_CHECK_MEMORY_H
 
-#include <CL/cl.h>
+#include <clloss/clloss.h>
 #include <stdbool.h>
 #include <stddef.h>
 

@@ -49,7 +49,9 @@ static const case_layout more[] = {
     {.rows = 1, .classes = 140001, .offset = 3}, /* more than 64 blocks */
     {.rows = 9001, .classes = 10},               /* several partial sums of weights */
     {.rows = 66000, .classes = 17, .offset = 1}, /* more rows than one launch has work-groups */
-    {.rows = 130, .classes = 8200, .pad = 8},    /* the last: outputs that are written past the cache */
+    {.rows = 260,
+     .classes = 8200,
+     .pad = 8}, /* the last: outputs that are written past the cache, in types of 16 bits too */
 };
 
 static const case_layout *const past_cache = &more[COUNT(more) - 1];
@@ -238,15 +240,19 @@ static void visit_information(walk *w) {
 
 /* ---- conversion, which is no loss and fails a user as well ---- */
 
-/* From the type to another each: in the quick suite from f32 to the storage types, and from the others to f32. */
+/* In the quick suite from f32 to the storage types, and from the others to f32; in the full one every pair, those with f64 among the
+ * points of f64, which a device may lack. */
 static void visit_cast(walk *w) {
   if (w->at->inner) return;
   for (size_t i = 0; i < SUITE_TYPES; i++) {
     const uint32_t to = suite_types[i], from = w->s->dtype;
     const bool beside = from == CLLOSS_F32 ? to == CLLOSS_BF16 || to == CLLOSS_F16 : to == CLLOSS_F32;
     if (!beside && !(w->s->full && (to != CLLOSS_F64 || from == CLLOSS_F64))) continue;
-    const cast_shape s = {.layout = *w->at, .read = from, .write = to};
+    const cast_shape s = {.layout = *w->at, .read = from, .write = to},
+                     back = {.layout = *w->at, .read = to, .write = from};
     offer(w, (suite_point){.loss = "cast", .one = &cast_case, .shape = &s});
+    if (w->s->full && from == CLLOSS_F64)
+      offer(w, (suite_point){.loss = "cast", .one = &cast_case, .shape = &back});
   }
 }
 
@@ -317,7 +323,8 @@ void suite_points(const suite *s, suite_visit *visit, void *user) {
   walk w = {.s = s, .visit = visit, .user = user};
   visit_layouts(&w, quick, COUNT(quick));
   /* what is written past the cache, once */
-  if (!s->full && s->dtype == CLLOSS_F32 && s->loss == SUITE_XENT) visit_layouts(&w, past_cache, 1);
+  if (!s->full && (s->loss == SUITE_CAST || (s->dtype == CLLOSS_F32 && s->loss == SUITE_XENT)))
+    visit_layouts(&w, past_cache, 1);
   if (!s->full) return;
   visit_layouts(&w, more, COUNT(more));
   for (size_t i = 0; i < COUNT(forced); i++) {

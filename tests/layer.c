@@ -322,7 +322,8 @@ EXPORT cl_int CL_API_CALL clInitLayer(cl_uint entries, const cl_icd_dispatch *ta
   target = target_dispatch;
   for (size_t i = 0; i < slots; i++) memcpy((char *)&table + i * sizeof(void *), &refuse, sizeof(void *));
   table.clGetPlatformIDs = target->clGetPlatformIDs;
-  /* without a code that they could fail with; only tests call the first two */
+  /* without a code that they could fail with; only tests call the first two. USM's functions, which the last gives, are the driver's
+     and pass by here. */
   table.clSVMAlloc = target->clSVMAlloc;
   table.clSVMFree = target->clSVMFree;
   table.clGetExtensionFunctionAddressForPlatform = target->clGetExtensionFunctionAddressForPlatform;

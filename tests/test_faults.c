@@ -167,6 +167,7 @@ static void strip(clloss_ctx *ctx) {
   clloss__programs *programs = &ctx->programs;
   CHECK_STATUS(clloss_ctx_trim(ctx), CLLOSS_SUCCESS);
   if (how_warm == WARM) return;
+  ctx->pointers = (clloss__pointers){0};
   drop_events(ctx);
   for (size_t i = 0; how_warm == NO_KERNELS && i < programs->n; i++) {
     clloss__program *p = &programs->list[i];

@@ -8,14 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-  USM_HOST = 0x4197,
-  USM_DEVICE = 0x4198,
-  USM_SHARED = 0x4199,
-  USM_TYPE = 0x419a,
-  USM_BASE = 0x419b,
-  USM_SIZE = 0x419c
-};
+/* What one asks of an allocation, and its types. */
+enum { USM_TYPE = 0x419a, USM_BASE = 0x419b, USM_SIZE = 0x419c, USM_OWNER = 0x419d };
+enum { USM_HOST = 0x4197, USM_DEVICE = 0x4198, USM_SHARED = 0x4199 };
 
 /* ---- what there is ---- */
 
@@ -83,46 +78,64 @@ static clloss_status ask(clloss__pointers *p, clloss__message *message, cl_devic
 
 /* ---- whose a pointer is ---- */
 
-/* PoCL 6.0 knows SVM's allocations too, and calls their type 0. */
-static bool is_usm(const clloss__pointers *p, cl_context context, const void *pointer) {
+/* 0: none of USM's. PoCL 6.0 knows SVM's allocations too, and calls their type 0. */
+static cl_uint usm_type(const clloss__pointers *p, cl_context context, const void *pointer) {
   cl_uint type = 0;
-  return p->usm_info && p->usm_info(context, pointer, USM_TYPE, sizeof type, &type, NULL) == CL_SUCCESS &&
-         (type == USM_HOST || type == USM_DEVICE || type == USM_SHARED);
+  if (!p->usm_info || p->usm_info(context, pointer, USM_TYPE, sizeof type, &type, NULL) != CL_SUCCESS)
+    return 0;
+  return type == USM_HOST || type == USM_DEVICE || type == USM_SHARED ? type : 0;
 }
 
 static clloss_status find_usm(const clloss__pointers *p, clloss__message *message, cl_context context,
-                              const char *name, const void *pointer, size_t bytes, size_t *room) {
+                              cl_device_id device, const char *name, const void *pointer, size_t bytes,
+                              size_t *room) {
   void *base = NULL;
   size_t size = 0;
+  cl_device_id owner = device;
   cl_int error = p->usm_info(context, pointer, USM_BASE, sizeof base, &base, NULL);
   if (error == CL_SUCCESS) error = p->usm_info(context, pointer, USM_SIZE, sizeof size, &size, NULL);
+  if (error == CL_SUCCESS && usm_type(p, context, pointer) == USM_DEVICE)
+    error = p->usm_info(context, pointer, USM_OWNER, sizeof owner, &owner, NULL);
   if (error != CL_SUCCESS)
     return clloss__say_opencl(message, error, "clGetMemAllocInfoINTEL", "%s.pointer", name);
+  if (owner != device)
+    return clloss__say(message, CLLOSS_DEVICE, "%s.pointer: %p is memory of another device", name, pointer);
   *room = size - (size_t)((const char *)pointer - (const char *)base);
   return bytes > *room ? CLLOSS_BUFFER_SIZE : CLLOSS_SUCCESS;
 }
 
 #ifdef CLLOSS_HAS_SVM
-/* OpenCL has no question for the size of an allocation of SVM's. A buffer on it has the answer: it isn't made beyond the end, and it
- * knows whether its memory is the context's SVM. Nothing is copied, by the definition of clCreateBuffer for such pointers. */
-static clloss_status find_svm(clloss__message *message, cl_context context, const char *name, void *pointer,
-                              size_t bytes, size_t *room) {
+/* A buffer on a pointer, made and released. On SVM nothing is copied, by clCreateBuffer's definition. */
+static clloss_status try_buffer(clloss__message *message, cl_context context, const char *name, void *pointer,
+                                size_t bytes, cl_bool *is_svm) {
+  const char *call = "clCreateBuffer";
   cl_int error;
-  cl_bool is_svm = CL_FALSE;
-  cl_mem on = clCreateBuffer(context, CL_MEM_READ_WRITE | CL_MEM_USE_HOST_PTR, bytes ? bytes : 1, pointer,
-                             &error);
-  *room = error == CL_INVALID_BUFFER_SIZE ? 0 : bytes;
+  cl_mem on = clCreateBuffer(context, CL_MEM_READ_WRITE | CL_MEM_USE_HOST_PTR, bytes, pointer, &error);
   if (error == CL_INVALID_BUFFER_SIZE) return CLLOSS_BUFFER_SIZE;
-  if (error != CL_SUCCESS)
-    return clloss__say_opencl(message, error, "clCreateBuffer", "%s.pointer: a buffer on it, to ask", name);
-  error = clGetMemObjectInfo(on, CL_MEM_USES_SVM_POINTER, sizeof is_svm, &is_svm, NULL);
-  clReleaseMemObject(on);
-  if (error != CL_SUCCESS)
-    return clloss__say_opencl(message, error, "clGetMemObjectInfo", "%s.pointer", name);
-  return is_svm ? CLLOSS_SUCCESS
-                : clloss__say(message, CLLOSS_MEMORY_CONTEXT,
-                              "%s.pointer: %p is none that clSVMAlloc returned for the ctx's context", name,
-                              pointer);
+  if (error == CL_SUCCESS) {
+    call = "clGetMemObjectInfo";
+    error = clGetMemObjectInfo(on, CL_MEM_USES_SVM_POINTER, sizeof *is_svm, is_svm, NULL);
+    clReleaseMemObject(on);
+  }
+  return error == CL_SUCCESS
+             ? CLLOSS_SUCCESS
+             : clloss__say_opencl(message, error, call, "%s.pointer: a buffer on it, to ask", name);
+}
+
+/* OpenCL has no question for an allocation of SVM's. A buffer on it has the answers: it knows whether its memory is the context's
+ * SVM, and isn't made beyond the end. The first is asked with one byte, as drivers copy what isn't SVM. */
+static clloss_status find_svm(const clloss__pointers *p, clloss__message *message, cl_context context,
+                              const char *name, void *pointer, size_t bytes, size_t *room) {
+  cl_bool is_svm = CL_FALSE;
+  clloss_status status = try_buffer(message, context, name, pointer, 1, &is_svm);
+  if (status != CLLOSS_SUCCESS) return status;
+  if (!is_svm)
+    return clloss__say(message, CLLOSS_MEMORY_CONTEXT,
+                       "%s.pointer: %p is none that clSVMAlloc%s returned for the ctx's context", name,
+                       pointer, p->usm_info ? " or USM's functions" : "");
+  if (bytes > 1) status = try_buffer(message, context, name, pointer, bytes, &is_svm);
+  *room = status == CLLOSS_SUCCESS ? bytes : 0;
+  return status;
 }
 #endif
 
@@ -131,18 +144,22 @@ clloss_status clloss__pointer_find(clloss__pointers *p, clloss__message *message
                                    size_t *room) {
   const clloss_status status = ask(p, message, device);
   if (status != CLLOSS_SUCCESS) return status;
-  if (is_usm(p, context, pointer)) return find_usm(p, message, context, name, pointer, bytes, room);
+  if (usm_type(p, context, pointer)) return find_usm(p, message, context, device, name, pointer, bytes, room);
 #ifdef CLLOSS_HAS_SVM
-  if (p->svm) return find_svm(message, context, name, pointer, bytes, room);
+  if (p->svm) return find_svm(p, message, context, name, pointer, bytes, room);
 #endif
-  return clloss__say(message, CLLOSS_DEVICE, "%s.pointer: the device has no SVM%s", name,
-                     p->usm_info ? ", and this is no pointer of USM's" : " and no USM");
+  if (p->usm_info)
+    return clloss__say(message, CLLOSS_MEMORY_CONTEXT,
+                       "%s.pointer: %p is none that USM's functions returned for the ctx's context", name,
+                       pointer);
+  return clloss__say(message, CLLOSS_DEVICE,
+                     "%s.pointer: the device, or OpenCL's loader, has no SVM and no USM", name);
 }
 
 cl_int clloss__pointer_set(const clloss__pointers *p, cl_context context, cl_kernel kernel, cl_uint i,
                            const void *pointer, const char **call) {
   *call = "clSetKernelArgMemPointerINTEL";
-  if (is_usm(p, context, pointer)) return p->usm_set(kernel, i, pointer);
+  if (usm_type(p, context, pointer)) return p->usm_set(kernel, i, pointer);
   *call = "clSetKernelArgSVMPointer";
 #ifdef CLLOSS_HAS_SVM
   return clSetKernelArgSVMPointer(kernel, i, pointer);

@@ -2,7 +2,7 @@
  * allocations of cl_intel_unified_shared_memory (USM). Whether a device has either is asked when the first pointer comes.
  *
  * A pointer is the context's own, or refused: one that only looks like it, malloc's or another context's, would be read wherever
- * the driver happens to map it. */
+ * the driver happens to map it. What isn't mapped for the host at all, another context's device memory, can't be asked about. */
 #ifndef CLLOSS_HOST_POINTER_H
 #define CLLOSS_HOST_POINTER_H
 
@@ -34,9 +34,9 @@ typedef struct {
 
 /* Whether kernels may touch `bytes` from there on. *room: how many they may, at least `bytes` where SVM hides the rest. `name` is the
  * view's in messages.
- *   CLLOSS_DEVICE          it has neither SVM nor USM
+ *   CLLOSS_DEVICE          it has neither SVM nor USM, or this is USM of another device
  *   CLLOSS_MEMORY_CONTEXT  no such allocation of the context's begins there, or, of USM, holds it
- *   CLLOSS_BUFFER_SIZE     the allocation is smaller: *room says how large, or is 0
+ *   CLLOSS_BUFFER_SIZE     the allocation is smaller, as far as the driver tells: *room says how large, or is 0
  *   or OpenCL's */
 clloss_status clloss__pointer_find(clloss__pointers *pointers, clloss__message *message, cl_context context,
                                    cl_device_id device, const char *name, void *pointer, size_t bytes,

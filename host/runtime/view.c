@@ -1,8 +1,9 @@
-/* View checks. Byte ranges are compared in the root buffer, so that sub-buffers of one buffer are seen to overlap, and of pointers
- * as addresses: a buffer on memory that another view has by its pointer isn't seen.
+/* View checks. Byte ranges are compared in the root buffer, so that sub-buffers of one buffer are seen to overlap; of pointers, and of
+ * buffers on the caller's memory, as addresses.
  * A view with gaps between its rows counts as one range, from its first byte to its last. */
 #include "view.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,12 +12,17 @@
 #include "names.h"
 
 typedef struct {
-  const void *root;  /* NULL: none */
-  size_t begin, end; /* bytes in the root */
+  cl_mem root;       /* NULL: none */
+  size_t begin, end; /* bytes in the root, or from the pointer on */
+  uintptr_t address; /* of the host's; 0: it has none that is known */
 } range;
 
-/* The root of all that has a pointer: bytes in it are addresses. */
-static const char addresses = 0;
+/* Whether they have a byte in common that both are known to have. */
+static bool meet(const range *a, const range *b) {
+  const bool in_root = a->root && a->root == b->root && a->begin < b->end && b->begin < a->end;
+  return in_root || (a->address && b->address && a->address < b->address + (b->end - b->begin) &&
+                     b->address < a->address + (a->end - a->begin));
+}
 
 /* What kernels are told that a view holds is its own number. */
 #define SAME(name, value, word, bytes) _Static_assert((int)LABELS_##name == (value), word);
@@ -275,7 +281,7 @@ static clloss_status check_one(clloss_ctx *ctx, const char *call, const clloss__
   if (!is_aligned(&m, begin, align)) {
     return clloss__fail(
         ctx, CLLOSS_ALIGNMENT,
-        "%s.%s starts at byte %zu of a buffer at byte %zu (host pointer %p): not a multiple of %zu", call,
+        "%s.%s starts at byte %zu of a buffer at byte %zu or pointer %p: not a multiple of %zu", call,
         use->name, begin, m.offset, m.host, align);
   }
   const bool reads = !writes || use->also_read;
@@ -288,9 +294,8 @@ static clloss_status check_one(clloss_ctx *ctx, const char *call, const clloss__
   }
   enum { PACKET_BYTES = 16 };
   if ((m.flags & CL_MEM_USE_HOST_PTR) && (uintptr_t)m.host % PACKET_BYTES) *odd = true;
-  const size_t at = use->view->mem ? m.offset : (size_t)(uintptr_t)m.host;
-  const void *const root = m.parent ? m.parent : use->view->mem ? (const void *)use->view->mem : &addresses;
-  *out = (range){root, at + begin, at + end};
+  *out = (range){m.parent ? m.parent : use->view->mem, m.offset + begin, m.offset + end,
+                 m.flags & CL_MEM_USE_HOST_PTR ? (uintptr_t)m.host + begin : 0};
   return CLLOSS_SUCCESS;
 }
 
@@ -325,12 +330,10 @@ clloss_status clloss__check_uses(clloss_ctx *ctx, const char *call, clloss__pres
   for (size_t i = 0; i < n_uses; ++i) {
     if (!is_output(&uses[i])) continue;
     for (size_t k = 0; k < n_uses; ++k) {
-      const bool meets = ranges[i].root && ranges[i].root == ranges[k].root &&
-                         ranges[i].begin < ranges[k].end && ranges[k].begin < ranges[i].end;
-      if (k == i || !meets || is_in_place(&uses[i], &uses[k])) continue;
+      if (k == i || !meet(&ranges[i], &ranges[k]) || is_in_place(&uses[i], &uses[k])) continue;
       return clloss__fail(
           ctx, CLLOSS_OVERLAP,
-          "%s.%s, bytes %zu to %zu of its root buffer or of all memory, overlaps %s, %zu to %zu", call,
+          "%s.%s, bytes %zu to %zu of its root buffer or pointer, overlaps %s, %zu to %zu of its own", call,
           uses[i].name, ranges[i].begin, ranges[i].end, uses[k].name, ranges[k].begin, ranges[k].end);
     }
   }

@@ -160,8 +160,8 @@ typedef struct clloss_view {
   uint32_t dtype;      /* CLLOSS_F32 … */
   uint32_t flags;      /* CLLOSS_BROADCAST … */
   /* Instead of mem: what clSVMAlloc returned, coarse or fine-grained (elements further on are reached by offset), or an address
-   * within an allocation of Intel's USM, of whichever kind; of the ctx's context. The device's own memory and malloc's have a
-   * cl_mem, by CL_MEM_USE_HOST_PTR. */
+   * within an allocation of Intel's USM, of whichever kind; of the ctx's context. What malloc returned becomes a cl_mem by
+   * CL_MEM_USE_HOST_PTR. */
   void *pointer;
 } clloss_view;
 
@@ -169,8 +169,8 @@ typedef struct clloss_view {
  * passes, neither here nor by a call: the buffer has to live until the calls that use it have completed. */
 CLLOSS_API clloss_view clloss_view_of(cl_mem mem, uint32_t dtype);
 
-/* The same on SVM or USM, of devices that have either; on others a call with such a view is CLLOSS_DEVICE. What the host has mapped of it (coarse-grained SVM) has to be unmapped
- * before, as of a buffer, and SVM's pointers must not be freed before the event `done`. */
+/* The same on SVM or USM, of devices that have either; on others a call with such a view is CLLOSS_DEVICE. What the host has mapped
+ * of it (coarse-grained SVM) has to be unmapped before, as of a buffer, and neither may be freed before the event `done`. */
 CLLOSS_API clloss_view clloss_view_at(void *pointer, uint32_t dtype);
 
 /* What any struct of options or views that has a struct_size begins as: clloss_xent x = CLLOSS_INIT(clloss_xent); */

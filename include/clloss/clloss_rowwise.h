@@ -51,7 +51,7 @@ typedef struct clloss_softmax_options {
  *   CLLOSS_MISSING_VIEW, CLLOSS_UNUSED_VIEW   a view that this call needs, or can't use
  *   CLLOSS_DTYPE, CLLOSS_STRIDE, CLLOSS_BUFFER_SIZE, CLLOSS_ALIGNMENT, CLLOSS_ACCESS, CLLOSS_MEMORY_CONTEXT,
  *   CLLOSS_OVERLAP         what the named view is at fault for
- *   CLLOSS_OPTION          unknown flag, reserved isn't 0, scale isn't finite in the arithmetic; likewise in a view
+ *   CLLOSS_OPTION          unknown flag, reserved isn't 0, scale isn't finite in the arithmetic; a view's flags
  *   CLLOSS_DEVICE          f64 on a device without cl_khr_fp64
  *   CLLOSS_QUEUE           of another context or device
  *   CLLOSS_FORKED          in a child process
@@ -178,7 +178,7 @@ typedef struct clloss_information_options {
  *   CLLOSS_MISSING_VIEW, CLLOSS_UNUSED_VIEW   no output, surprisal without targets; targets without surprisal
  *   CLLOSS_DTYPE, CLLOSS_STRIDE, CLLOSS_BUFFER_SIZE, CLLOSS_ALIGNMENT, CLLOSS_ACCESS, CLLOSS_MEMORY_CONTEXT,
  *   CLLOSS_OVERLAP         what the named view is at fault for
- *   CLLOSS_OPTION          unknown flag, both flags, reserved isn't 0; likewise in a view
+ *   CLLOSS_OPTION          unknown flag, both flags, reserved isn't 0; a view's flags
  *   CLLOSS_DEVICE          f64 on a device without cl_khr_fp64
  *   CLLOSS_QUEUE           of another context or device
  *   CLLOSS_FORKED          in a child process
