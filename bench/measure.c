@@ -38,8 +38,9 @@ static int is_timed(const struct bench_case *what, enum yard_kind kind) {
   return kind != YARD_TRIAD || (what->floor >> YARD_TRIAD & 1);
 }
 
-/* The yardsticks move as many bytes as the case's logits have, of f32 whatever the case's type, and copy as many as case_copy_floats
- * says; exp works on as many elements. They leave every buffer as it was: the factor is 1, triad's 0, and all buffers of the ring hold the same. */
+/* The yardsticks move as many bytes as the case's logits have, of f32 whatever the case's type, and copy as many as
+ * case_copy_floats says; exp works on as many elements. They leave every buffer as it was: the factor is 1, triad's 0, and all
+ * buffers of the ring hold the same. */
 static int time_yardsticks(const struct measurement *how, const struct bench_case *what, struct result *r,
                            struct times *t, size_t rep) {
   const size_t floats = ring_of(how, what)->bytes / 4, n = floats ? floats : 1;

@@ -150,9 +150,8 @@ static int all_yardsticks(FILE *out, const struct result *results, size_t n) {
     const struct result *r = &results[i];
     if (!has_yardsticks(r) || (last && same_yardsticks(last, r))) continue;
     if (!last)
-      fputs("\nyardsticks over as many bytes as the logits (copy beside a cast: as many as that moves), in "
-            "the same "
-            "repetitions:\n",
+      fputs("\nyardsticks over as many bytes as the logits (copy beside a cast: as many as that moves),\n"
+            "in the same repetitions:\n",
             out);
     yardsticks(out, r);
     last = r;

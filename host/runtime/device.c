@@ -1,6 +1,8 @@
 /* Asks a device for what plans and checks need to know of it. */
 #include "device.h"
 
+#include <stdlib.h>
+
 #include "../../kernels/team/fold_bytes.clh"
 
 /* Bound that kernels/team/fold_bytes.clh states; and what a kernel that holds nothing is handed for it all the same. */
@@ -21,6 +23,22 @@ void clloss__device_take_local(clloss__device *facts, size_t own_bytes) {
   while (fitting > 1 && FOLD_BYTES(fitting, fitting) + HELD_LEAST > facts->local_bytes) fitting /= 2;
   facts->local_most = min_size(facts->local_most, fitting);
   facts->sum_most = min_size(facts->sum_most, fitting);
+}
+
+clloss_status clloss__device_text(clloss__message *message, cl_device_id device, cl_device_info what,
+                                  const char *step, char **text) {
+  size_t size = 0;
+  *text = NULL;
+  cl_int error = clGetDeviceInfo(device, what, 0, NULL, &size);
+  if (error == CL_SUCCESS) {
+    *text = calloc(size + 1, 1);
+    if (!*text) return clloss__say(message, CL_OUT_OF_HOST_MEMORY, "%s: no memory for %zu bytes", step, size);
+    error = clGetDeviceInfo(device, what, size, *text, NULL);
+  }
+  if (error == CL_SUCCESS) return CLLOSS_SUCCESS;
+  free(*text);
+  *text = NULL;
+  return clloss__say_opencl(message, error, "clGetDeviceInfo", "%s", step);
 }
 
 clloss_status clloss__device_read(clloss__message *message, cl_device_id device, clloss__device *facts) {

@@ -22,6 +22,11 @@ typedef struct {
 /* CLLOSS_DEVICE where the device can't compile or isn't little-endian. */
 clloss_status clloss__device_read(clloss__message *message, cl_device_id device, clloss__device *facts);
 
+/* What the device says in words, into *text, which is malloc's and the caller's to free; NULL where it fails. `step` is what a message
+ * says it was asked for. */
+clloss_status clloss__device_text(clloss__message *message, cl_device_id device, cl_device_info what,
+                                  const char *step, char **text);
+
 /* A kernel takes so many bytes of local memory by itself: what is left bounds work-groups. */
 void clloss__device_take_local(clloss__device *facts, size_t own_bytes);
 

@@ -4,9 +4,10 @@
 #define CL_TARGET_OPENCL_VERSION 200
 #include "pointer.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "device.h"
 
 /* What one asks of an allocation, and its types. */
 enum { USM_TYPE = 0x419a, USM_BASE = 0x419b, USM_SIZE = 0x419c, USM_OWNER = 0x419d };
@@ -16,25 +17,11 @@ enum { USM_HOST = 0x4197, USM_DEVICE = 0x4198, USM_SHARED = 0x4199 };
 
 static const char asking[] = "asking the device for SVM and USM";
 
-static clloss_status read_text(clloss__message *message, cl_device_id device, cl_device_info what,
-                               char **text) {
-  size_t size = 0;
-  cl_int error = clGetDeviceInfo(device, what, 0, NULL, &size);
-  if (error == CL_SUCCESS) {
-    *text = calloc(size + 1, 1);
-    if (!*text)
-      return clloss__say(message, CL_OUT_OF_HOST_MEMORY, "%s: no memory for %zu bytes", asking, size);
-    error = clGetDeviceInfo(device, what, size, *text, NULL);
-  }
-  return error == CL_SUCCESS ? CLLOSS_SUCCESS
-                             : clloss__say_opencl(message, error, "clGetDeviceInfo", "%s", asking);
-}
-
 #ifdef CLLOSS_HAS_SVM
 /* A device of OpenCL 1 doesn't know the question, and isn't asked. */
 static clloss_status ask_svm(clloss__pointers *p, clloss__message *message, cl_device_id device) {
   char *version = NULL;
-  clloss_status status = read_text(message, device, CL_DEVICE_VERSION, &version);
+  clloss_status status = clloss__device_text(message, device, CL_DEVICE_VERSION, asking, &version);
   if (status == CLLOSS_SUCCESS && strncmp(version, "OpenCL 1", strlen("OpenCL 1")) != 0) {
     cl_device_svm_capabilities can = 0;
     const cl_int error = clGetDeviceInfo(device, CL_DEVICE_SVM_CAPABILITIES, sizeof can, &can, NULL);
@@ -48,7 +35,8 @@ static clloss_status ask_svm(clloss__pointers *p, clloss__message *message, cl_d
 
 static clloss_status ask_usm(clloss__pointers *p, clloss__message *message, cl_device_id device) {
   char *extensions = NULL;
-  const clloss_status status = read_text(message, device, CL_DEVICE_EXTENSIONS, &extensions);
+  const clloss_status status = clloss__device_text(message, device, CL_DEVICE_EXTENSIONS, asking,
+                                                   &extensions);
   const bool has = status == CLLOSS_SUCCESS && strstr(extensions, "cl_intel_unified_shared_memory");
   free(extensions);
   if (!has) return status;

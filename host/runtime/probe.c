@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "device.h"
+
 static const struct {
   const char *kernel, *option;
 } features[] = {
@@ -126,15 +128,9 @@ static const struct {
 static clloss_status read_device(clloss__message *message, cl_device_id device, cl_uint *vendor,
                                  char **text) {
   static const char step[] = "asking for the device's vendor and extensions";
-  size_t size = 0;
-  cl_int error = clGetDeviceInfo(device, CL_DEVICE_VENDOR_ID, sizeof *vendor, vendor, NULL);
-  if (error == CL_SUCCESS) error = clGetDeviceInfo(device, CL_DEVICE_EXTENSIONS, 0, NULL, &size);
-  if (error == CL_SUCCESS) {
-    *text = calloc(size + 1, 1);
-    if (!*text) return clloss__say(message, CL_OUT_OF_HOST_MEMORY, "%s: no memory for %zu bytes", step, size);
-    error = clGetDeviceInfo(device, CL_DEVICE_EXTENSIONS, size, *text, NULL);
-  }
-  return error == CL_SUCCESS ? CLLOSS_SUCCESS : clloss__say_opencl(message, error, "clGetDeviceInfo", step);
+  const cl_int error = clGetDeviceInfo(device, CL_DEVICE_VENDOR_ID, sizeof *vendor, vendor, NULL);
+  return error == CL_SUCCESS ? clloss__device_text(message, device, CL_DEVICE_EXTENSIONS, step, text)
+                             : clloss__say_opencl(message, error, "clGetDeviceInfo", step);
 }
 
 /* *width: how many items of its kernel go together; 0 if it isn't built, which is no error. */

@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "device.h"
+
 static const char magic[16] = {'c', 'l', 'L', 'o', 's', 's', ' ', 'p',
                                'r', 'o', 'g', 'r', 'a', 'm', 's', '\n'};
 
@@ -40,20 +42,12 @@ static clloss_status hash_device(clloss__message *message, cl_device_id device, 
                {CL_DEVICE_VERSION, "CL_DEVICE_VERSION"},
                {CL_DRIVER_VERSION, "CL_DRIVER_VERSION"}};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; ++i) {
-    size_t size = 0;
-    char *text = NULL;
-    cl_int error = clGetDeviceInfo(device, texts[i].what, 0, NULL, &size);
-    if (error == CL_SUCCESS) {
-      text = calloc(size + 1, 1);
-      if (!text)
-        return clloss__say(message, CL_OUT_OF_HOST_MEMORY, "no memory for the device's %s", texts[i].name);
-      error = clGetDeviceInfo(device, texts[i].what, size, text, NULL);
-    }
-    if (error == CL_SUCCESS) *of = hash(*of, text, strlen(text) + 1);
+    char step[64], *text = NULL;
+    snprintf(step, sizeof step, "asking the device for its %s", texts[i].name);
+    const clloss_status status = clloss__device_text(message, device, texts[i].what, step, &text);
+    if (status != CLLOSS_SUCCESS) return status;
+    *of = hash(*of, text, strlen(text) + 1);
     free(text);
-    if (error != CL_SUCCESS)
-      return clloss__say_opencl(message, error, "clGetDeviceInfo", "asking the device for its %s",
-                                texts[i].name);
   }
   return CLLOSS_SUCCESS;
 }

@@ -67,8 +67,8 @@ inline clloss_view view(handle<cl_mem> buffer, uint32_t dtype, size_t offset = 0
 /* The same on SVM or USM, by its pointer. A name of its own, as a cl_mem is a pointer too. */
 inline clloss_view view_at(void *pointer, uint32_t dtype, size_t offset = 0, size_t row_stride = 0,
                            size_t class_stride = 0, uint32_t flags = 0) {
-  clloss_view v = clloss_view_at(pointer, dtype);
-  v.offset = offset, v.row_stride = row_stride, v.class_stride = class_stride, v.flags = flags;
+  clloss_view v = view(nullptr, dtype, offset, row_stride, class_stride, flags);
+  v.pointer = pointer;
   return v;
 }
 
